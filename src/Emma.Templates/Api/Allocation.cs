@@ -1,0 +1,240 @@
+namespace Emma.Templates;
+
+using ClrBitOperations = global::System.Numerics.BitOperations;
+using ClrMath = global::System.Math;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
+
+// Api, the topmost layer: what a user of the heap sees. The public methods check their arguments and choose how to report failure;
+// this file does what they have in common, and is the place to follow one block from here down and back up.
+//
+// One allocation down
+//   A size of up to 32 KiB has a size class; its bin takes the lowest free block of a slab on its list (Slabs/Bin.cs). A bin without one
+//   gets pages from the segment manager (Segments/SegmentManager.cs) and makes them a slab; without pages it maps a segment at
+//   the window's next slot (Segments/AddressSpace.cs), which is one mmap (Kernel/Syscalls.cs).
+//   Up to 2 MiB a block is a run of pages of a segment; above, a mapping of its own (Segments/LargeBlocks.cs).
+// One free back up
+//   The page map says what the pointer's page is: a class leads to its bin, which finds the slab's descriptor in the segment's page 0
+//   and sets the block's bit; a run's pages go back to their segment; a large block's mapping goes to the cache or the kernel.
+//   No class: the pointer is refused.
+//
+// Locking: the layer has no lock of its own and calls the others with none held. All exceptions are thrown here, where nothing is locked.
+static unsafe partial class EmmaHeap
+{
+    /// <summary>The largest alignment that a page run can have: half a segment.</summary>
+    private const nuint MaxRunAlignment = Segment.Size / 2;
+
+    /// <summary>Allocates; null: out of memory.</summary>
+    private static void* Allocate(nuint size, bool zeroed)
+    {
+        Heap.EnsureRunning();
+        return size <= SizeClasses.MaxSize
+            ? AllocateSmall(SizeClasses.Of(size), size, zeroed)
+            : AllocateBig(size, SizeClasses.Granularity, zeroed);
+    }
+
+    /// <summary>Allocates at a multiple of a power of two; null: out of memory.</summary>
+    private static void* AllocateAligned(nuint size, nuint alignment)
+    {
+        Heap.EnsureRunning();
+        return size <= SizeClasses.MaxSize && alignment <= SizeClasses.MaxSize
+            ? AllocateSmall(SizeClasses.OfAligned(size, alignment), size, false)
+            : AllocateBig(size, alignment, false);
+    }
+
+    private static void* AllocateSmall(int sizeClass, nuint size, bool zeroed)
+    {
+        Bin* bin = Heap.BinOf(sizeClass);
+        nuint block = bin->Allocate();
+        if (block == 0)
+        {
+            Reclaim();
+            block = bin->Allocate();
+        }
+
+        if (zeroed && block != 0)
+            ClrNativeMemory.Clear((void*)block, size);
+        return (void*)block;
+    }
+
+    [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+    private static void* AllocateBig(nuint size, nuint alignment, bool zeroed)
+    {
+        if (size > AddressSpace.MaxBytes || alignment > AddressSpace.MaxBytes)
+            return null;
+
+        size = ClrMath.Max(size, 1);
+        nuint block = AllocateBigOnce(size, alignment, zeroed);
+        if (block == 0)
+        {
+            Reclaim();
+            block = AllocateBigOnce(size, alignment, zeroed);
+        }
+
+        return (void*)block;
+    }
+
+    private static nuint AllocateBigOnce(nuint size, nuint alignment, bool zeroed) =>
+        size <= LargeBlocks.Threshold && alignment <= MaxRunAlignment
+            ? AllocateRun(size, alignment, zeroed)
+            : Heap.Root->Large.Allocate(size, alignment, zeroed);
+
+    private static nuint AllocateRun(nuint size, nuint alignment, bool zeroed)
+    {
+        int pages = PagesFor(size);
+        PageRun run = Heap.Root->Segments.AllocateRun(pages, (int)ClrMath.Max(alignment >> Segment.PageShift, 1));
+        if (run.IsNone)
+            return 0;
+
+        Slab.InitializeRun(run, PageMap.Run, pages);
+        PageMap.Set(run.Address, (nuint)pages << Segment.PageShift, PageMap.Run, PageMap.RunTail);
+        if (zeroed)
+            ClearDirty(run, size);
+        return run.Address;
+    }
+
+    /// <summary>Clears those of a run's first bytes that lie in dirty pages; the others are zero.</summary>
+    private static void ClearDirty(PageRun run, nuint size)
+    {
+        for (ulong dirty = run.Dirty; dirty != 0; dirty &= dirty - 1)
+        {
+            nuint offset = (nuint)(ClrBitOperations.TrailingZeroCount(dirty) - run.Page) << Segment.PageShift;
+            if (offset < size)
+                ClrNativeMemory.Clear((void*)(run.Address + offset), ClrMath.Min(size - offset, Segment.PageSize));
+        }
+    }
+
+    private static int PagesFor(nuint size) => (int)((size + (Segment.PageSize - 1)) >> Segment.PageShift);
+
+    /// <summary>Resizes a live block; null: out of memory, and the block is as it was.</summary>
+    private static void* Reallocate(void* block, nuint size, nuint alignment)
+    {
+        Heap.EnsureRunning();
+        int pageClass = RequireBlock(block, "Realloc");
+        nuint oldSize = SizeOf((nuint)block, pageClass);
+        bool aligned = ((nuint)block & (alignment - 1)) == 0;
+        if (aligned && TryResizeInPlace((nuint)block, pageClass, oldSize, size))
+            return block;
+
+        if (pageClass == PageMap.Large && size > oldSize && size <= AddressSpace.MaxBytes)
+        {
+            nuint moved = Heap.Root->Large.TryMove((nuint)block, size, alignment);
+            if (moved != 0)
+                return (void*)moved;
+        }
+
+        void* copy = alignment <= SizeClasses.Granularity ? Allocate(size, false) : AllocateAligned(size, alignment);
+        if (copy == null)
+            return null;
+
+        ClrNativeMemory.Copy(block, copy, ClrMath.Min(oldSize, size));
+        Release(block);
+        return copy;
+    }
+
+    private static bool TryResizeInPlace(nuint block, int pageClass, nuint oldSize, nuint size)
+    {
+        if (PageMap.IsSmall(pageClass))
+            return size <= oldSize && size >= oldSize / 2;
+
+        if (pageClass == PageMap.Large)
+            return size > LargeBlocks.Threshold && size <= AddressSpace.MaxBytes && Heap.Root->Large.TryResizeInPlace(block, size);
+
+        if (size is <= SizeClasses.MaxSize or > LargeBlocks.Threshold)
+            return false;
+
+        int oldPages = PagesFor(oldSize);
+        int pages = PagesFor(size);
+        if (pages > oldPages)
+            return Heap.Root->Segments.TryExtendRun(Segment.Of(block), Segment.PageOf(block), oldPages, pages);
+        if (pages < oldPages)
+            Heap.Root->Segments.ShrinkRun(Segment.Of(block), Segment.PageOf(block), oldPages, pages);
+        return true;
+    }
+
+    /// <summary>Frees a block; refuses what is none.</summary>
+    private static void Release(void* block)
+    {
+        nuint address = (nuint)block;
+        int pageClass = PageMap.ClassOf(address);
+        if (!PageMap.IsSmall(pageClass))
+        {
+            ReleaseBig(block, pageClass);
+            return;
+        }
+
+        PointerCheck check = Heap.BinOf(pageClass)->Free(address);
+        if (check != PointerCheck.Valid)
+            FinishRelease(block, check);
+    }
+
+    [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+    private static void FinishRelease(void* block, PointerCheck check)
+    {
+        if (check == PointerCheck.ValidAndLast)
+            Heap.Root->Segments.ReleaseIfEmpty(Segment.Of((nuint)block));
+        else
+            ThrowBadPointer(block, "Free", check);
+    }
+
+    [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+    private static void ReleaseBig(void* block, int pageClass)
+    {
+        // Finalizers may free after the heap's memory is gone with its load context: there is nothing left to do.
+        if (block == null || Heap.IsUnloaded)
+            return;
+
+        bool freed = pageClass switch
+        {
+            PageMap.Run => IsPageStart(block) && Heap.Root->Segments.TryFreeRun((nuint)block),
+            PageMap.Large => IsPageStart(block) && Heap.Root->Large.TryFree((nuint)block),
+            _ => false,
+        };
+        if (!freed)
+            ThrowBadPointer(block, "Free", pageClass == PageMap.None ? PointerCheck.AlreadyFree : PointerCheck.NotABlock);
+    }
+
+    private static bool IsPageStart(void* block) => ((nuint)block & (Segment.PageSize - 1)) == 0;
+
+    /// <summary>The page class of a live block; refuses what is none, as far as the options have it checked.</summary>
+    private static int RequireBlock(void* block, string operation)
+    {
+        int pageClass = PageMap.ClassOf((nuint)block);
+        if (PageMap.IsSmall(pageClass))
+        {
+            if (BoundaryChecks && Heap.BinOf(pageClass)->Examine((nuint)block) is not PointerCheck.Valid and PointerCheck check)
+                ThrowBadPointer(block, operation, check);
+        }
+        else if (pageClass is not PageMap.Run and not PageMap.Large || !IsPageStart(block))
+        {
+            ThrowBadPointer(block, operation, pageClass == PageMap.None ? PointerCheck.AlreadyFree : PointerCheck.NotABlock);
+        }
+
+        return pageClass;
+    }
+
+    /// <summary>The usable bytes of a live block.</summary>
+    private static nuint SizeOf(nuint block, int pageClass) => pageClass switch
+    {
+        PageMap.Run => (nuint)Segment.SlabAt(Segment.Of(block), Segment.PageOf(block))->PageCount << Segment.PageShift,
+        PageMap.Large => Heap.Root->Space.LengthAt(block),
+        _ => Heap.BinOf(pageClass)->BlockSize,
+    };
+
+    /// <summary>Before giving up: unmaps or frees for other uses whatever the heap keeps only to be faster.</summary>
+    /// <returns>Bytes given back to the kernel.</returns>
+    private static nuint Reclaim()
+    {
+        ref Root root = ref *Heap.Root;
+        nuint given = root.Large.EmptyCache();
+        for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+        {
+            Segment* segment = Heap.BinOf(sizeClass)->ReleaseIdleSlab();
+            if (segment != null)
+                given += root.Segments.ReleaseIfEmpty(segment);
+        }
+
+        return given + root.Segments.ReleaseReserve() + root.Space.RetryRetained();
+    }
+}

@@ -1,0 +1,85 @@
+namespace Emma.Templates;
+
+// What a heap tells of itself, and how it gives memory back.
+static unsafe partial class EmmaHeap
+{
+    /// <summary>How this heap reaches the kernel. Starts the heap if nothing has yet; maps no block memory.</summary>
+    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
+    public static KernelAccess Kernel
+    {
+        get
+        {
+            Heap.EnsureRunning();
+            return KernelEntry.Access;
+        }
+    }
+
+    /// <summary>The bytes of a block that may be used: at least as many as were asked for.</summary>
+    /// <param name="ptr">A block of this heap; null: 0.</param>
+    /// <returns>Bytes.</returns>
+    /// <exception cref="global::System.ArgumentException"><paramref name="ptr"/> is no block of this heap.</exception>
+    public static nuint UsableSize(void* ptr) =>
+        ptr == null ? 0 : SizeOf((nuint)ptr, RequireBlock(ptr, nameof(UsableSize)));
+
+    /// <summary>The bytes that a block has if so many are asked for: asking for them all costs nothing more.</summary>
+    /// <param name="byteCount">Bytes.</param>
+    /// <returns>Bytes, not fewer than <paramref name="byteCount"/>.</returns>
+    public static nuint GoodSize(nuint byteCount)
+    {
+        if (byteCount <= SizeClasses.MaxSize)
+            return SizeClasses.SizeOf(SizeClasses.Of(byteCount));
+        if (byteCount <= LargeBlocks.Threshold)
+            return (nuint)PagesFor(byteCount) << Segment.PageShift;
+        return byteCount <= AddressSpace.MaxBytes ? LargeBlocks.LengthFor(byteCount) : byteCount;
+    }
+
+    /// <summary>Whether an address lies in a live block of this heap, or in a slab that has live blocks or had some lately.</summary>
+    /// <param name="ptr">Any value: it is not read through.</param>
+    /// <returns>False for null and for what other heaps or nobody owns.</returns>
+    /// <remarks>Any thread may call this; it takes no lock.</remarks>
+    public static bool Owns(void* ptr) => PageMap.ClassOf((nuint)ptr) != PageMap.None;
+
+    /// <summary>Counts what the heap holds. Takes each of its locks for a moment; all zeros before the first allocation.</summary>
+    public static HeapStatistics GetStatistics()
+    {
+        if (!Heap.IsRunning)
+            return default;
+
+        HeapCount count = default;
+        ref Root root = ref *Heap.Root;
+        for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+            Heap.BinOf(sizeClass)->AddTo(ref count);
+        root.Segments.AddTo(ref count);
+        return new HeapStatistics(
+            root.Space.Mapped,
+            count.InUse + root.Large.Bytes,
+            count.Free,
+            count.Header + root.Space.Metadata,
+            root.Large.CachedBytes + root.Space.Retained,
+            count.Segments,
+            root.Large.Count);
+    }
+
+    /// <summary>Gives everything free back to the kernel: unmaps what holds no live block, and discards free pages elsewhere.</summary>
+    /// <returns>Bytes unmapped or discarded. Free blocks within pages that hold live ones stay.</returns>
+    /// <remarks>Any thread may call this at any time; it takes milliseconds where there is much to give.</remarks>
+    public static nuint Trim()
+    {
+        if (!Heap.IsRunning)
+            return 0;
+
+        nuint given = Reclaim();
+        SlotWalk walk = Heap.Root->Space.Walk();
+        for (nuint segment = walk.Next(SlotKind.Segment); segment != 0; segment = walk.Next(SlotKind.Segment))
+            given += Heap.Root->Segments.Discard((Segment*)segment);
+        return given + Heap.Root->Segments.ReleaseReserve();
+    }
+
+    /// <summary>Frees every block at once and unmaps them all, in time that depends on the mappings, not on the blocks. The next allocation starts the heap afresh.</summary>
+    /// <remarks>No other thread may use the heap meanwhile, and no pointer into it is valid afterwards: reading through one faults.</remarks>
+    public static void Destroy()
+    {
+        if (Heap.IsRunning)
+            Heap.Clear();
+    }
+}

@@ -1,0 +1,55 @@
+namespace Emma.Templates;
+
+static unsafe partial class EmmaHeap
+{
+    /// <summary>
+    /// What a heap holds, in bytes and counts. <see cref="MappedBytes"/> is the sum of <see cref="InUseBytes"/>, <see cref="FreeBytes"/>,
+    /// <see cref="HeaderBytes"/> and <see cref="CachedBytes"/>, exactly so if no other thread allocated or freed while it was taken.
+    /// </summary>
+    public readonly struct HeapStatistics
+    {
+        internal HeapStatistics(nuint mapped, nuint inUse, nuint free, nuint header, nuint cached, int segments, long largeBlocks)
+        {
+            MappedBytes = mapped;
+            InUseBytes = inUse;
+            FreeBytes = free;
+            HeaderBytes = header;
+            CachedBytes = cached;
+            Segments = segments;
+            LargeBlocks = largeBlocks;
+        }
+
+        /// <summary>Bytes of address space the heap has mapped, touched or not: what <c>MemoryLimit</c> bounds.</summary>
+        public nuint MappedBytes { get; }
+
+        /// <summary>Bytes of the live blocks, each at its real size (see <c>UsableSize</c>).</summary>
+        public nuint InUseBytes { get; }
+
+        /// <summary>Bytes of free blocks and free pages, ready to be allocated.</summary>
+        public nuint FreeBytes { get; }
+
+        /// <summary>Bytes that describe the others: segment headers, the page map, the code page. Most of them are never touched.</summary>
+        public nuint HeaderBytes { get; }
+
+        /// <summary>Bytes of freed large blocks that are kept mapped for reuse; <c>Trim</c> gives them back.</summary>
+        public nuint CachedBytes { get; }
+
+        /// <summary>Segments of 4 MiB that serve blocks of up to 2 MiB.</summary>
+        public int Segments { get; }
+
+        /// <summary>Live blocks with a mapping of their own: those of more than 2 MiB.</summary>
+        public long LargeBlocks { get; }
+
+        /// <summary>Threads that keep free blocks for themselves.</summary>
+        public int ThreadCaches { get; }
+    }
+
+    /// <summary>What the layers add up for the statistics.</summary>
+    private struct HeapCount
+    {
+        internal nuint InUse;
+        internal nuint Free;
+        internal nuint Header;
+        internal int Segments;
+    }
+}

@@ -1,0 +1,152 @@
+namespace Emma.Templates;
+
+using ClrArchitecture = global::System.Runtime.InteropServices.Architecture;
+using ClrException = global::System.Exception;
+using ClrHandleInheritability = global::System.IO.HandleInheritability;
+using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrMarshal = global::System.Runtime.InteropServices.Marshal;
+using ClrMemoryMappedFile = global::System.IO.MemoryMappedFiles.MemoryMappedFile;
+using ClrMemoryMappedFileAccess = global::System.IO.MemoryMappedFiles.MemoryMappedFileAccess;
+using ClrMemoryMappedFileOptions = global::System.IO.MemoryMappedFiles.MemoryMappedFileOptions;
+using ClrMemoryMappedViewAccessor = global::System.IO.MemoryMappedFiles.MemoryMappedViewAccessor;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrNativeLibrary = global::System.Runtime.InteropServices.NativeLibrary;
+using ClrOperatingSystem = global::System.OperatingSystem;
+using ClrPlatformNotSupportedException = global::System.PlatformNotSupportedException;
+using ClrRuntimeInformation = global::System.Runtime.InteropServices.RuntimeInformation;
+using ClrSafeBuffer = global::System.Runtime.InteropServices.SafeBuffer;
+using ClrVolatile = global::System.Threading.Volatile;
+
+// Kernel, the lowest layer: system calls without libc and without a P/Invoke, and the futex lock built on them.
+//
+// Basic design
+//   A system call needs a `syscall` instruction, which C# cannot write. So the heap keeps one page of machine code of its
+//   own, a dozen instructions that turn the C calling convention into the kernel's (MachineCode), and calls it through a
+//   function pointer. The base library maps the page: a memory-mapped file gives a writable view to fill it through and,
+//   once that is gone, an executable one to run it from.
+//   Where executable memory is refused (no-exec mounts, seccomp, SELinux, no descriptor left) libc's `syscall` function has
+//   the same shape and takes the code's place; KernelAccess says which one it is.
+//
+// Invariants
+//   * No view of the page is ever writable and executable at once.
+//   * The entry is built outside every lock, published by one compare-and-swap, and built again by the next caller if
+//     building it threw. It never changes afterwards: code that runs may always call it.
+//   * The view holds a pointer reference, so that no finalizer unmaps code that other finalizers still call.
+//   * Every call of the heap into the kernel goes through Invoke, and comes back as a result or as -errno.
+static unsafe partial class EmmaHeap
+{
+    /// <summary>The function through which this heap calls the kernel; made once.</summary>
+    private sealed class KernelEntry
+    {
+        private static KernelEntry? s_current;
+
+        private readonly nint _syscall;
+        private readonly ClrSafeBuffer? _view;
+
+        private KernelEntry(nint syscall, ClrSafeBuffer? view)
+        {
+            _syscall = syscall;
+            _view = view;
+        }
+
+        /// <summary>How calls reach the kernel. The entry must have been created.</summary>
+        internal static KernelAccess Access => s_current!._view is null ? KernelAccess.Libc : KernelAccess.Trampolines;
+
+        /// <summary>The bytes that the code page maps: one page, or none where libc is called.</summary>
+        internal static nuint MappedBytes => s_current!._view is null ? 0 : (nuint)MachineCode.PageBytes;
+
+        /// <summary>Creates the entry unless it exists. Any number of threads may race: one entry wins, the others are released.</summary>
+        /// <exception cref="global::System.PlatformNotSupportedException">The heap cannot run on this platform.</exception>
+        internal static void EnsureCreated()
+        {
+            if (ClrVolatile.Read(ref s_current) is not null)
+                return;
+
+            KernelEntry created = Create();
+            if (ClrInterlocked.CompareExchange(ref s_current, created, null) is not null)
+                created.UnmapCode();
+        }
+
+        /// <summary>Unmaps the code page. Nothing may call the kernel afterwards.</summary>
+        internal static void Release() => s_current?.UnmapCode();
+
+        /// <summary>Calls the kernel. The garbage collector may run meanwhile.</summary>
+        /// <returns>The call's result, or -errno.</returns>
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+        internal static nint Invoke(nint number, nint a = 0, nint b = 0, nint c = 0, nint d = 0, nint e = 0, nint f = 0)
+        {
+            KernelEntry entry = s_current!;
+            nint result = ((delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, nint>)entry._syscall)(number, a, b, c, d, e, f);
+            return entry._view is null && result == -1 ? -ClrMarshal.GetLastSystemError() : result;
+        }
+
+        private static KernelEntry Create()
+        {
+            if (!ClrOperatingSystem.IsLinux() || ClrRuntimeInformation.ProcessArchitecture != ClrArchitecture.X64)
+            {
+                throw new ClrPlatformNotSupportedException(
+                    $"{HeapName}: an Emma heap runs on Linux x64 (glibc or musl, CoreCLR or NativeAOT), and this is {ClrRuntimeInformation.OSDescription} " +
+                    $"on {ClrRuntimeInformation.ProcessArchitecture}. There, use System.Runtime.InteropServices.NativeMemory, which has the same methods.");
+            }
+
+            try
+            {
+                ClrSafeBuffer view = MapCode(out nint code);
+                return new KernelEntry(code, view);
+            }
+            catch (ClrException)
+            {
+                // Whatever refused executable memory, libc's own code is executable already.
+                return new KernelEntry(FindLibcSyscall(), null);
+            }
+        }
+
+        private static ClrSafeBuffer MapCode(out nint code)
+        {
+            // Inheritable: otherwise the view is MADV_DONTFORK, and a forked child would have no code to call.
+            using ClrMemoryMappedFile file = ClrMemoryMappedFile.CreateNew(
+                null,
+                MachineCode.PageBytes,
+                ClrMemoryMappedFileAccess.ReadWriteExecute,
+                ClrMemoryMappedFileOptions.None,
+                ClrHandleInheritability.Inheritable);
+            using (ClrMemoryMappedViewAccessor writable = file.CreateViewAccessor(0, MachineCode.PageBytes, ClrMemoryMappedFileAccess.ReadWrite))
+            {
+                for (int i = 0; i < MachineCode.Syscall.Length; i++)
+                    writable.Write(i, MachineCode.Syscall[i]);
+            }
+
+            ClrSafeBuffer view = file
+                .CreateViewAccessor(0, MachineCode.PageBytes, ClrMemoryMappedFileAccess.ReadExecute)
+                .SafeMemoryMappedViewHandle;
+            byte* pointer = null;
+            view.AcquirePointer(ref pointer);
+            code = (nint)pointer;
+            return view;
+        }
+
+        private static nint FindLibcSyscall()
+        {
+            // The main program's handle reaches every library it links to and opens no file, so this works without descriptors too.
+            if (ClrNativeLibrary.TryGetExport(ClrNativeLibrary.GetMainProgramHandle(), "syscall", out nint syscall)
+                || (ClrNativeLibrary.TryLoad("libc.so.6", out nint libc) && ClrNativeLibrary.TryGetExport(libc, "syscall", out syscall)))
+            {
+                return syscall;
+            }
+
+            throw new ClrPlatformNotSupportedException(
+                $"{HeapName}: this process may neither map executable memory nor find libc's function syscall, so the heap cannot reach the kernel. " +
+                "Allow one of the two, or use System.Runtime.InteropServices.NativeMemory.");
+        }
+
+        private void UnmapCode()
+        {
+            if (_view is null)
+                return;
+
+            _view.Dispose();
+            _view.ReleasePointer();
+        }
+    }
+}

@@ -1,0 +1,355 @@
+namespace Emma.Templates;
+
+using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrVolatile = global::System.Threading.Volatile;
+
+// Segments: where the heap's memory comes from, and where a pointer's block is found.
+//
+// Basic design
+//   All of a heap's memory lies in a window (Window): 64 GiB of addresses from a random start, not reserved, cut into slots
+//   of 4 MiB. A mapping begins at a slot. Slots are handed out in ascending order, so an address comes back only after the
+//   window has been gone through once, and a stale pointer faults instead of meeting somebody else's data.
+//   Over the window lies the page map, one class byte for every 64 KiB: `map[(p - Base) >> 16]` answers for any pointer
+//   value whatever, wild ones included, where its block belongs: nowhere, a slab of some size class, a page run, a large block.
+//   Two kinds of mapping exist. A Segment is one slot, shared by slabs and page runs, 64 KiB at a time (SegmentManager).
+//   A large block, more than half a segment, is a mapping of its own (LargeBlocks).
+//   AddressSpace is the bottom of the layer: it owns the windows, hands out slots, maps, unmaps, and counts every byte
+//   mapped against the heap's limit.
+//
+// Invariants
+//   * Mapped = the code page + each window's metadata + the mapped length of every slot word, and never exceeds MemoryLimit.
+//   * A slot word is 0 (free), or mapped length | SlotKind at the head of a mapping and SlotKind.Tail in the slots behind it.
+//   * Only what this heap mapped is ever unmapped; a range that munmap refuses stays owned (SlotKind.Retained), is
+//     discarded, and is tried again.
+//   * A page's class byte is not 0 only while a slab, run or large block lives there.
+//
+// Locking (the whole heap, outermost first)
+//   a bin's lock -> the segment manager's lock -> the large blocks' lock -> the address space's lock.
+//   Against the order locks are only tried. The address space's lock covers choosing and giving back slots and adding a
+//   window; mapping, unmapping and discarding happen outside it, on slots marked Busy, which nobody else touches.
+static unsafe partial class EmmaHeap
+{
+    /// <summary>The windows of a heap, its mappings and the bytes they come to.</summary>
+    private struct AddressSpace
+    {
+        internal const nuint OsPageSize = 4096;
+
+        /// <summary>How often a mapping whose place turns out to be taken by others is tried elsewhere.</summary>
+        private const int MapAttempts = 64;
+
+        /// <summary>x86-64 user addresses end here; no block can be larger.</summary>
+        internal static nuint MaxBytes => unchecked((nuint)(1UL << 47));
+
+        private Lock _lock;
+        private nint _first;
+        private long _mapped;
+        private long _retained;
+        private long _metadata;
+
+        /// <summary>Bytes mapped now: what MemoryLimit bounds.</summary>
+        internal readonly nuint Mapped => (nuint)ClrVolatile.Read(in _mapped);
+
+        /// <summary>Bytes that could not be unmapped; part of Mapped.</summary>
+        internal readonly nuint Retained => (nuint)ClrVolatile.Read(in _retained);
+
+        /// <summary>Bytes of the windows' metadata and the code page; part of Mapped.</summary>
+        internal readonly nuint Metadata => (nuint)ClrVolatile.Read(in _metadata);
+
+        private Window* First
+        {
+            readonly get => (Window*)ClrVolatile.Read(in _first);
+            set => ClrVolatile.Write(ref _first, (nint)value);
+        }
+
+        internal static nuint AlignUp(nuint value, nuint alignment) => (value + (alignment - 1)) & ~(alignment - 1);
+
+        private static nuint SlotCountOf(nuint length) => AlignUp(length, Window.SlotSize) / Window.SlotSize;
+
+        /// <summary>Counts bytes as mapped before they are; false if they would exceed the limit.</summary>
+        internal bool TryCharge(nuint bytes)
+        {
+            while (true)
+            {
+                long mapped = ClrVolatile.Read(ref _mapped);
+                if (MemoryLimit != 0 && IsBeyondLimit(mapped, bytes))
+                    return false;
+                if (ClrInterlocked.CompareExchange(ref _mapped, mapped + (long)bytes, mapped) == mapped)
+                    return true;
+            }
+        }
+
+        internal void Uncharge(nuint bytes) => ClrInterlocked.Add(ref _mapped, -(long)bytes);
+
+        /// <summary>As TryCharge, for a window's metadata.</summary>
+        internal bool TryChargeMetadata(nuint bytes)
+        {
+            if (!TryCharge(bytes))
+                return false;
+            ClrInterlocked.Add(ref _metadata, (long)bytes);
+            return true;
+        }
+
+        /// <summary>Counts the code page, which is mapped already and stays.</summary>
+        internal void ChargeCode(nuint bytes)
+        {
+            ClrInterlocked.Add(ref _mapped, (long)bytes);
+            ClrInterlocked.Add(ref _metadata, (long)bytes);
+        }
+
+        internal void UnchargeMetadata(nuint bytes)
+        {
+            ClrInterlocked.Add(ref _metadata, -(long)bytes);
+            Uncharge(bytes);
+        }
+
+        private static bool IsBeyondLimit(long mapped, nuint bytes) => (long)bytes > MemoryLimit - mapped;
+
+        /// <summary>Maps fresh, zeroed memory at the head of free slots.</summary>
+        /// <param name="length">Bytes, a multiple of the kernel's page.</param>
+        /// <param name="alignment">A power of two; at least a slot is given.</param>
+        /// <param name="kind">What the head slot becomes.</param>
+        /// <returns>The address, or 0: the limit is reached or the kernel refused.</returns>
+        internal nuint Map(nuint length, nuint alignment, nuint kind)
+        {
+            Assert(length % OsPageSize == 0 && length <= MaxBytes);
+            if (!TryCharge(length))
+                return 0;
+
+            nuint address = MapUncharged(length, alignment, Syscalls.ProtReadWrite);
+            if (address == 0)
+            {
+                Uncharge(length);
+                return 0;
+            }
+
+            Publish(address, length, kind);
+            return address;
+        }
+
+        /// <summary>Maps at the head of free slots, which stay Busy. The caller has charged the bytes or does not own them yet.</summary>
+        internal nuint MapUncharged(nuint length, nuint alignment, int protection)
+        {
+            for (int attempt = 0; attempt < MapAttempts; attempt++)
+            {
+                nuint address = Claim(length, alignment, attempt);
+                if (address == 0)
+                    return 0;
+
+                nint result = Syscalls.Mmap(address, length, protection, Syscalls.MapAtFreeAddress);
+                if (result == (nint)address)
+                    return address;
+
+                if (result > 0)
+                    _ = Syscalls.Munmap((nuint)result, length);
+                FreeSlots(address, length);
+                if (result is < 0 and not -Syscalls.ErrorExists)
+                    return 0;
+            }
+
+            return 0;
+        }
+
+        /// <summary>Unmaps a whole mapping whose head slot is Busy. What the kernel refuses to unmap is retained.</summary>
+        /// <returns>The bytes given back: unmapped, or at least discarded.</returns>
+        internal nuint Unmap(nuint address, nuint length)
+        {
+            Assert(KindAt(address) == SlotKind.Busy);
+            if (Syscalls.Munmap(address, length) == 0)
+            {
+                FreeSlots(address, length);
+                Uncharge(length);
+                return length;
+            }
+
+            nint discarded = Syscalls.Madvise(address, length, Syscalls.MadvDontNeed);
+            ClrInterlocked.Add(ref _retained, (long)length);
+            Publish(address, length, SlotKind.Retained);
+            return discarded == 0 ? length : 0;
+        }
+
+        /// <summary>Cuts the tail off a mapping the caller owns. False: the kernel refused, and nothing changed.</summary>
+        internal bool TryUnmapTail(nuint address, nuint oldLength, nuint newLength)
+        {
+            if (Syscalls.Munmap(address + newLength, oldLength - newLength) != 0)
+                return false;
+
+            Window* window = Find(address);
+            _lock.Acquire();
+            window->Release(SlotCountOf(newLength) + window->SlotOf(address), SlotCountOf(oldLength) - SlotCountOf(newLength));
+            _lock.Release();
+            Uncharge(oldLength - newLength);
+            return true;
+        }
+
+        /// <summary>Takes the slots behind a mapping that it needs for its new length, if they are free.</summary>
+        internal bool TryClaimBehind(nuint address, nuint oldLength, nuint newLength)
+        {
+            Window* window = Find(address);
+            nuint next = window->SlotOf(address) + SlotCountOf(oldLength);
+            nuint count = SlotCountOf(newLength) - SlotCountOf(oldLength);
+            _lock.Acquire();
+            bool free = window->AreFree(next, count);
+            if (free)
+                window->Mark(next, count, SlotKind.Tail);
+            _lock.Release();
+            return free;
+        }
+
+        /// <summary>Gives back slots taken by TryClaimBehind.</summary>
+        internal void ReleaseBehind(nuint address, nuint oldLength, nuint newLength)
+        {
+            Window* window = Find(address);
+            _lock.Acquire();
+            window->Release(window->SlotOf(address) + SlotCountOf(oldLength), SlotCountOf(newLength) - SlotCountOf(oldLength));
+            _lock.Release();
+        }
+
+        /// <summary>Frees the slots of a mapping that is gone.</summary>
+        internal void FreeSlots(nuint address, nuint length)
+        {
+            Window* window = Find(address);
+            _lock.Acquire();
+            window->Release(window->SlotOf(address), SlotCountOf(length));
+            _lock.Release();
+        }
+
+        /// <summary>The kind of the slot that begins at the address; Free where there is none.</summary>
+        internal readonly nuint KindAt(nuint address)
+        {
+            Window* window = Find(address);
+            return window == null ? SlotKind.Free : ClrVolatile.Read(ref window->Slots[window->SlotOf(address)]) & SlotKind.Mask;
+        }
+
+        /// <summary>The mapped length of the slot that begins at the address.</summary>
+        internal readonly nuint LengthAt(nuint address)
+        {
+            Window* window = Find(address);
+            return ClrVolatile.Read(ref window->Slots[window->SlotOf(address)]) & ~SlotKind.Mask;
+        }
+
+        /// <summary>Sets the word of a slot the caller owns.</summary>
+        internal readonly void Publish(nuint address, nuint length, nuint kind)
+        {
+            Window* window = Find(address);
+            ClrVolatile.Write(ref window->Slots[window->SlotOf(address)], length | kind);
+        }
+
+        /// <summary>Changes a slot from one kind to Busy, so that the caller alone owns it.</summary>
+        /// <returns>The mapped length, or 0 if the slot was not of that kind.</returns>
+        internal readonly nuint TryOwn(nuint address, nuint kind)
+        {
+            Window* window = Find(address);
+            if (window == null)
+                return 0;
+
+            ref nuint word = ref window->Slots[window->SlotOf(address)];
+            nuint seen = ClrVolatile.Read(ref word);
+            bool owned = (seen & SlotKind.Mask) == kind
+                && ClrInterlocked.CompareExchange(ref word, (seen & ~SlotKind.Mask) | SlotKind.Busy, seen) == seen;
+            return owned ? seen & ~SlotKind.Mask : 0;
+        }
+
+        /// <summary>The window that an address lies in, or null.</summary>
+        internal readonly Window* Find(nuint address)
+        {
+            Window* window = First;
+            while (window != null && !window->Contains(address))
+                window = window->Next;
+            return window;
+        }
+
+        /// <summary>A walk over the slots as they are now. Slots that change meanwhile may be missed.</summary>
+        internal readonly SlotWalk Walk() => new SlotWalk(First);
+
+        /// <summary>Tries again to unmap what could not be unmapped before.</summary>
+        /// <returns>Bytes unmapped; they were discarded already.</returns>
+        internal nuint RetryRetained()
+        {
+            nuint unmapped = 0;
+            if (Retained == 0)
+                return 0;
+
+            SlotWalk walk = Walk();
+            for (nuint address = walk.Next(SlotKind.Retained); address != 0; address = walk.Next(SlotKind.Retained))
+            {
+                nuint length = TryOwn(address, SlotKind.Retained);
+                if (length == 0)
+                    continue;
+
+                ClrInterlocked.Add(ref _retained, -(long)length);
+                Unmap(address, length);
+                if (KindAt(address) != SlotKind.Retained)
+                    unmapped += length;
+            }
+
+            return unmapped;
+        }
+
+        /// <summary>Unmaps everything. No other thread uses the heap, and no block of it survives.</summary>
+        internal void UnmapAll()
+        {
+            for (nuint kind = SlotKind.Segment; kind <= SlotKind.Busy; kind++)
+            {
+                SlotWalk walk = Walk();
+                for (nuint address = walk.Next(kind); address != 0; address = walk.Next(kind))
+                {
+                    nuint length = LengthAt(address);
+                    Publish(address, length, SlotKind.Busy);
+                    Unmap(address, length);
+                }
+            }
+
+            // The neighbours of a range that could not be unmapped are gone now, so that it can.
+            RetryRetained();
+            if (Retained != 0)
+                return;
+
+            Window* window = First;
+            First = null;
+            while (window != null)
+            {
+                Window* next = window->Next;
+                nuint length = window->MetadataLength;
+                if (Syscalls.Munmap((nuint)window, length) == 0)
+                {
+                    Uncharge(length);
+                    ClrInterlocked.Add(ref _metadata, -(long)length);
+                }
+
+                window = next;
+            }
+        }
+
+        /// <summary>Chooses free slots and marks them Busy; adds a window if no window has room.</summary>
+        /// <param name="length">Bytes.</param>
+        /// <param name="alignment">A power of two.</param>
+        /// <param name="failures">How many places turned out to be taken: the next one is sought that much farther away.</param>
+        private nuint Claim(nuint length, nuint alignment, int failures)
+        {
+            nuint address = 0;
+            _lock.Acquire();
+            Window* last = null;
+            for (Window* window = First; window != null && address == 0; window = window->Next)
+            {
+                address = window->Claim(SlotCountOf(length), alignment, failures);
+                last = window;
+            }
+
+            if (address == 0)
+            {
+                Window* added = Window.Map(ref this, length, alignment);
+                if (added != null)
+                {
+                    address = added->Claim(SlotCountOf(length), alignment, 0);
+                    if (last == null)
+                        First = added;
+                    else
+                        last->Next = added;
+                }
+            }
+
+            _lock.Release();
+            return address;
+        }
+    }
+}

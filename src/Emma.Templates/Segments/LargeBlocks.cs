@@ -1,0 +1,292 @@
+namespace Emma.Templates;
+
+using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
+using ClrVolatile = global::System.Threading.Volatile;
+
+static unsafe partial class EmmaHeap
+{
+    /// <summary>
+    /// Blocks with a mapping of their own: larger than half a segment, or aligned to more than a page run can be. A block's size is the
+    /// mapped length in its slot word. Freed mappings wait in a small cache, oldest first out, because the kernel takes milliseconds to
+    /// map, fill and unmap what a program often asks for again at once.
+    /// </summary>
+    /// <remarks>
+    /// Whoever changes a slot from Large to Busy owns the block, so that of two frees one is refused. The lock covers the cache alone.
+    /// </remarks>
+    private struct LargeBlocks
+    {
+        /// <summary>Half a segment: above it a page run would waste too much of one.</summary>
+        internal const nuint Threshold = Segment.Size / 2;
+
+        /// <summary>The most bytes the cache keeps mapped: a few frames or buffers of the usual sizes, not a program's peak.</summary>
+        internal const nuint MaxCachedBytes = (nuint)64 << 20;
+
+        private const int MaxCached = 16;
+
+        /// <summary>A cached mapping may exceed what is asked for by 1/8; what is more goes back to the kernel.</summary>
+        private const int SlackShift = 3;
+
+        private Lock _lock;
+        private int _cachedCount;
+        private long _cachedBytes;
+        private long _count;
+        private long _bytes;
+        private fixed ulong _cached[MaxCached];
+
+        internal readonly long Count => ClrVolatile.Read(in _count);
+
+        /// <summary>Bytes of the live blocks.</summary>
+        internal readonly nuint Bytes => (nuint)ClrVolatile.Read(in _bytes);
+
+        /// <summary>Bytes of the cache.</summary>
+        internal readonly nuint CachedBytes => (nuint)ClrVolatile.Read(in _cachedBytes);
+
+        internal static nuint LengthFor(nuint size) => AddressSpace.AlignUp(size, AddressSpace.OsPageSize);
+
+        /// <summary>Allocates a block of at least a size, zeroed if asked to; 0 if the limit or the kernel refuses.</summary>
+        internal nuint Allocate(nuint size, nuint alignment, bool zeroed)
+        {
+            if (size > AddressSpace.MaxBytes || alignment > AddressSpace.MaxBytes)
+                return 0;
+
+            nuint length = LengthFor(size);
+            nuint address = TakeCached(ref length, alignment);
+            if (address != 0)
+            {
+                if (zeroed)
+                    ClrNativeMemory.Clear((void*)address, size);
+            }
+            else
+            {
+                address = Heap.Root->Space.Map(length, alignment, SlotKind.Busy);
+                if (address == 0)
+                    return 0;
+            }
+
+            Enter(address, length);
+            return address;
+        }
+
+        /// <summary>Frees a block. False: no live block begins there.</summary>
+        internal bool TryFree(nuint address)
+        {
+            nuint length = Heap.Root->Space.TryOwn(address, SlotKind.Large);
+            if (length == 0)
+                return false;
+
+            Leave(address, length);
+            if (length > MaxCachedBytes)
+                Heap.Root->Space.Unmap(address, length);
+            else
+                Cache(address, length);
+            return true;
+        }
+
+        /// <summary>Resizes a block where it lies. False: it must move.</summary>
+        internal bool TryResizeInPlace(nuint address, nuint size)
+        {
+            ref AddressSpace space = ref Heap.Root->Space;
+            nuint oldLength = space.LengthAt(address);
+            nuint length = LengthFor(size);
+            if (length <= oldLength)
+            {
+                if (oldLength - length > length >> SlackShift && space.TryUnmapTail(address, oldLength, length))
+                    Resize(address, oldLength, length);
+                return true;
+            }
+
+            if (!space.TryCharge(length - oldLength))
+                return false;
+
+            if (space.TryClaimBehind(address, oldLength, length))
+            {
+                if (Syscalls.Mremap(address, oldLength, length, 0, 0) == (nint)address)
+                {
+                    Resize(address, oldLength, length);
+                    return true;
+                }
+
+                space.ReleaseBehind(address, oldLength, length);
+            }
+
+            space.Uncharge(length - oldLength);
+            return false;
+        }
+
+        /// <summary>Grows a block by moving its pages, not its bytes, to a place with room. 0: the kernel or the limit refuses.</summary>
+        internal nuint TryMove(nuint address, nuint size, nuint alignment)
+        {
+            ref AddressSpace space = ref Heap.Root->Space;
+            nuint oldLength = space.LengthAt(address);
+            nuint length = LengthFor(size);
+            if (length <= oldLength || !space.TryCharge(length - oldLength))
+                return 0;
+
+            // An inaccessible mapping proves the place to be ours before MREMAP_FIXED replaces whatever lies there.
+            nuint target = space.MapUncharged(length, alignment, Syscalls.ProtNone);
+            if (target != 0)
+            {
+                const int moveThere = Syscalls.MremapMayMove | Syscalls.MremapFixed;
+                if (Syscalls.Mremap(address, oldLength, length, moveThere, target) == (nint)target)
+                {
+                    space.Publish(address, oldLength, SlotKind.Busy);
+                    Leave(address, oldLength);
+                    space.FreeSlots(address, oldLength);
+                    Enter(target, length);
+                    return target;
+                }
+
+                GiveUpTarget(target, length);
+            }
+
+            space.Uncharge(length - oldLength);
+            return 0;
+        }
+
+        /// <summary>Unmaps what the cache holds.</summary>
+        /// <returns>Bytes given back.</returns>
+        internal nuint EmptyCache()
+        {
+            nuint given = 0;
+            while (true)
+            {
+                _lock.Acquire();
+                nuint address = _cachedCount == 0 ? 0 : Uncache(0);
+                _lock.Release();
+                if (address == 0)
+                    return given;
+                given += Heap.Root->Space.Unmap(address, Heap.Root->Space.LengthAt(address));
+            }
+        }
+
+        /// <summary>Forgets every block: their memory is gone.</summary>
+        internal void Reset()
+        {
+            _cachedCount = 0;
+            _cachedBytes = 0;
+            _count = 0;
+            _bytes = 0;
+        }
+
+        /// <summary>
+        /// After a failed MREMAP_FIXED the target may be gone, and another thread's mapping may lie in its place. Only if it is gone for
+        /// certain is the place used again; else it is abandoned: addresses, not memory.
+        /// </summary>
+        private static void GiveUpTarget(nuint target, nuint length)
+        {
+            ref AddressSpace space = ref Heap.Root->Space;
+            nint again = Syscalls.Mmap(target, length, Syscalls.ProtNone, Syscalls.MapAtFreeAddress);
+            if (again == (nint)target && Syscalls.Munmap(target, length) == 0)
+            {
+                space.FreeSlots(target, length);
+                return;
+            }
+
+            if (again > 0 && again != (nint)target)
+                _ = Syscalls.Munmap((nuint)again, length);
+            space.Publish(target, length, SlotKind.Abandoned);
+        }
+
+        private void Enter(nuint address, nuint length)
+        {
+            PageMap.Set(address, length, PageMap.Large, PageMap.LargeTail);
+            Heap.Root->Space.Publish(address, length, SlotKind.Large);
+            ClrInterlocked.Increment(ref _count);
+            ClrInterlocked.Add(ref _bytes, (long)length);
+        }
+
+        private void Leave(nuint address, nuint length)
+        {
+            PageMap.Set(address, length, PageMap.None, PageMap.None);
+            ClrInterlocked.Decrement(ref _count);
+            ClrInterlocked.Add(ref _bytes, -(long)length);
+        }
+
+        private void Resize(nuint address, nuint oldLength, nuint length)
+        {
+            nuint oldEnd = address + AddressSpace.AlignUp(oldLength, Segment.PageSize);
+            nuint end = address + AddressSpace.AlignUp(length, Segment.PageSize);
+            if (end > oldEnd)
+                PageMap.Set(oldEnd, end - oldEnd, PageMap.LargeTail, PageMap.LargeTail);
+            else if (end < oldEnd)
+                PageMap.Set(end, oldEnd - end, PageMap.None, PageMap.None);
+            Heap.Root->Space.Publish(address, length, SlotKind.Large);
+            ClrInterlocked.Add(ref _bytes, (long)length - (long)oldLength);
+        }
+
+        private void Cache(nuint address, nuint length)
+        {
+            ref AddressSpace space = ref Heap.Root->Space;
+            while (true)
+            {
+                nuint oldest = 0;
+                _lock.Acquire();
+                if (_cachedCount == MaxCached || (nuint)_cachedBytes + length > MaxCachedBytes)
+                {
+                    oldest = Uncache(0);
+                }
+                else
+                {
+                    space.Publish(address, length, SlotKind.Cached);
+                    _cached[_cachedCount++] = address;
+                    ClrVolatile.Write(ref _cachedBytes, _cachedBytes + (long)length);
+                }
+
+                _lock.Release();
+                if (oldest == 0)
+                    return;
+                space.Unmap(oldest, space.LengthAt(oldest));
+            }
+        }
+
+        /// <summary>Takes the smallest cached mapping that fits; cuts it if it is much too large.</summary>
+        private nuint TakeCached(ref nuint length, nuint alignment)
+        {
+            if (ClrVolatile.Read(ref _cachedCount) == 0)
+                return 0;
+
+            ref AddressSpace space = ref Heap.Root->Space;
+            nuint best = 0;
+            nuint bestLength = 0;
+            int bestIndex = 0;
+            _lock.Acquire();
+            for (int i = 0; i < _cachedCount; i++)
+            {
+                nuint candidate = (nuint)_cached[i];
+                nuint candidateLength = space.LengthAt(candidate);
+                if (candidateLength >= length && (candidate & (alignment - 1)) == 0 && (best == 0 || candidateLength < bestLength))
+                {
+                    best = candidate;
+                    bestLength = candidateLength;
+                    bestIndex = i;
+                }
+            }
+
+            if (best != 0)
+                Uncache(bestIndex);
+            _lock.Release();
+            if (best == 0)
+                return 0;
+
+            if (bestLength - length <= length >> SlackShift || !space.TryUnmapTail(best, bestLength, length))
+                length = bestLength;
+            else
+                space.Publish(best, length, SlotKind.Busy);
+            return best;
+        }
+
+        /// <summary>Removes a mapping from the cache; it is the caller's, and Busy.</summary>
+        private nuint Uncache(int index)
+        {
+            nuint address = (nuint)_cached[index];
+            nuint length = Heap.Root->Space.TryOwn(address, SlotKind.Cached);
+            Assert(length != 0);
+            ClrVolatile.Write(ref _cachedCount, _cachedCount - 1);
+            for (int i = index; i < _cachedCount; i++)
+                _cached[i] = _cached[i + 1];
+            ClrVolatile.Write(ref _cachedBytes, _cachedBytes - (long)length);
+            return address;
+        }
+    }
+}

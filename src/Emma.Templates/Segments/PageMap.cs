@@ -1,0 +1,52 @@
+namespace Emma.Templates;
+
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
+using ClrVolatile = global::System.Threading.Volatile;
+
+static unsafe partial class EmmaHeap
+{
+    /// <summary>
+    /// One class byte for every 64 KiB page of a window: what lives there. Right for any address whatever, so that null, wild and
+    /// foreign pointers read <see cref="None"/>. Bytes change only while their page belongs to one thread, before its blocks are handed
+    /// out and after they are gone; whoever passes a block to another thread passes the byte with it.
+    /// </summary>
+    private static class PageMap
+    {
+        internal const int None = 0;
+
+        // 1 to SizeClasses.Count: a slab of that size class.
+
+        /// <summary>The first page of a page run.</summary>
+        internal const int Run = SizeClasses.Count + 1;
+
+        internal const int RunTail = SizeClasses.Count + 2;
+
+        /// <summary>The first page of a large block.</summary>
+        internal const int Large = SizeClasses.Count + 3;
+
+        internal const int LargeTail = SizeClasses.Count + 4;
+
+        internal static bool IsSmall(int pageClass) => unchecked((uint)(pageClass - 1)) < SizeClasses.Count;
+
+        /// <summary>The class byte of the page that an address lies in.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static int ClassOf(nuint address)
+        {
+            Window* window = Heap.Root->Space.Find(address);
+            return window == null ? None : ClrVolatile.Read(ref *window->ClassOf(address));
+        }
+
+        /// <summary>Sets the class of the pages from an address on: one for the first page, one for the others.</summary>
+        internal static void Set(nuint address, nuint length, int head, int tail)
+        {
+            Assert(address % Segment.PageSize == 0 && length != 0);
+            byte* bytes = Heap.Root->Space.Find(address)->ClassOf(address);
+            nuint pages = (length + Segment.PageSize - 1) / Segment.PageSize;
+            if (pages > 1)
+                ClrNativeMemory.Fill(bytes + 1, pages - 1, (byte)tail);
+            ClrVolatile.Write(ref *bytes, (byte)head);
+        }
+    }
+}

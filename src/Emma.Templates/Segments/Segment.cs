@@ -1,0 +1,101 @@
+namespace Emma.Templates;
+
+using ClrBitOperations = global::System.Numerics.BitOperations;
+using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrVolatile = global::System.Threading.Volatile;
+
+static unsafe partial class EmmaHeap
+{
+    /// <summary>
+    /// 4 MiB of memory in 64 pages of 64 KiB. Page 0 holds what describes the others and nothing else, touched as far as they are used:
+    /// this header in the place of its own slab descriptor, the descriptors of pages 1 to 63, their bitmaps.
+    /// </summary>
+    private struct Segment
+    {
+        internal const nuint Size = Window.SlotSize;
+        internal const int PageShift = Window.PageShift;
+        internal const nuint PageSize = (nuint)1 << PageShift;
+        internal const int PageCount = (int)(Size / PageSize);
+
+        /// <summary>Every page but the header's.</summary>
+        internal const ulong AllPages = ~1UL;
+
+        internal const int DescriptorBytes = 64;
+        internal const nuint BitmapsOffset = PageCount * DescriptorBytes;
+
+        /// <summary>A bit for each 16 bytes of a page.</summary>
+        internal const nuint BitmapBytes = PageSize / 16 / 8;
+
+        /// <summary>Pages that belong to nobody. Under the segment manager's lock.</summary>
+        internal ulong FreePages;
+
+        /// <summary>Pages that may hold anything but zeros. Under the segment manager's lock.</summary>
+        internal ulong DirtyPages;
+
+        /// <summary>Pages of slabs that are empty but kept by their bin. Interlocked: bins change it under their own locks.</summary>
+        internal ulong IdlePages;
+
+        internal Segment* Next;
+        internal Segment* Previous;
+
+        /// <summary>The manager's list it is on: the binary logarithm of its longest run of free pages; -1: none.</summary>
+        internal int List;
+
+        /// <summary>Whether nothing lives here: every page is free or idle.</summary>
+        internal readonly bool HoldsNothing => (ClrVolatile.Read(in FreePages) | ClrVolatile.Read(in IdlePages)) == AllPages;
+
+        internal static Segment* Of(nuint address) => (Segment*)(address & ~(Size - 1));
+
+        internal static int PageOf(nuint address) => (int)((address >> PageShift) & (PageCount - 1));
+
+        internal static ulong MaskOf(int page, int count) => (count == PageCount ? ~0UL : (1UL << count) - 1) << page;
+
+        internal static nuint AddressOf(Segment* segment, int page) => (nuint)segment + ((nuint)page << PageShift);
+
+        internal static Slab* SlabAt(Segment* segment, int page) => (Slab*)((byte*)segment + page * DescriptorBytes);
+
+        internal static ulong* BitmapAt(Segment* segment, int page) =>
+            (ulong*)((byte*)segment + BitmapsOffset + (nuint)page * BitmapBytes);
+
+        internal void MarkIdle(ulong pages) => ClrInterlocked.Or(ref IdlePages, pages);
+
+        internal void UnmarkIdle(ulong pages) => ClrInterlocked.And(ref IdlePages, ~pages);
+
+        /// <summary>The lowest page that begins a run of free pages of some length, at a multiple of some number of pages; -1: none.</summary>
+        internal static int FindRun(ulong free, int count, int alignment)
+        {
+            // After each step bit i says that the next `covered` pages from i on are free.
+            ulong starts = free;
+            for (int covered = 1; covered < count && starts != 0;)
+            {
+                int step = covered < count - covered ? covered : count - covered;
+                starts &= starts >> step;
+                covered += step;
+            }
+
+            starts &= MultiplesOf(alignment);
+            return starts == 0 ? -1 : ClrBitOperations.TrailingZeroCount(starts);
+        }
+
+        /// <summary>The binary logarithm of the longest run of free pages, rounded down; -1 if no page is free.</summary>
+        internal static int LongestRunLog2(ulong free)
+        {
+            int log2 = -1;
+            for (int step = 1; free != 0; step <<= 1)
+            {
+                log2++;
+                free &= free >> step;
+            }
+
+            return log2;
+        }
+
+        private static ulong MultiplesOf(int alignment)
+        {
+            ulong multiples = 1;
+            for (int i = alignment; i < PageCount; i <<= 1)
+                multiples |= multiples << i;
+            return multiples;
+        }
+    }
+}

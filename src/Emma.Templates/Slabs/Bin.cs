@@ -1,0 +1,242 @@
+namespace Emma.Templates;
+
+using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
+
+// Slabs: blocks of up to 32 KiB.
+//
+// Basic design
+//   SizeClasses says which sizes there are. A Bin serves one of them from slabs: runs of pages cut into blocks of that size
+//   (Slab). Its list holds the slabs with free blocks; a full slab is on no list and comes back with the first block freed.
+//   An empty slab's pages go back to the segments, where any class may use them, but for one: an empty slab that is the
+//   last on its bin's list stays there, idle, so that a single block allocated and freed in turn does not make and unmake a slab
+//   each time. Idle pages are marked in their segment, which takes them back when nothing else lives in it.
+//
+// Invariants
+//   * A slab is on its bin's list if, and only if, it has a free block.
+//   * A slab is marked idle if, and only if, it is empty and on the list; at most one of a bin is.
+//   * The bin's lock covers its list and everything of its slabs but the segment's masks.
+static unsafe partial class EmmaHeap
+{
+    /// <summary>What became of a pointer that was to be a block.</summary>
+    private enum PointerCheck
+    {
+        Valid,
+
+        /// <summary>Valid, and its segment may hold nothing now: the caller lets the segment manager look.</summary>
+        ValidAndLast,
+
+        AlreadyFree,
+        NotABlock,
+    }
+
+    /// <summary>The blocks of one size class. As large as a cache line, so that bins do not slow each other down.</summary>
+    [ClrStructLayout(ClrLayoutKind.Sequential, Size = 64)]
+    private struct Bin
+    {
+        private Lock _lock;
+        private int _blockSize;
+        private byte _class;
+        private byte _pagesPerSlab;
+        private Slab* _slabs;
+        private long _live;
+        private long _slabCount;
+
+        internal readonly nuint BlockSize => (nuint)_blockSize;
+
+        internal void Initialize(int sizeClass)
+        {
+            _class = (byte)sizeClass;
+            _blockSize = (int)SizeClasses.SizeOf(sizeClass);
+            _pagesPerSlab = (byte)SizeClasses.PagesPerSlab((nuint)_blockSize);
+        }
+
+        /// <summary>Allocates a block, or returns 0 if no memory is to be had.</summary>
+        internal nuint Allocate()
+        {
+            _lock.Acquire();
+            Slab* slab = _slabs;
+            if (slab == null)
+                slab = AddSlab();
+            else if (slab->IsEmpty)
+                Segment.Of((nuint)slab)->UnmarkIdle(Slab.PagesOf(slab));
+
+            nuint block = 0;
+            if (slab != null)
+            {
+                block = Slab.Take(slab);
+                _live++;
+                if (slab->FreeCount == 0)
+                    Unlink(slab);
+            }
+
+            _lock.Release();
+            return block;
+        }
+
+        /// <summary>Frees a block of this bin's class; an address that is none, or that is free, changes nothing.</summary>
+        internal PointerCheck Free(nuint address)
+        {
+            _lock.Acquire();
+            PointerCheck result = FreeLocked(address);
+            _lock.Release();
+            return result;
+        }
+
+        /// <summary>Whether a live block begins at an address in a page of this bin's class.</summary>
+        internal PointerCheck Examine(nuint address)
+        {
+            _lock.Acquire();
+            PointerCheck result = PointerCheck.NotABlock;
+            // The page may have changed hands before the lock was taken.
+            if (PageMap.ClassOf(address) == _class)
+            {
+                Slab* slab = Slab.Of(address);
+                if (Slab.IsBlockStart(slab, address))
+                    result = Slab.IsFree(slab, Slab.IndexOf(slab, address)) ? PointerCheck.AlreadyFree : PointerCheck.Valid;
+            }
+
+            _lock.Release();
+            return result;
+        }
+
+        /// <summary>Takes an idle slab out for the segment manager, which holds its lock: against the lock order, so this only tries.</summary>
+        internal bool TryEvict(Slab* slab)
+        {
+            if (!_lock.TryAcquire())
+                return false;
+
+            ulong pages = Slab.PagesOf(slab);
+            Segment* segment = Segment.Of((nuint)slab);
+            bool idle = (segment->IdlePages & pages) == pages;
+            if (idle)
+            {
+                segment->UnmarkIdle(pages);
+                Unlink(slab);
+                _slabCount--;
+            }
+
+            _lock.Release();
+            return idle;
+        }
+
+        /// <summary>Gives the pages of an idle slab back to its segment.</summary>
+        /// <returns>The segment, in which nothing may live any more; null if no slab was idle.</returns>
+        internal Segment* ReleaseIdleSlab()
+        {
+            Segment* segment = null;
+            _lock.Acquire();
+            Slab* slab = _slabs;
+            while (slab != null && !slab->IsEmpty)
+                slab = slab->Next;
+            if (slab != null)
+            {
+                segment = Segment.Of((nuint)slab);
+                segment->UnmarkIdle(Slab.PagesOf(slab));
+                Remove(slab);
+            }
+
+            _lock.Release();
+            return segment;
+        }
+
+        /// <summary>Adds what the bin's slabs hold to a count.</summary>
+        internal void AddTo(ref HeapCount count)
+        {
+            _lock.Acquire();
+            nuint inUse = (nuint)_live * (nuint)_blockSize;
+            count.InUse += inUse;
+            count.Free += ((nuint)_slabCount * _pagesPerSlab << Segment.PageShift) - inUse;
+            _lock.Release();
+        }
+
+        /// <summary>Forgets every slab: their memory is gone.</summary>
+        internal void Reset()
+        {
+            _slabs = null;
+            _live = 0;
+            _slabCount = 0;
+        }
+
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        private PointerCheck FreeLocked(nuint address)
+        {
+            if (BoundaryChecks && PageMap.ClassOf(address) != _class)
+                return PointerCheck.NotABlock;
+
+            Slab* slab = Slab.Of(address);
+            if (BoundaryChecks && !Slab.IsBlockStart(slab, address))
+                return PointerCheck.NotABlock;
+
+            int before = slab->FreeCount;
+            if (!Slab.TryGive(slab, Slab.IndexOf(slab, address)))
+                return PointerCheck.AlreadyFree;
+
+            _live--;
+            if (before == 0)
+                Link(slab);
+            return slab->IsEmpty ? Retire(slab) : PointerCheck.Valid;
+        }
+
+        /// <summary>Keeps a slab that has become empty as the idle one if it is alone on the list, or gives its pages back.</summary>
+        private PointerCheck Retire(Slab* slab)
+        {
+            bool holdsNothing;
+            Segment* segment = Segment.Of((nuint)slab);
+            if (_slabs == slab && slab->Next == null)
+            {
+                segment->MarkIdle(Slab.PagesOf(slab));
+                // Nobody unmaps the segment: that would need this slab, which needs the lock held here.
+                holdsNothing = segment->HoldsNothing;
+            }
+            else
+            {
+                holdsNothing = Remove(slab);
+            }
+
+            return holdsNothing && !Heap.Root->Segments.IsReserve(segment) ? PointerCheck.ValidAndLast : PointerCheck.Valid;
+        }
+
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+        private Slab* AddSlab()
+        {
+            PageRun run = Heap.Root->Segments.AllocateSlab(_pagesPerSlab);
+            if (run.IsNone)
+                return null;
+
+            Slab* slab = Slab.Initialize(run, _class, _blockSize, _pagesPerSlab);
+            PageMap.Set(run.Address, (nuint)_pagesPerSlab << Segment.PageShift, _class, _class);
+            _slabCount++;
+            Link(slab);
+            return slab;
+        }
+
+        private bool Remove(Slab* slab)
+        {
+            Unlink(slab);
+            _slabCount--;
+            return Heap.Root->Segments.FreeSlab(Segment.Of((nuint)slab), slab->HeadPage, slab->PageCount);
+        }
+
+        private void Link(Slab* slab)
+        {
+            slab->Next = _slabs;
+            slab->Previous = null;
+            if (_slabs != null)
+                _slabs->Previous = slab;
+            _slabs = slab;
+        }
+
+        private void Unlink(Slab* slab)
+        {
+            if (slab->Previous != null)
+                slab->Previous->Next = slab->Next;
+            else
+                _slabs = slab->Next;
+            if (slab->Next != null)
+                slab->Next->Previous = slab->Previous;
+        }
+    }
+}

@@ -1,0 +1,83 @@
+namespace Emma.Templates;
+
+using ClrBitOperations = global::System.Numerics.BitOperations;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+
+static unsafe partial class EmmaHeap
+{
+    /// <summary>
+    /// The sizes of small blocks: steps of 16 bytes up to 128, then eight to a doubling up to 32 KiB. A block exceeds the request by at
+    /// most 15 bytes up to 128, and by less than 12.5 % of the block above. Class 0 is none; 1 to <see cref="Count"/> ascend in size.
+    /// </summary>
+    private static class SizeClasses
+    {
+        internal const int Count = 72;
+        internal const nuint MaxSize = 32 * 1024;
+
+        /// <summary>Every block begins at a multiple of this many bytes.</summary>
+        internal const nuint Granularity = 16;
+
+        private const int GranularityShift = 4;
+
+        /// <summary>The last size, and its class, before the steps begin to grow.</summary>
+        private const nuint LinearMax = 128;
+
+        private const int LinearMaxLog2 = 7;
+        private const int LinearCount = (int)(LinearMax / Granularity);
+        private const int StepsLog2 = 3;
+        private const int Steps = 1 << StepsLog2;
+
+        /// <summary>The smallest class whose blocks hold a size of at most <see cref="MaxSize"/> bytes; size 0 is held by class 1.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static int Of(nuint size)
+        {
+            if (size <= LinearMax)
+                return size == 0 ? 1 : (int)((size + (Granularity - 1)) >> GranularityShift);
+
+            nuint last = size - 1;
+            int log2 = ClrBitOperations.Log2(last);
+            int step = (int)(last >> (log2 - StepsLog2)) & (Steps - 1);
+            return LinearCount + 1 + (log2 - LinearMaxLog2) * Steps + step;
+        }
+
+        /// <summary>The bytes of a class's blocks.</summary>
+        internal static nuint SizeOf(int sizeClass)
+        {
+            if (sizeClass <= LinearCount)
+                return (nuint)sizeClass << GranularityShift;
+
+            int index = sizeClass - LinearCount - 1;
+            return (nuint)(Steps + (index & (Steps - 1)) + 1) << (index / Steps + LinearMaxLog2 - StepsLog2);
+        }
+
+        /// <summary>
+        /// The smallest class whose blocks hold a size and all begin at multiples of an alignment, a power of two up to
+        /// <see cref="MaxSize"/>. Slabs begin at multiples of 64 KiB, so a block size that is a multiple of the alignment will do.
+        /// </summary>
+        internal static int OfAligned(nuint size, nuint alignment)
+        {
+            int sizeClass = Of(size > alignment ? size : alignment);
+            while ((SizeOf(sizeClass) & (alignment - 1)) != 0)
+                sizeClass++;
+            return sizeClass;
+        }
+
+        /// <summary>
+        /// How many pages a class's slabs have: the fewest that hold eight blocks, or enough for one page, and lose at most 1/16 behind the last.
+        /// </summary>
+        internal static int PagesPerSlab(nuint blockSize)
+        {
+            const int minBlocks = 8;
+            const int maxLossShift = 4;
+            int pages = 1;
+            while (true)
+            {
+                nuint bytes = (nuint)pages << Segment.PageShift;
+                if (bytes / blockSize >= minBlocks && bytes % blockSize <= bytes >> maxLossShift)
+                    return pages;
+                pages++;
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+namespace Emma.Templates;
+
+using ClrBitOperations = global::System.Numerics.BitOperations;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+
+static unsafe partial class EmmaHeap
+{
+    /// <summary>
+    /// The descriptor of a slab: one or more pages of blocks of one class. Which blocks are free is a bitmap of two levels in the segment's
+    /// page 0, never a list inside freed memory: free memory stays untouched, and a write to it cannot capture the allocator. The lowest free
+    /// block is always taken first, so that pages behind the highest one ever used stay untouched. Page runs use a descriptor for their length.
+    /// </summary>
+    /// <remarks>
+    /// Invariants: bit w of Summary says that word w of the bitmap is not 0; FreeCount is the number of set bits. All under the bin's lock.
+    /// </remarks>
+    private struct Slab
+    {
+        private const int WordBits = 64;
+        private const int WordShift = 6;
+
+        /// <summary>Two levels of words address this many blocks; a page holds no more.</summary>
+        internal const int MaxCapacity = WordBits * WordBits;
+
+        internal Slab* Next;
+        internal Slab* Previous;
+        private ulong _summary;
+
+        /// <summary>2^32 / (block size / 16), rounded up: divides offsets within a slab exactly.</summary>
+        private ulong _reciprocal;
+
+        internal int FreeCount;
+        internal int Capacity;
+        internal int BlockSize;
+        internal byte Class;
+
+        /// <summary>In the descriptor of every page of a slab: its first page.</summary>
+        internal byte HeadPage;
+
+        internal byte PageCount;
+
+        internal readonly bool IsEmpty => FreeCount == Capacity;
+
+        /// <summary>The descriptor of the slab or page run that an address lies in.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static Slab* Of(nuint address)
+        {
+            Segment* segment = Segment.Of(address);
+            return Segment.SlabAt(segment, Segment.SlabAt(segment, Segment.PageOf(address))->HeadPage);
+        }
+
+        /// <summary>Makes the pages a slab of free blocks.</summary>
+        internal static Slab* Initialize(PageRun run, int sizeClass, int blockSize, int pages)
+        {
+            Slab* slab = InitializeRun(run, sizeClass, pages);
+            slab->BlockSize = blockSize;
+            slab->Capacity = (int)((nuint)pages * Segment.PageSize / (nuint)blockSize);
+            slab->FreeCount = slab->Capacity;
+            ulong unit = (ulong)blockSize / (ulong)SizeClasses.Granularity;
+            slab->_reciprocal = ((1UL << 32) + unit - 1) / unit;
+            Assert(slab->Capacity <= MaxCapacity);
+
+            ulong* bitmap = Segment.BitmapAt(run.Segment, run.Page);
+            int words = slab->Capacity >> WordShift;
+            for (int i = 0; i < words; i++)
+                bitmap[i] = ~0UL;
+            int rest = slab->Capacity & (WordBits - 1);
+            if (rest != 0)
+                bitmap[words++] = (1UL << rest) - 1;
+            slab->_summary = words == WordBits ? ~0UL : (1UL << words) - 1;
+            return slab;
+        }
+
+        /// <summary>Makes the descriptors of a page run, or of the pages of a slab to be.</summary>
+        internal static Slab* InitializeRun(PageRun run, int pageClass, int pages)
+        {
+            for (int i = 0; i < pages; i++)
+                Segment.SlabAt(run.Segment, run.Page + i)->HeadPage = (byte)run.Page;
+            Slab* slab = Segment.SlabAt(run.Segment, run.Page);
+            slab->Class = (byte)pageClass;
+            slab->PageCount = (byte)pages;
+            return slab;
+        }
+
+        /// <summary>Takes the lowest free block; there is one.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static nuint Take(Slab* slab)
+        {
+            Assert(slab->FreeCount > 0 && slab->_summary != 0);
+            ulong* bitmap = BitmapOf(slab);
+            int word = ClrBitOperations.TrailingZeroCount(slab->_summary);
+            ulong bits = bitmap[word];
+            Assert(bits != 0);
+            int index = (word << WordShift) + ClrBitOperations.TrailingZeroCount(bits);
+            bits &= bits - 1;
+            bitmap[word] = bits;
+            if (bits == 0)
+                slab->_summary &= slab->_summary - 1;
+            slab->FreeCount--;
+            return AddressOf(slab) + (nuint)index * (nuint)slab->BlockSize;
+        }
+
+        /// <summary>Gives a block back. False: it is free already.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static bool TryGive(Slab* slab, int index)
+        {
+            ref ulong word = ref BitmapOf(slab)[index >> WordShift];
+            ulong bit = 1UL << (index & (WordBits - 1));
+            if ((word & bit) != 0)
+                return false;
+
+            word |= bit;
+            slab->_summary |= 1UL << (index >> WordShift);
+            slab->FreeCount++;
+            return true;
+        }
+
+        internal static bool IsFree(Slab* slab, int index) =>
+            (BitmapOf(slab)[index >> WordShift] & (1UL << (index & (WordBits - 1)))) != 0;
+
+        /// <summary>The number of the block that an address in the slab lies in; not below Capacity if it lies behind the last.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static int IndexOf(Slab* slab, nuint address) =>
+            (int)(((ulong)(address - AddressOf(slab)) / (ulong)SizeClasses.Granularity * slab->_reciprocal) >> 32);
+
+        /// <summary>Whether a block of the slab begins at an address in it.</summary>
+        internal static bool IsBlockStart(Slab* slab, nuint address)
+        {
+            int index = IndexOf(slab, address);
+            return index < slab->Capacity && AddressOf(slab) + (nuint)index * (nuint)slab->BlockSize == address;
+        }
+
+        internal static nuint AddressOf(Slab* slab) => Segment.AddressOf(Segment.Of((nuint)slab), slab->HeadPage);
+
+        internal static ulong PagesOf(Slab* slab) => Segment.MaskOf(slab->HeadPage, slab->PageCount);
+
+        private static ulong* BitmapOf(Slab* slab) => Segment.BitmapAt(Segment.Of((nuint)slab), slab->HeadPage);
+    }
+}
