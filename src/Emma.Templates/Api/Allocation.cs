@@ -126,7 +126,7 @@ static unsafe partial class EmmaHeap
 
         void* copy = alignment <= SizeClasses.Granularity ? Allocate(size, false) : AllocateAligned(size, alignment);
         if (copy == null)
-            return null;
+            return aligned && size <= oldSize ? block : null;
 
         ClrNativeMemory.Copy(block, copy, ClrMath.Min(oldSize, size));
         Release(block);

@@ -40,6 +40,11 @@ static unsafe partial class EmmaHeap
         /// <summary>x86-64 user addresses end here; no block can be larger.</summary>
         internal static nuint MaxBytes => unchecked((nuint)(1UL << 47));
 
+        // The first window's page map, for the lookup that every free makes. FirstPages is 0 until the other two are set.
+        internal nuint FirstBase;
+        internal byte* FirstPageMap;
+        internal nuint FirstPages;
+
         private Lock _lock;
         private nint _first;
         private long _mapped;
@@ -58,7 +63,16 @@ static unsafe partial class EmmaHeap
         private Window* First
         {
             readonly get => (Window*)ClrVolatile.Read(in _first);
-            set => ClrVolatile.Write(ref _first, (nint)value);
+            set
+            {
+                ClrVolatile.Write(ref _first, (nint)value);
+                ClrVolatile.Write(ref FirstPages, 0);
+                if (value == null)
+                    return;
+                FirstBase = value->Base;
+                FirstPageMap = value->PageMap;
+                ClrVolatile.Write(ref FirstPages, value->Size >> Window.PageShift);
+            }
         }
 
         internal static nuint AlignUp(nuint value, nuint alignment) => (value + (alignment - 1)) & ~(alignment - 1);

@@ -34,6 +34,14 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static int ClassOf(nuint address)
         {
+            AddressSpace* space = &Heap.Root->Space;
+            nuint page = unchecked(address - space->FirstBase) >> Window.PageShift;
+            return page < ClrVolatile.Read(ref space->FirstPages) ? ClrVolatile.Read(ref space->FirstPageMap[page]) : ClassInLaterWindow(address);
+        }
+
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+        private static int ClassInLaterWindow(nuint address)
+        {
             Window* window = Heap.Root->Space.Find(address);
             return window == null ? None : ClrVolatile.Read(ref *window->ClassOf(address));
         }

@@ -111,10 +111,11 @@ static unsafe partial class EmmaHeap
         /// <summary>Maps a window that has room for a mapping of some length and alignment; null if the limit or the kernel refuses.</summary>
         internal static Window* Map(ref AddressSpace space, nuint length, nuint alignment)
         {
+            // The window begins at a multiple of the alignment, so that its first slot will do.
             nuint unit = alignment > SlotSize ? alignment : SlotSize;
-            nuint size = length + unit > DefaultSize ? AddressSpace.AlignUp(length + unit, SlotSize) : DefaultSize;
+            nuint size = length > DefaultSize ? AddressSpace.AlignUp(length, SlotSize) : DefaultSize;
             nuint metadata = MetadataBytes(size);
-            if (size > HighestBase - LowestBase || !space.TryChargeMetadata(metadata))
+            if (unit > LowestBase || !space.TryChargeMetadata(metadata))
                 return null;
 
             nuint reach = GuardBytes + AddressSpace.AlignUp(metadata, SlotSize);
