@@ -22,6 +22,12 @@ using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
 // Locking: the layer has no lock of its own and calls the others with none held. All exceptions are thrown here, where nothing is locked.
 static unsafe partial class EmmaHeap
 {
+    /// <summary>
+    /// How often memory is reclaimed before an allocation fails: more than once, because other threads may take what one of them reclaimed,
+    /// and give it back at once.
+    /// </summary>
+    private const int ReclaimAttempts = 4;
+
     /// <summary>The largest alignment that a page run can have: half a segment.</summary>
     private const nuint MaxRunAlignment = Segment.Size / 2;
 
@@ -47,9 +53,10 @@ static unsafe partial class EmmaHeap
     {
         Bin* bin = Heap.BinOf(sizeClass);
         nuint block = bin->Allocate();
-        if (block == 0)
+        for (int attempt = 0; block == 0 && attempt < ReclaimAttempts; attempt++)
         {
-            Reclaim();
+            // A segment that holds nothing would have served this block: the reserve may stay.
+            Reclaim(keepReserve: true);
             block = bin->Allocate();
         }
 
@@ -66,9 +73,9 @@ static unsafe partial class EmmaHeap
 
         size = ClrMath.Max(size, 1);
         nuint block = AllocateBigOnce(size, alignment, zeroed);
-        if (block == 0)
+        for (int attempt = 0; block == 0 && attempt < ReclaimAttempts; attempt++)
         {
-            Reclaim();
+            Reclaim(keepReserve: size <= LargeBlocks.Threshold);
             block = AllocateBigOnce(size, alignment, zeroed);
         }
 
@@ -119,9 +126,9 @@ static unsafe partial class EmmaHeap
 
         if (pageClass == PageMap.Large && size > oldSize && size <= AddressSpace.MaxBytes)
         {
-            nuint moved = Heap.Root->Large.TryMove((nuint)block, size, alignment);
-            if (moved != 0)
-                return (void*)moved;
+            void* moved = Grow(block, size, alignment, aligned);
+            if (moved != null)
+                return moved;
         }
 
         void* copy = alignment <= SizeClasses.Granularity ? Allocate(size, false) : AllocateAligned(size, alignment);
@@ -131,6 +138,18 @@ static unsafe partial class EmmaHeap
         ClrNativeMemory.Copy(block, copy, ClrMath.Min(oldSize, size));
         Release(block);
         return copy;
+    }
+
+    /// <summary>Grows a large block without copying it: by moving, or, once memory has been reclaimed, in either way. Null: neither goes.</summary>
+    private static void* Grow(void* block, nuint size, nuint alignment, bool inPlace)
+    {
+        ref LargeBlocks large = ref Heap.Root->Large;
+        nuint moved = large.TryMove((nuint)block, size, alignment);
+        if (moved != 0)
+            return (void*)moved;
+
+        Reclaim(keepReserve: false);
+        return inPlace && large.TryResizeInPlace((nuint)block, size) ? block : (void*)large.TryMove((nuint)block, size, alignment);
     }
 
     private static bool TryResizeInPlace(nuint block, int pageClass, nuint oldSize, nuint size)
@@ -173,7 +192,7 @@ static unsafe partial class EmmaHeap
     private static void FinishRelease(void* block, PointerCheck check)
     {
         if (check == PointerCheck.ValidAndLast)
-            Heap.Root->Segments.ReleaseIfEmpty(Segment.Of((nuint)block));
+            Heap.Root->Segments.ReleaseIfEmpty(Segment.Of((nuint)block), keepReserve: true);
         else
             ThrowBadPointer(block, "Free", check);
     }
@@ -222,19 +241,27 @@ static unsafe partial class EmmaHeap
         _ => Heap.BinOf(pageClass)->BlockSize,
     };
 
-    /// <summary>Before giving up: unmaps or frees for other uses whatever the heap keeps only to be faster.</summary>
+    /// <summary>
+    /// Before giving up: unmaps, or frees for other uses, whatever the heap keeps only to be faster. Waits for what other threads are
+    /// giving back right now.
+    /// </summary>
     /// <returns>Bytes given back to the kernel.</returns>
-    private static nuint Reclaim()
+    private static nuint Reclaim(bool keepReserve)
     {
         ref Root root = ref *Heap.Root;
+        root.Giving.Acquire();
         nuint given = root.Large.EmptyCache();
         for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
         {
             Segment* segment = Heap.BinOf(sizeClass)->ReleaseIdleSlab();
             if (segment != null)
-                given += root.Segments.ReleaseIfEmpty(segment);
+                given += root.Segments.Release(segment, keepReserve: true);
         }
 
-        return given + root.Segments.ReleaseReserve() + root.Space.RetryRetained();
+        if (!keepReserve)
+            given += root.Segments.ReleaseReserve();
+        given += root.Space.RetryRetained();
+        root.Giving.Release();
+        return given;
     }
 }

@@ -68,11 +68,18 @@ static unsafe partial class EmmaHeap
         if (!Heap.IsRunning)
             return 0;
 
-        nuint given = Reclaim();
-        SlotWalk walk = Heap.Root->Space.Walk();
+        ref Root root = ref *Heap.Root;
+        nuint given = Reclaim(keepReserve: false);
+        SlotWalk walk = root.Space.Walk();
         for (nuint segment = walk.Next(SlotKind.Segment); segment != 0; segment = walk.Next(SlotKind.Segment))
-            given += Heap.Root->Segments.Discard((Segment*)segment);
-        return given + Heap.Root->Segments.ReleaseReserve();
+        {
+            // While its free pages were taken out to be discarded, other threads may have freed the rest.
+            given += root.Segments.Discard((Segment*)segment);
+            given += root.Segments.ReleaseIfEmpty((Segment*)segment, keepReserve: false);
+        }
+
+        root.Space.DiscardEmptyWindows();
+        return given;
     }
 
     /// <summary>Frees every block at once and unmaps them all, in time that depends on the mappings, not on the blocks. The next allocation starts the heap afresh.</summary>

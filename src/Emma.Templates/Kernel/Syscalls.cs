@@ -11,6 +11,9 @@ static unsafe partial class EmmaHeap
         /// <summary>MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE (4.17; an older kernel takes the address as a hint).</summary>
         internal const int MapAtFreeAddress = 0x02 | 0x20 | 0x4000 | 0x10_0000;
 
+        /// <summary>MAP_PRIVATE | MAP_ANONYMOUS: the kernel chooses the place, and refuses what exceeds the machine's memory by far.</summary>
+        internal const int MapAnywhere = 0x02 | 0x20;
+
         internal const int MremapMayMove = 1;
         internal const int MremapFixed = 2;
 

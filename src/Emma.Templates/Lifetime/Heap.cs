@@ -1,18 +1,12 @@
 namespace Emma.Templates;
 
-using ClrBitOperations = global::System.Numerics.BitOperations;
 using ClrEncoding = global::System.Text.Encoding;
 using ClrGC = global::System.GC;
 using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrInvalidOperationException = global::System.InvalidOperationException;
-using ClrMarshal = global::System.Runtime.InteropServices.Marshal;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
-using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
 using ClrRuntimeHelpers = global::System.Runtime.CompilerServices.RuntimeHelpers;
-using ClrStopwatch = global::System.Diagnostics.Stopwatch;
-using ClrThread = global::System.Threading.Thread;
-using ClrUnsafe = global::System.Runtime.CompilerServices.Unsafe;
 using ClrVolatile = global::System.Threading.Volatile;
 
 // Lifetime: how a heap comes to be and goes.
@@ -35,6 +29,13 @@ static unsafe partial class EmmaHeap
     private struct Root
     {
         internal AddressSpace Space;
+
+        /// <summary>
+        /// Held from taking mappings out of use until they are unmapped and no longer counted, so that whoever finds no room can wait
+        /// for what is being given back by taking it.
+        /// </summary>
+        internal Lock Giving;
+
         internal LargeBlocks Large;
         internal SegmentManager Segments;
         internal int State;
@@ -126,27 +127,12 @@ static unsafe partial class EmmaHeap
             }
 
             KernelEntry.EnsureCreated();
-            LoadWhatLocksNeed();
+            BaseLibrary.Load();
             ClrVolatile.Write(ref s_label, ClrEncoding.UTF8.GetBytes($"{HeapName} of {typeof(Root).Assembly.GetName().Name}"));
             if (typeof(Root).IsCollectible)
                 KeepSentinel();
             if (ClrInterlocked.CompareExchange(ref Root->State, Running, NotStarted) == NotStarted)
                 Root->Space.ChargeCode(KernelEntry.MappedBytes);
-        }
-
-        /// <summary>
-        /// Loads the types of the base library that are used while a lock is held. The first use of an assembly reference may run a load
-        /// context's resolver on this thread, and a resolver may use the heap.
-        /// </summary>
-        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-        private static void LoadWhatLocksNeed()
-        {
-            ClrGC.KeepAlive(typeof(ClrBitOperations));
-            ClrGC.KeepAlive(typeof(ClrMarshal));
-            ClrGC.KeepAlive(typeof(ClrNativeMemory));
-            ClrGC.KeepAlive(typeof(ClrStopwatch));
-            ClrGC.KeepAlive(typeof(ClrThread));
-            ClrGC.KeepAlive(typeof(ClrUnsafe));
         }
 
         private static void KeepSentinel()

@@ -204,7 +204,7 @@ static unsafe partial class EmmaHeap
             _lock.Acquire();
             bool free = window->AreFree(next, count);
             if (free)
-                window->Mark(next, count, SlotKind.Tail);
+                window->Take(next, count, SlotKind.Tail);
             _lock.Release();
             return free;
         }
@@ -299,6 +299,15 @@ static unsafe partial class EmmaHeap
             return unmapped;
         }
 
+        /// <summary>Discards what describes windows in which nothing is mapped.</summary>
+        internal void DiscardEmptyWindows()
+        {
+            _lock.Acquire();
+            for (Window* window = First; window != null; window = window->Next)
+                window->DiscardIfEmpty();
+            _lock.Release();
+        }
+
         /// <summary>Unmaps everything. No other thread uses the heap, and no block of it survives.</summary>
         internal void UnmapAll()
         {
@@ -334,12 +343,25 @@ static unsafe partial class EmmaHeap
             }
         }
 
+        /// <summary>
+        /// Whether the kernel might grant so much at all. A window is made and written for it first, which is dear for a length that is but
+        /// somebody's mistake; unlike the heap's own mappings this one asks the kernel to judge by the machine's memory.
+        /// </summary>
+        private static bool IsConceivable(nuint length)
+        {
+            nint address = Syscalls.Mmap(0, length, Syscalls.ProtReadWrite, Syscalls.MapAnywhere);
+            return address > 0 && Syscalls.Munmap((nuint)address, length) == 0;
+        }
+
         /// <summary>Chooses free slots and marks them Busy; adds a window if no window has room.</summary>
         /// <param name="length">Bytes.</param>
         /// <param name="alignment">A power of two.</param>
         /// <param name="failures">How many places turned out to be taken: the next one is sought that much farther away.</param>
         private nuint Claim(nuint length, nuint alignment, int failures)
         {
+            if (length > Window.DefaultSize && !IsConceivable(length))
+                return 0;
+
             nuint address = 0;
             _lock.Acquire();
             Window* last = null;

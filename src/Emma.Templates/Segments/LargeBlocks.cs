@@ -91,8 +91,8 @@ static unsafe partial class EmmaHeap
             nuint length = LengthFor(size);
             if (length <= oldLength)
             {
-                if (oldLength - length > length >> SlackShift && space.TryUnmapTail(address, oldLength, length))
-                    Resize(address, oldLength, length);
+                if (oldLength - length > length >> SlackShift)
+                    Shrink(address, oldLength, length);
                 return true;
             }
 
@@ -103,7 +103,9 @@ static unsafe partial class EmmaHeap
             {
                 if (Syscalls.Mremap(address, oldLength, length, 0, 0) == (nint)address)
                 {
-                    Resize(address, oldLength, length);
+                    SetTail(address, oldLength, length, PageMap.LargeTail);
+                    space.Publish(address, length, SlotKind.Large);
+                    ClrInterlocked.Add(ref _bytes, (long)(length - oldLength));
                     return true;
                 }
 
@@ -144,20 +146,14 @@ static unsafe partial class EmmaHeap
             return 0;
         }
 
-        /// <summary>Unmaps what the cache holds.</summary>
+        /// <summary>Unmaps what the cache holds. The caller holds the lock of giving back.</summary>
         /// <returns>Bytes given back.</returns>
         internal nuint EmptyCache()
         {
             nuint given = 0;
-            while (true)
-            {
-                _lock.Acquire();
-                nuint address = _cachedCount == 0 ? 0 : Uncache(0);
-                _lock.Release();
-                if (address == 0)
-                    return given;
-                given += Heap.Root->Space.Unmap(address, Heap.Root->Space.LengthAt(address));
-            }
+            while (UnmapOldest() is nuint bytes)
+                given += bytes;
+            return given;
         }
 
         /// <summary>Forgets every block: their memory is gone.</summary>
@@ -203,41 +199,64 @@ static unsafe partial class EmmaHeap
             ClrInterlocked.Add(ref _bytes, -(long)length);
         }
 
-        private void Resize(nuint address, nuint oldLength, nuint length)
+        /// <summary>Gives the kernel the tail of a block. If it refuses, the block stays as long as it was.</summary>
+        private void Shrink(nuint address, nuint oldLength, nuint length)
         {
-            nuint oldEnd = address + AddressSpace.AlignUp(oldLength, Segment.PageSize);
-            nuint end = address + AddressSpace.AlignUp(length, Segment.PageSize);
-            if (end > oldEnd)
-                PageMap.Set(oldEnd, end - oldEnd, PageMap.LargeTail, PageMap.LargeTail);
-            else if (end < oldEnd)
-                PageMap.Set(end, oldEnd - end, PageMap.None, PageMap.None);
-            Heap.Root->Space.Publish(address, length, SlotKind.Large);
-            ClrInterlocked.Add(ref _bytes, (long)length - (long)oldLength);
+            // The class bytes go first: with the slots, they may be another block's at once.
+            SetTail(address, length, oldLength, PageMap.None);
+            if (Heap.Root->Space.TryUnmapTail(address, oldLength, length))
+            {
+                Heap.Root->Space.Publish(address, length, SlotKind.Large);
+                ClrInterlocked.Add(ref _bytes, -(long)(oldLength - length));
+            }
+            else
+            {
+                SetTail(address, length, oldLength, PageMap.LargeTail);
+            }
+        }
+
+        /// <summary>Sets the class of the pages that a block has at the longer of two lengths and not at the shorter.</summary>
+        private static void SetTail(nuint address, nuint shorter, nuint longer, int pageClass)
+        {
+            nuint begin = address + AddressSpace.AlignUp(shorter, Segment.PageSize);
+            nuint end = address + AddressSpace.AlignUp(longer, Segment.PageSize);
+            if (begin < end)
+                PageMap.Set(begin, end - begin, pageClass, pageClass);
         }
 
         private void Cache(nuint address, nuint length)
         {
-            ref AddressSpace space = ref Heap.Root->Space;
-            while (true)
+            while (!TryCache(address, length))
             {
-                nuint oldest = 0;
-                _lock.Acquire();
-                if (_cachedCount == MaxCached || (nuint)_cachedBytes + length > MaxCachedBytes)
-                {
-                    oldest = Uncache(0);
-                }
-                else
-                {
-                    space.Publish(address, length, SlotKind.Cached);
-                    _cached[_cachedCount++] = address;
-                    ClrVolatile.Write(ref _cachedBytes, _cachedBytes + (long)length);
-                }
-
-                _lock.Release();
-                if (oldest == 0)
-                    return;
-                space.Unmap(oldest, space.LengthAt(oldest));
+                Heap.Root->Giving.Acquire();
+                UnmapOldest();
+                Heap.Root->Giving.Release();
             }
+        }
+
+        private bool TryCache(nuint address, nuint length)
+        {
+            _lock.Acquire();
+            bool room = _cachedCount < MaxCached && (nuint)_cachedBytes + length <= MaxCachedBytes;
+            if (room)
+            {
+                Heap.Root->Space.Publish(address, length, SlotKind.Cached);
+                _cached[_cachedCount++] = address;
+                ClrVolatile.Write(ref _cachedBytes, _cachedBytes + (long)length);
+            }
+
+            _lock.Release();
+            return room;
+        }
+
+        /// <summary>Unmaps the mapping that is longest in the cache. The caller holds the lock of giving back.</summary>
+        /// <returns>Bytes given back, or null if the cache is empty.</returns>
+        private nuint? UnmapOldest()
+        {
+            _lock.Acquire();
+            nuint oldest = _cachedCount == 0 ? 0 : Uncache(0);
+            _lock.Release();
+            return oldest == 0 ? null : Heap.Root->Space.Unmap(oldest, Heap.Root->Space.LengthAt(oldest));
         }
 
         /// <summary>Takes the smallest cached mapping that fits; cuts it if it is much too large.</summary>

@@ -38,7 +38,7 @@ static unsafe partial class EmmaHeap
     {
         private const int Lists = 6;
 
-        /// <summary>How many segments that may fit are looked at before one that is sure to.</summary>
+        /// <summary>How many segments of a list that may fit are looked at, as long as a new one can be mapped instead.</summary>
         private const int Glances = 8;
 
         /// <summary>
@@ -70,9 +70,11 @@ static unsafe partial class EmmaHeap
         {
             PageRun run = default;
             _lock.Acquire();
-            Segment* segment = FindFitting(count, alignment);
+            Segment* segment = FindFitting(count, alignment, Glances);
             if (segment == null)
                 segment = MapSegment();
+            if (segment == null)
+                segment = FindFitting(count, alignment, int.MaxValue);
             if (segment != null)
             {
                 run = Take(segment, Segment.FindRun(segment->FreePages, count, alignment), count);
@@ -119,6 +121,7 @@ static unsafe partial class EmmaHeap
         internal bool TryFreeRun(nuint address)
         {
             Segment* segment = Segment.Of(address);
+            bool holdsNothing = false;
             _lock.Acquire();
             // Of two threads that free the same run, the second comes here after the first.
             bool live = PageMap.ClassOf(address) == PageMap.Run;
@@ -128,11 +131,12 @@ static unsafe partial class EmmaHeap
                 int count = Segment.SlabAt(segment, page)->PageCount;
                 _runPages -= count;
                 GivePages(segment, page, count);
+                holdsNothing = segment->HoldsNothing && !IsReserve(segment);
             }
 
             _lock.Release();
-            if (live)
-                ReleaseIfEmpty(segment);
+            if (holdsNothing)
+                ReleaseIfEmpty(segment, keepReserve: true);
             return live;
         }
 
@@ -148,12 +152,18 @@ static unsafe partial class EmmaHeap
         }
 
         /// <summary>
-        /// Unmaps a segment in which nothing lives, unless it becomes the reserve. No lock is held; the segment may be gone already.
+        /// Unmaps a segment in which nothing lives, unless it may become the reserve. No lock is held; the segment may be gone already.
         /// </summary>
         /// <returns>Bytes unmapped.</returns>
-        internal nuint ReleaseIfEmpty(Segment* segment) => Release(segment, keepReserve: true);
+        internal nuint ReleaseIfEmpty(Segment* segment, bool keepReserve)
+        {
+            Heap.Root->Giving.Acquire();
+            nuint given = Release(segment, keepReserve);
+            Heap.Root->Giving.Release();
+            return given;
+        }
 
-        /// <summary>Unmaps the reserve.</summary>
+        /// <summary>Unmaps the reserve. The caller holds the lock of giving back.</summary>
         /// <returns>Bytes unmapped.</returns>
         internal nuint ReleaseReserve()
         {
@@ -161,8 +171,15 @@ static unsafe partial class EmmaHeap
             return reserve == null ? 0 : Release(reserve, keepReserve: false);
         }
 
-        private nuint Release(Segment* segment, bool keepReserve)
+        /// <summary>
+        /// Unmaps a segment in which nothing lives; it may be gone already. The caller holds the lock of giving back and no other.
+        /// </summary>
+        /// <param name="segment">The segment.</param>
+        /// <param name="keepReserve">Whether it may become the reserve instead.</param>
+        /// <returns>Bytes unmapped.</returns>
+        internal nuint Release(Segment* segment, bool keepReserve)
         {
+            Assert(Heap.Root->Giving.IsHeld);
             nuint address = (nuint)segment;
             bool empty = false;
             _lock.Acquire();
@@ -250,21 +267,19 @@ static unsafe partial class EmmaHeap
             _lock.Release();
         }
 
-        private Segment* FindFitting(int count, int alignment)
+        /// <summary>A segment with room for some pages, the fullest first; null if none is seen among so many of each list.</summary>
+        private Segment* FindFitting(int count, int alignment, int glancesPerList)
         {
             int sure = ClrBitOperations.Log2((uint)(count * 2 - 1));
-            int glances = Glances;
             for (int list = ClrBitOperations.Log2((uint)count); list < Lists; list++)
             {
+                int glances = glancesPerList;
                 for (Segment* segment = (Segment*)_heads[list]; segment != null; segment = segment->Next)
                 {
                     if ((list >= sure && alignment == 1) || Segment.FindRun(segment->FreePages, count, alignment) >= 0)
                         return segment;
                     if (--glances == 0)
-                    {
-                        glances = Glances;
                         break;
-                    }
                 }
             }
 

@@ -73,8 +73,11 @@ static unsafe partial class EmmaHeap
         /// <summary>The slot at which the search for free ones goes on.</summary>
         private nuint _cursor;
 
-        /// <summary>One more than the highest slot ever used.</summary>
+        /// <summary>One more than the highest slot used since the window was last empty.</summary>
         private nuint _slotsUsed;
+
+        /// <summary>Slots that are not free.</summary>
+        private nuint _taken;
 
         private nint _next;
         internal int LabelLength;
@@ -155,11 +158,9 @@ static unsafe partial class EmmaHeap
             if (slot == NotFound)
                 return 0;
 
-            ClrVolatile.Write(ref Slots[slot], SlotKind.Busy);
-            Mark(slot + 1, count - 1, SlotKind.Tail);
+            Take(slot, 1, SlotKind.Busy);
+            Take(slot + 1, count - 1, SlotKind.Tail);
             _cursor = slot + count;
-            if (_cursor > _slotsUsed)
-                ClrVolatile.Write(ref _slotsUsed, _cursor);
             return AddressOf(slot);
         }
 
@@ -177,20 +178,32 @@ static unsafe partial class EmmaHeap
             return true;
         }
 
-        /// <summary>Marks slots as the tail of the mapping before them.</summary>
-        internal void Mark(nuint slot, nuint count, nuint kind)
+        /// <summary>Makes free slots the head or the tail of a mapping.</summary>
+        internal void Take(nuint slot, nuint count, nuint kind)
         {
             for (nuint i = 0; i < count; i++)
                 ClrVolatile.Write(ref Slots[slot + i], kind);
+            _taken += count;
             if (slot + count > _slotsUsed)
                 ClrVolatile.Write(ref _slotsUsed, slot + count);
         }
 
         /// <summary>Makes slots free, the last one first, so that no other slot ever looks like a tail without a head.</summary>
-        internal readonly void Release(nuint slot, nuint count)
+        internal void Release(nuint slot, nuint count)
         {
             for (nuint i = count; i > 0; i--)
                 ClrVolatile.Write(ref Slots[slot + i - 1], SlotKind.Free);
+            _taken -= count;
+        }
+
+        /// <summary>
+        /// Gives the kernel the memory of the slot words and the page map of a window in which nothing is mapped: they are all zeros, and zeros
+        /// again when they are read next.
+        /// </summary>
+        internal void DiscardIfEmpty()
+        {
+            if (_taken == 0 && Syscalls.Madvise((nuint)Slots, MetadataLength - HeaderBytes, Syscalls.MadvDontNeed) == 0)
+                ClrVolatile.Write(ref _slotsUsed, 0);
         }
 
         private static nuint NotFound => nuint.MaxValue;

@@ -116,6 +116,8 @@ static unsafe partial class EmmaHeap
                 segment->UnmarkIdle(pages);
                 Unlink(slab);
                 _slabCount--;
+                // Under this bin's lock: a second free of one of its blocks must not find the class and then an unmapped segment.
+                PageMap.Set(Slab.AddressOf(slab), (nuint)slab->PageCount << Segment.PageShift, PageMap.None, PageMap.None);
             }
 
             _lock.Release();
