@@ -192,7 +192,7 @@ static unsafe partial class EmmaHeap
     private static void FinishRelease(void* block, PointerCheck check)
     {
         if (check == PointerCheck.ValidAndLast)
-            Heap.Root->Segments.ReleaseIfEmpty(Segment.Of((nuint)block), keepReserve: true);
+            Heap.Root->Segments.ReleaseIfEmpty(Segment.Of((nuint)block));
         else
             ThrowBadPointer(block, "Free", check);
     }
@@ -236,7 +236,7 @@ static unsafe partial class EmmaHeap
     /// <summary>The usable bytes of a live block.</summary>
     private static nuint SizeOf(nuint block, int pageClass) => pageClass switch
     {
-        PageMap.Run => (nuint)Segment.SlabAt(Segment.Of(block), Segment.PageOf(block))->PageCount << Segment.PageShift,
+        PageMap.Run => (nuint)Heap.Root->Segments.PagesOfRun(block) << Segment.PageShift,
         PageMap.Large => Heap.Root->Space.LengthAt(block),
         _ => Heap.BinOf(pageClass)->BlockSize,
     };
@@ -259,7 +259,7 @@ static unsafe partial class EmmaHeap
         }
 
         if (!keepReserve)
-            given += root.Segments.ReleaseReserve();
+            given += root.Segments.ReleaseAllEmpty();
         given += root.Space.RetryRetained();
         root.Giving.Release();
         return given;

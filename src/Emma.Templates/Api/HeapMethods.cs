@@ -72,12 +72,7 @@ static unsafe partial class EmmaHeap
         nuint given = Reclaim(keepReserve: false);
         SlotWalk walk = root.Space.Walk();
         for (nuint segment = walk.Next(SlotKind.Segment); segment != 0; segment = walk.Next(SlotKind.Segment))
-        {
-            // While its free pages were taken out to be discarded, other threads may have freed the rest.
-            given += root.Segments.Discard((Segment*)segment);
-            given += root.Segments.ReleaseIfEmpty((Segment*)segment, keepReserve: false);
-        }
-
+            given += root.Segments.Trim((Segment*)segment);
         root.Space.DiscardEmptyWindows();
         return given;
     }

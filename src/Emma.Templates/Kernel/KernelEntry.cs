@@ -16,6 +16,7 @@ using ClrOperatingSystem = global::System.OperatingSystem;
 using ClrPlatformNotSupportedException = global::System.PlatformNotSupportedException;
 using ClrRuntimeInformation = global::System.Runtime.InteropServices.RuntimeInformation;
 using ClrSafeBuffer = global::System.Runtime.InteropServices.SafeBuffer;
+using ClrThreadStatic = global::System.ThreadStaticAttribute;
 using ClrVolatile = global::System.Threading.Volatile;
 
 // Kernel, the lowest layer: system calls without libc and without a P/Invoke, and the futex lock built on them.
@@ -41,6 +42,9 @@ static unsafe partial class EmmaHeap
     {
         private static KernelEntry? s_current;
 
+        [ClrThreadStatic]
+        private static bool t_mapping;
+
         private readonly nint _syscall;
         private readonly ClrSafeBuffer? _view;
 
@@ -54,7 +58,7 @@ static unsafe partial class EmmaHeap
         internal static KernelAccess Access => s_current!._view is null ? KernelAccess.Libc : KernelAccess.Trampolines;
 
         /// <summary>The bytes that the code page maps: one page, or none where libc is called.</summary>
-        internal static nuint MappedBytes => s_current!._view is null ? 0 : (nuint)MachineCode.PageBytes;
+        internal static nuint MappedBytes => s_current?._view is null ? 0 : (nuint)MachineCode.PageBytes;
 
         /// <summary>Creates the entry unless it exists. Any number of threads may race: one entry wins, the others are released.</summary>
         /// <exception cref="global::System.PlatformNotSupportedException">The heap cannot run on this platform.</exception>
@@ -90,15 +94,26 @@ static unsafe partial class EmmaHeap
                     $"on {ClrRuntimeInformation.ProcessArchitecture}. There, use System.Runtime.InteropServices.NativeMemory, which has the same methods.");
             }
 
+            // Whatever refuses executable memory, libc's own code is executable already. So is it for a handler of the exception that the refusal
+            // is, which runs on this thread and may use the heap in turn.
+            return (t_mapping ? null : TryMapCode()) ?? new KernelEntry(FindLibcSyscall(), null);
+        }
+
+        private static KernelEntry? TryMapCode()
+        {
             try
             {
+                t_mapping = true;
                 ClrSafeBuffer view = MapCode(out nint code);
                 return new KernelEntry(code, view);
             }
             catch (ClrException)
             {
-                // Whatever refused executable memory, libc's own code is executable already.
-                return new KernelEntry(FindLibcSyscall(), null);
+                return null;
+            }
+            finally
+            {
+                t_mapping = false;
             }
         }
 

@@ -94,13 +94,20 @@ static unsafe partial class EmmaHeap
                 BinOf(sizeClass)->Reset();
         }
 
+        /// <summary>A number that changes, in all likelihood, when anything is allocated or freed. Takes no lock: a dead thread may hold one.</summary>
+        internal static ulong Fingerprint()
+        {
+            ulong fingerprint = Root->Space.Mapped;
+            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+                fingerprint = unchecked(fingerprint * 31 + (ulong)BinOf(sizeClass)->Live);
+            return unchecked(fingerprint * 31 + Root->Large.Bytes);
+        }
+
         /// <summary>Ends the heap for good, the code page last. Only finalizers still run.</summary>
         internal static void Unload()
         {
-            if (ClrInterlocked.Exchange(ref Root->State, Unloaded) != Running)
-                return;
-
-            Clear();
+            if (ClrInterlocked.Exchange(ref Root->State, Unloaded) == Running)
+                Clear();
             KernelEntry.Release();
         }
 
@@ -126,13 +133,13 @@ static unsafe partial class EmmaHeap
                     $"{HeapName}: the load context of this heap has been collected and its memory is gone; nothing can be allocated any more.");
             }
 
-            KernelEntry.EnsureCreated();
             BaseLibrary.Load();
             ClrVolatile.Write(ref s_label, ClrEncoding.UTF8.GetBytes($"{HeapName} of {typeof(Root).Assembly.GetName().Name}"));
+            // Before there is anything for it to unmap, so that a start that fails half-way leaves nothing behind either.
             if (typeof(Root).IsCollectible)
                 KeepSentinel();
-            if (ClrInterlocked.CompareExchange(ref Root->State, Running, NotStarted) == NotStarted)
-                Root->Space.ChargeCode(KernelEntry.MappedBytes);
+            KernelEntry.EnsureCreated();
+            ClrInterlocked.CompareExchange(ref Root->State, Running, NotStarted);
         }
 
         private static void KeepSentinel()

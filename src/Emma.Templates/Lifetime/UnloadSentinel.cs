@@ -8,24 +8,27 @@ static unsafe partial class EmmaHeap
 {
     /// <summary>
     /// Lives in a static, so that it is finalized when the assembly's collectible load context is collected. Finalizers of the assembly's own
-    /// objects may still free blocks then. A critical finalizer runs after the ordinary ones of its round, and by waiting one more round
-    /// this one comes after those of objects that outlived the first.
+    /// objects may still free blocks then. A critical finalizer runs after the ordinary ones of its round, and this one waits one more round, and
+    /// then for as long as each finds the heap changed since the one before: whoever came back to life in between is still using it.
     /// </summary>
     private sealed class UnloadSentinel : ClrCriticalFinalizerObject
     {
         private bool _waited;
+        private ulong _seen;
 
         ~UnloadSentinel()
         {
-            if (!_waited)
-            {
-                _waited = true;
-                ClrGC.ReRegisterForFinalize(this);
-                return;
-            }
-
             try
             {
+                ulong now = Heap.Fingerprint();
+                if (!_waited || now != _seen)
+                {
+                    _waited = true;
+                    _seen = now;
+                    ClrGC.ReRegisterForFinalize(this);
+                    return;
+                }
+
                 Heap.Unload();
             }
             catch (ClrException)

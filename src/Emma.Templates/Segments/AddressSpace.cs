@@ -24,7 +24,7 @@ using ClrVolatile = global::System.Threading.Volatile;
 //   * A page's class byte is not 0 only while a slab, run or large block lives there.
 //
 // Locking (the whole heap, outermost first)
-//   a bin's lock -> the segment manager's lock -> the large blocks' lock -> the address space's lock.
+//   the lock of giving back -> a bin's lock -> the segment manager's lock -> the large blocks' lock -> the address space's lock.
 //   Against the order locks are only tried. The address space's lock covers choosing and giving back slots and adding a
 //   window; mapping, unmapping and discarding happen outside it, on slots marked Busy, which nobody else touches.
 static unsafe partial class EmmaHeap
@@ -52,13 +52,13 @@ static unsafe partial class EmmaHeap
         private long _metadata;
 
         /// <summary>Bytes mapped now: what MemoryLimit bounds.</summary>
-        internal readonly nuint Mapped => (nuint)ClrVolatile.Read(in _mapped);
+        internal readonly nuint Mapped => (nuint)ClrVolatile.Read(in _mapped) + KernelEntry.MappedBytes;
 
         /// <summary>Bytes that could not be unmapped; part of Mapped.</summary>
         internal readonly nuint Retained => (nuint)ClrVolatile.Read(in _retained);
 
         /// <summary>Bytes of the windows' metadata and the code page; part of Mapped.</summary>
-        internal readonly nuint Metadata => (nuint)ClrVolatile.Read(in _metadata);
+        internal readonly nuint Metadata => (nuint)ClrVolatile.Read(in _metadata) + KernelEntry.MappedBytes;
 
         private Window* First
         {
@@ -103,20 +103,13 @@ static unsafe partial class EmmaHeap
             return true;
         }
 
-        /// <summary>Counts the code page, which is mapped already and stays.</summary>
-        internal void ChargeCode(nuint bytes)
-        {
-            ClrInterlocked.Add(ref _mapped, (long)bytes);
-            ClrInterlocked.Add(ref _metadata, (long)bytes);
-        }
-
         internal void UnchargeMetadata(nuint bytes)
         {
             ClrInterlocked.Add(ref _metadata, -(long)bytes);
             Uncharge(bytes);
         }
 
-        private static bool IsBeyondLimit(long mapped, nuint bytes) => (long)bytes > MemoryLimit - mapped;
+        private static bool IsBeyondLimit(long mapped, nuint bytes) => (long)bytes > MemoryLimit - mapped - (long)KernelEntry.MappedBytes;
 
         /// <summary>Maps fresh, zeroed memory at the head of free slots.</summary>
         /// <param name="length">Bytes, a multiple of the kernel's page.</param>
@@ -317,6 +310,7 @@ static unsafe partial class EmmaHeap
                 for (nuint address = walk.Next(kind); address != 0; address = walk.Next(kind))
                 {
                     nuint length = LengthAt(address);
+                    PageMap.Set(address, length, PageMap.None, PageMap.None);
                     Publish(address, length, SlotKind.Busy);
                     Unmap(address, length);
                 }

@@ -1,5 +1,7 @@
 namespace Emma.Templates;
 
+using ClrException = global::System.Exception;
+using ClrFile = global::System.IO.File;
 using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
 using ClrVolatile = global::System.Threading.Volatile;
@@ -166,22 +168,41 @@ static unsafe partial class EmmaHeap
         }
 
         /// <summary>
-        /// After a failed MREMAP_FIXED the target may be gone, and another thread's mapping may lie in its place. Only if it is gone for
-        /// certain is the place used again; else it is abandoned: addresses, not memory.
+        /// After a failed MREMAP_FIXED the inaccessible target may be there still, or be gone and have another thread's mapping in its place. The
+        /// place is used again only if it is known to be free or the target's own; else it is abandoned: addresses, not memory.
         /// </summary>
         private static void GiveUpTarget(nuint target, nuint length)
         {
             ref AddressSpace space = ref Heap.Root->Space;
             nint again = Syscalls.Mmap(target, length, Syscalls.ProtNone, Syscalls.MapAtFreeAddress);
-            if (again == (nint)target && Syscalls.Munmap(target, length) == 0)
-            {
-                space.FreeSlots(target, length);
-                return;
-            }
-
             if (again > 0 && again != (nint)target)
                 _ = Syscalls.Munmap((nuint)again, length);
-            space.Publish(target, length, SlotKind.Abandoned);
+
+            bool ours = again == (nint)target || IsInaccessible(target, length);
+            if (ours && Syscalls.Munmap(target, length) == 0)
+                space.FreeSlots(target, length);
+            else
+                space.Publish(target, length, SlotKind.Abandoned);
+        }
+
+        /// <summary>Whether a mapping of exactly this range, inaccessible as a target is, stands in the process's list.</summary>
+        private static bool IsInaccessible(nuint address, nuint length)
+        {
+            try
+            {
+                string wanted = $"{address:x}-{address + length:x} ---p ";
+                foreach (string mapping in ClrFile.ReadLines("/proc/self/maps"))
+                {
+                    if (mapping.StartsWith(wanted, global::System.StringComparison.Ordinal))
+                        return true;
+                }
+            }
+            catch (ClrException)
+            {
+                // No /proc, or no descriptor: it cannot be told.
+            }
+
+            return false;
         }
 
         private void Enter(nuint address, nuint length)

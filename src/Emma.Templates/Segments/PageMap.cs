@@ -35,8 +35,10 @@ static unsafe partial class EmmaHeap
         internal static int ClassOf(nuint address)
         {
             AddressSpace* space = &Heap.Root->Space;
+            // The count first: while it is 0, the base means nothing.
+            nuint pages = ClrVolatile.Read(ref space->FirstPages);
             nuint page = unchecked(address - space->FirstBase) >> Window.PageShift;
-            return page < ClrVolatile.Read(ref space->FirstPages) ? ClrVolatile.Read(ref space->FirstPageMap[page]) : ClassInLaterWindow(address);
+            return page < pages ? ClrVolatile.Read(ref space->FirstPageMap[page]) : ClassInLaterWindow(address);
         }
 
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]

@@ -136,7 +136,7 @@ static unsafe partial class EmmaHeap
 
             _lock.Release();
             if (holdsNothing)
-                ReleaseIfEmpty(segment, keepReserve: true);
+                ReleaseIfEmpty(segment);
             return live;
         }
 
@@ -154,21 +154,22 @@ static unsafe partial class EmmaHeap
         /// <summary>
         /// Unmaps a segment in which nothing lives, unless it may become the reserve. No lock is held; the segment may be gone already.
         /// </summary>
-        /// <returns>Bytes unmapped.</returns>
-        internal nuint ReleaseIfEmpty(Segment* segment, bool keepReserve)
+        internal void ReleaseIfEmpty(Segment* segment)
         {
             Heap.Root->Giving.Acquire();
-            nuint given = Release(segment, keepReserve);
+            Release(segment, keepReserve: true);
             Heap.Root->Giving.Release();
-            return given;
         }
 
-        /// <summary>Unmaps the reserve. The caller holds the lock of giving back.</summary>
+        /// <summary>Unmaps every segment in which nothing lives. The caller holds the lock of giving back.</summary>
         /// <returns>Bytes unmapped.</returns>
-        internal nuint ReleaseReserve()
+        internal nuint ReleaseAllEmpty()
         {
-            Segment* reserve = (Segment*)ClrVolatile.Read(ref _reserve);
-            return reserve == null ? 0 : Release(reserve, keepReserve: false);
+            nuint given = 0;
+            SlotWalk walk = Heap.Root->Space.Walk();
+            for (nuint segment = walk.Next(SlotKind.Segment); segment != 0; segment = walk.Next(SlotKind.Segment))
+                given += Release((Segment*)segment, keepReserve: false);
+            return given;
         }
 
         /// <summary>
@@ -204,10 +205,29 @@ static unsafe partial class EmmaHeap
             return empty ? Heap.Root->Space.Unmap(address, Segment.Size) : 0;
         }
 
-        /// <summary>Discards the free pages of one segment that may be dirty. No lock is held meanwhile: the pages are taken out first.</summary>
-        /// <returns>Bytes discarded.</returns>
-        internal nuint Discard(Segment* segment)
+        /// <summary>
+        /// Gives the kernel what is free in a segment: the whole of it if nothing lives there, else the free pages that may be dirty. These are
+        /// taken out of use first and discarded without the manager's lock; whoever misses them waits for the lock of giving back.
+        /// </summary>
+        /// <returns>Bytes unmapped or discarded.</returns>
+        internal nuint Trim(Segment* segment)
         {
+            Heap.Root->Giving.Acquire();
+            nuint given = Release(segment, keepReserve: false);
+            if (given == 0)
+            {
+                given = Discard(segment);
+                // While pages were taken out, other threads may have freed the rest.
+                given += Release(segment, keepReserve: false);
+            }
+
+            Heap.Root->Giving.Release();
+            return given;
+        }
+
+        private nuint Discard(Segment* segment)
+        {
+            Assert(Heap.Root->Giving.IsHeld);
             ulong pages = 0;
             _lock.Acquire();
             if (Heap.Root->Space.KindAt((nuint)segment) == SlotKind.Segment)
@@ -242,6 +262,17 @@ static unsafe partial class EmmaHeap
             Give(segment, pages);
             _lock.Release();
             return discarded;
+        }
+
+        /// <summary>The pages of the run that begins at an address; 0: none does any more.</summary>
+        internal int PagesOfRun(nuint address)
+        {
+            _lock.Acquire();
+            int pages = PageMap.ClassOf(address) == PageMap.Run
+                ? Segment.SlabAt(Segment.Of(address), Segment.PageOf(address))->PageCount
+                : 0;
+            _lock.Release();
+            return pages;
         }
 
         /// <summary>Forgets every segment: their memory is gone.</summary>

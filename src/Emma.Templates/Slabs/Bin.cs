@@ -4,6 +4,7 @@ using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
+using ClrVolatile = global::System.Threading.Volatile;
 
 // Slabs: blocks of up to 32 KiB.
 //
@@ -45,6 +46,9 @@ static unsafe partial class EmmaHeap
         private long _slabCount;
 
         internal readonly nuint BlockSize => (nuint)_blockSize;
+
+        /// <summary>Blocks that are allocated.</summary>
+        internal readonly long Live => ClrVolatile.Read(in _live);
 
         internal void Initialize(int sizeClass)
         {
