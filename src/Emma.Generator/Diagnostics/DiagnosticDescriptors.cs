@@ -1,0 +1,96 @@
+using System.Reflection;
+using Microsoft.CodeAnalysis;
+
+namespace Emma.Generator.Diagnostics;
+
+/// <summary>All diagnostics; each has a page in docs/diagnostics.</summary>
+internal static class DiagnosticDescriptors
+{
+    private const string Category = "Emma";
+
+    /// <summary>The property PackageProjectUrl of the build.</summary>
+    public static readonly string ProjectUrl = typeof(DiagnosticDescriptors).Assembly
+        .GetCustomAttributes<AssemblyMetadataAttribute>()
+        .First(static metadata => metadata.Key == "PackageProjectUrl")
+        .Value ?? "";
+
+    public static readonly DiagnosticDescriptor UnsafeCodeIsOff = new(
+        "EMMA0001",
+        "Unsafe code is off",
+        "The heap '{0}' needs unsafe code: add <AllowUnsafeBlocks>true</AllowUnsafeBlocks> to a PropertyGroup of the project file",
+        Category,
+        DiagnosticSeverity.Error,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA0001"));
+
+    public static readonly DiagnosticDescriptor InvalidName = new(
+        "EMMA0002",
+        "Not a name for a heap",
+        "'{0}' cannot be the name of a heap: {1}",
+        Category,
+        DiagnosticSeverity.Error,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA0002"));
+
+    public static readonly DiagnosticDescriptor DuplicateName = new(
+        "EMMA0003",
+        "Two heaps of one name",
+        "The heap '{0}' is asked for after '{1}', and names of heaps must differ in more than case",
+        Category,
+        DiagnosticSeverity.Error,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA0003"));
+
+    public static readonly DiagnosticDescriptor NameCollides = new(
+        "EMMA0004",
+        "Heap's name is taken",
+        "The heap cannot be named '{0}': {1}",
+        Category,
+        DiagnosticSeverity.Error,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA0004"));
+
+    public static readonly DiagnosticDescriptor OptionOutOfRange = new(
+        "EMMA0005",
+        "Memory limit is negative",
+        "MemoryLimit is {0}: it must be a number of bytes, or 0 for no limit",
+        Category,
+        DiagnosticSeverity.Error,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA0005"));
+
+    public static readonly DiagnosticDescriptor UnsupportedPlatform = new(
+        "EMMA0006",
+        "Heap cannot run on this platform",
+        "The heap '{0}' runs on Linux on x86-64 only and throws PlatformNotSupportedException elsewhere; this project is built with {1}",
+        Category,
+        DiagnosticSeverity.Warning,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA0006"));
+
+    public static readonly DiagnosticDescriptor LanguageIsTooOld = new(
+        "EMMA0007",
+        "C# is older than 12",
+        "The heap '{0}' needs C# 12 or later and this is C# {1}: add <LangVersion>12</LangVersion> to a PropertyGroup of the project file",
+        Category,
+        DiagnosticSeverity.Error,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA0007"));
+
+    public static readonly DiagnosticDescriptor FrameworkIsTooOld = new(
+        "EMMA0008",
+        "Target framework is older than net8.0",
+        "The heap '{0}' needs net8.0 or later: where older frameworks are targeted too, put the attribute under #if NET8_0_OR_GREATER",
+        Category,
+        DiagnosticSeverity.Error,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA0008"));
+
+    /// <summary>The address of a diagnostic's page; without a public address of the project, its path in the repository.</summary>
+    private static string HelpLink(string id)
+    {
+        string root = ProjectUrl.TrimEnd('/');
+        string page = $"docs/diagnostics/{id}.md";
+        return root.Length == 0 ? page : $"{root}/{page}";
+    }
+}

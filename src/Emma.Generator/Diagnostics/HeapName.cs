@@ -1,0 +1,48 @@
+using System.Globalization;
+using Emma.Generator.Emission;
+using Microsoft.CodeAnalysis.CSharp;
+
+namespace Emma.Generator.Diagnostics;
+
+/// <summary>Which texts can be the full name of a heap's class, whatever else the compilation declares.</summary>
+internal static class HeapName
+{
+    // Contextual keywords that the compiler treats as plain identifiers and recognizes while binding, and those of later languages
+    private static readonly HashSet<string> s_furtherKeywords =
+        ["dynamic", "extension", "field", "nint", "notnull", "nuint", "union", "var"];
+
+    /// <summary>Why the name cannot be a heap's, as the end of a sentence; null for a valid name.</summary>
+    public static string? WhyInvalid(string name)
+    {
+        if (name.Length == 0)
+            return "it is empty";
+
+        string[] parts = name.Split('.');
+        foreach (string part in parts)
+        {
+            if (!IsIdentifier(part))
+                return $"'{part}' is not an identifier";
+            if (IsKeyword(part))
+                return $"'{part}' is a keyword of C#";
+        }
+
+        if (parts[0] == "System")
+            return "'System' belongs to the base library";
+
+        string className = parts[parts.Length - 1];
+        if (TemplateNames.Contains(className))
+            return $"the heap has a member or an alias named '{className}' itself";
+
+        return null;
+    }
+
+    // Formatting characters are allowed in an identifier but are no part of it: two names may be one and look different
+    private static bool IsIdentifier(string part) =>
+        SyntaxFacts.IsValidIdentifier(part)
+        && part.All(static c => CharUnicodeInfo.GetUnicodeCategory(c) != UnicodeCategory.Format);
+
+    private static bool IsKeyword(string part) =>
+        SyntaxFacts.GetKeywordKind(part) != SyntaxKind.None
+        || SyntaxFacts.GetContextualKeywordKind(part) != SyntaxKind.None
+        || s_furtherKeywords.Contains(part);
+}

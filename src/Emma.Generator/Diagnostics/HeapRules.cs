@@ -1,0 +1,54 @@
+using System.Collections.Immutable;
+using Emma.Generator.Model;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+
+namespace Emma.Generator.Diagnostics;
+
+/// <summary>What a request must fulfil for its heap to be emitted: nothing below may be wrong with it.</summary>
+internal static class HeapRules
+{
+    /// <summary>What is wrong with the name that a request gives its heap, if anything is.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="all">All requests of the compilation in source order.</param>
+    /// <param name="compilation">The compilation, with or without what has been emitted for the requests.</param>
+    public static Diagnostic? NameError(HeapRequest request, ImmutableArray<HeapRequest> all, Compilation compilation)
+    {
+        if (HeapName.WhyInvalid(request.Name) is string whyInvalid)
+            return Diagnostic.Create(DiagnosticDescriptors.InvalidName, request.NameLocation, request.Name, whyInvalid);
+
+        HeapRequest first = all.First(other => string.Equals(other.Name, request.Name, StringComparison.OrdinalIgnoreCase));
+        if (first != request)
+            return Diagnostic.Create(DiagnosticDescriptors.DuplicateName, request.NameLocation, request.Name, first.Name);
+
+        if (NameCollision.Find(request, all, compilation) is string collision)
+            return Diagnostic.Create(DiagnosticDescriptors.NameCollides, request.NameLocation, request.Name, collision);
+
+        return null;
+    }
+
+    /// <summary>What else is wrong: with the project, and with the options.</summary>
+    public static IEnumerable<Diagnostic> OtherErrors(HeapRequest request, Compilation compilation)
+    {
+        var csharp = (CSharpCompilation)compilation;
+        if (!csharp.Options.AllowUnsafe)
+            yield return Diagnostic.Create(DiagnosticDescriptors.UnsafeCodeIsOff, request.NameLocation, request.Name);
+
+        // The language follows the framework unless the project says otherwise: naming both would name one cause twice
+        if (!HasNet8(csharp))
+            yield return Diagnostic.Create(DiagnosticDescriptors.FrameworkIsTooOld, request.NameLocation, request.Name);
+        else if (csharp.LanguageVersion < LanguageVersion.CSharp12)
+            yield return Diagnostic.Create(
+                DiagnosticDescriptors.LanguageIsTooOld, request.NameLocation, request.Name, csharp.LanguageVersion.ToDisplayString());
+
+        if (request.MemoryLimit < 0)
+            yield return Diagnostic.Create(DiagnosticDescriptors.OptionOutOfRange, request.MemoryLimitLocation, request.MemoryLimit);
+    }
+
+    /// <summary>
+    /// Whether the core library is that of .NET 8 or later. The type asked for is new in .NET 8; it must stand beside
+    /// <see cref="object"/>, because elsewhere it would be a polyfill.
+    /// </summary>
+    private static bool HasNet8(CSharpCompilation compilation) =>
+        compilation.ObjectType.ContainingAssembly?.GetTypeByMetadataName("System.Runtime.CompilerServices.InlineArrayAttribute") is not null;
+}

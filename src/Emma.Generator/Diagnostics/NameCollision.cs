@@ -1,0 +1,53 @@
+using System.Collections.Immutable;
+using Emma.Generator.Model;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+
+namespace Emma.Generator.Diagnostics;
+
+/// <summary>Finds what else in a compilation has the name that a heap asks for.</summary>
+internal static class NameCollision
+{
+    /// <summary>What collides with the heap, as the end of a sentence; null where nothing does.</summary>
+    public static string? Find(HeapRequest request, ImmutableArray<HeapRequest> all, Compilation compilation)
+    {
+        string name = request.Name;
+        HeapRequest? inside = all.FirstOrDefault(other =>
+            other.Name.StartsWith(name + ".", StringComparison.Ordinal) && HeapName.WhyInvalid(other.Name) is null);
+        if (inside is not null)
+            return $"it is the namespace of the heap '{inside.Name}'";
+
+        string[] parts = name.Split('.');
+        INamespaceSymbol? current = compilation.Assembly.GlobalNamespace;
+        for (int i = 0; i < parts.Length - 1; i++)
+        {
+            if (TypeIn(current, parts[i]) is INamedTypeSymbol outer)
+                return $"its namespace '{outer.ToDisplayString()}' is a type in this project";
+
+            current = NamespaceIn(current, parts[i]);
+            if (current is null)
+                return null;
+        }
+
+        string last = parts[parts.Length - 1];
+        if (NamespaceIn(current, last) is not null)
+            return "a namespace in this project has that name";
+        if (TypeIn(current, last) is INamedTypeSymbol type && !IsPartOfHeap(type))
+            return "a type in this project has that name; only a 'static partial class' can be a part of the heap";
+        return null;
+    }
+
+    private static INamespaceSymbol? NamespaceIn(INamespaceSymbol container, string name) =>
+        container.GetNamespaceMembers().FirstOrDefault(member => member.Name == name);
+
+    // A generic type and one that is local to a file can stand beside another type of the same name
+    private static INamedTypeSymbol? TypeIn(INamespaceSymbol container, string name) =>
+        container.GetTypeMembers(name, arity: 0).FirstOrDefault(static type => !type.IsFileLocal);
+
+    // In the analyzer's compilation the type has the emitted parts as well, which pass the test
+    private static bool IsPartOfHeap(INamedTypeSymbol type) =>
+        type is { TypeKind: TypeKind.Class, IsStatic: true }
+        && type.DeclaringSyntaxReferences.All(static part =>
+            part.GetSyntax() is ClassDeclarationSyntax declaration && declaration.Modifiers.Any(SyntaxKind.PartialKeyword));
+}

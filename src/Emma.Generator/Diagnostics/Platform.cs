@@ -1,0 +1,47 @@
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.Diagnostics;
+
+namespace Emma.Generator.Diagnostics;
+
+/// <summary>Whether a project says that it is built for something else than Linux on x86-64. Most projects do not say anything.</summary>
+internal static class Platform
+{
+    private static readonly string[] s_otherSystems =
+    [
+        "android", "browser", "freebsd", "haiku", "illumos", "ios", "iossimulator", "maccatalyst", "macos", "netbsd", "openbsd", "osx",
+        "solaris", "tizen", "tvos", "tvossimulator", "wasi", "win", "windows",
+    ];
+
+    /// <summary>The setting that rules Linux on x86-64 out, for a message; null where none does.</summary>
+    public static string? WhyNotSupported(Compilation compilation, AnalyzerConfigOptions buildProperties)
+    {
+        string runtime = BuildProperty(buildProperties, "RuntimeIdentifier");
+        if (runtime.Length > 0 && !MayBeLinuxOnX64(runtime))
+            return $"RuntimeIdentifier {runtime}";
+
+        string system = BuildProperty(buildProperties, "TargetPlatformIdentifier");
+        if (s_otherSystems.Contains(system, StringComparer.OrdinalIgnoreCase))
+            return $"target platform {system}";
+
+        // The compiler's own word for the property PlatformTarget
+        return compilation.Options.Platform is Microsoft.CodeAnalysis.Platform.AnyCpu or Microsoft.CodeAnalysis.Platform.X64
+            ? null
+            : $"PlatformTarget {compilation.Options.Platform}";
+    }
+
+    /// <summary>Whether a runtime identifier allows it, such as <c>linux-musl-x64</c> or <c>any</c>.</summary>
+    private static bool MayBeLinuxOnX64(string runtime)
+    {
+        int dash = runtime.IndexOf('-');
+        if (dash < 0)
+            return !s_otherSystems.Contains(runtime, StringComparer.OrdinalIgnoreCase);
+
+        // "win10" and "osx.13" name versions as well
+        string system = runtime.Substring(0, dash).TrimEnd("0123456789.".ToCharArray());
+        return !s_otherSystems.Contains(system, StringComparer.OrdinalIgnoreCase)
+            && runtime.EndsWith("-x64", StringComparison.OrdinalIgnoreCase);
+    }
+
+    private static string BuildProperty(AnalyzerConfigOptions options, string name) =>
+        options.TryGetValue($"build_property.{name}", out string? value) ? value.Trim() : "";
+}

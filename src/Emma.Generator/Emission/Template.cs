@@ -1,0 +1,54 @@
+using System.Collections.Immutable;
+using Emma.Generator.Model;
+
+namespace Emma.Generator.Emission;
+
+/// <summary>
+/// A file of the allocator, as it stands in the templates' project, cut open at the two places where an emitted file differs from it:
+/// the namespace line and the name of the class. Neither placeholder occurs anywhere else.
+/// </summary>
+internal sealed class Template
+{
+    private const string ResourcePrefix = "Emma/";
+    private const string NamespaceLine = "namespace Emma.Templates;";
+    private const string ClassLine = "static unsafe partial class EmmaHeap";
+
+    private static readonly Lazy<ImmutableArray<Template>> s_all = new(static () =>
+        [.. Resources.Names(ResourcePrefix).Select(static name => new Template(name))]);
+
+    private readonly string _beforeNamespace;
+    private readonly string _beforeClassName;
+    private readonly string _afterClassName;
+
+    private Template(string resource)
+    {
+        string text = Resources.Read(resource);
+        int namespaceLine = text.IndexOf(NamespaceLine, StringComparison.Ordinal);
+        int classLine = text.IndexOf(ClassLine, StringComparison.Ordinal);
+        int afterClassName = classLine + ClassLine.Length;
+        int className = text.LastIndexOf(' ', afterClassName) + 1;
+
+        Text = text;
+        Path = System.IO.Path.ChangeExtension(resource.Substring(ResourcePrefix.Length), null);
+        _beforeNamespace = text.Substring(0, namespaceLine);
+        _beforeClassName = text.Substring(namespaceLine + NamespaceLine.Length, className - namespaceLine - NamespaceLine.Length);
+        _afterClassName = text.Substring(afterClassName);
+    }
+
+    /// <summary>Every template, read once.</summary>
+    public static ImmutableArray<Template> All => s_all.Value;
+
+    /// <summary>The file's path below the templates' project, with slashes and without its extension.</summary>
+    public string Path { get; }
+
+    /// <summary>The file as it stands.</summary>
+    public string Text { get; }
+
+    /// <summary>The file as part of the given heap.</summary>
+    public string For(Heap heap) =>
+        string.Concat(
+            HeapEmitter.Header + _beforeNamespace,
+            HeapEmitter.NamespaceLine(heap),
+            _beforeClassName,
+            HeapEmitter.ClassName(heap) + _afterClassName);
+}

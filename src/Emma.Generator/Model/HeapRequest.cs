@@ -1,0 +1,94 @@
+using System.Collections.Immutable;
+using Emma.Generator.Diagnostics;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+
+namespace Emma.Generator.Model;
+
+/// <summary>
+/// One <c>[assembly: EmmaAllocator(…)]</c> as it stands in the source. The generator and the analyzer read requests and judge them by the
+/// same rules, so that whatever is not emitted is reported. Lives within one compilation; what outlives it is a <see cref="Heap"/>.
+/// </summary>
+internal sealed class HeapRequest
+{
+    private readonly AttributeData _attribute;
+
+    private HeapRequest(AttributeData attribute, AttributeSyntax syntax)
+    {
+        _attribute = attribute;
+        Syntax = syntax;
+    }
+
+    public AttributeSyntax Syntax { get; }
+
+    /// <summary>The name as given; empty where it is null.</summary>
+    public string Name => _attribute.ConstructorArguments[0].Value as string ?? "";
+
+    public long MemoryLimit => Option(nameof(MemoryLimit), 0L);
+
+    /// <summary>The argument that gives the name.</summary>
+    public Location NameLocation => ArgumentLocation(null);
+
+    /// <summary>The argument that gives the memory limit.</summary>
+    public Location MemoryLimitLocation => ArgumentLocation(nameof(MemoryLimit));
+
+    /// <summary>All requests of a compilation in source order, except those whose arguments the compiler itself refuses.</summary>
+    public static ImmutableArray<HeapRequest> AllIn(Compilation compilation, CancellationToken token)
+    {
+        List<HeapRequest> requests = [];
+        foreach (AttributeData attribute in compilation.Assembly.GetAttributes())
+        {
+            if (IsMarker(attribute.AttributeClass)
+                && attribute.ConstructorArguments.FirstOrDefault() is { Kind: TypedConstantKind.Primitive, Type: ITypeSymbol type }
+                && type.SpecialType == SpecialType.System_String
+                && attribute.ApplicationSyntaxReference?.GetSyntax(token) is AttributeSyntax syntax)
+            {
+                requests.Add(new HeapRequest(attribute, syntax));
+            }
+        }
+
+        ImmutableArray<SyntaxTree> trees = [.. compilation.SyntaxTrees];
+        return [.. requests.OrderBy(request => trees.IndexOf(request.Syntax.SyntaxTree)).ThenBy(request => request.Syntax.SpanStart)];
+    }
+
+    /// <summary>The heaps that a file asks for, in source order, but for those whose names are refused.</summary>
+    public static EquatableArray<Heap> HeapsIn(Compilation compilation, SyntaxTree file, CancellationToken token)
+    {
+        ImmutableArray<HeapRequest> all = AllIn(compilation, token);
+        return new EquatableArray<Heap>(
+        [
+            .. all
+                .Where(request => request.Syntax.SyntaxTree == file && HeapRules.NameError(request, all, compilation) is null)
+                .Select(request => request.ToHeap(HeapRules.OtherErrors(request, compilation).Any())),
+        ]);
+    }
+
+    public static bool IsMarker(INamedTypeSymbol? type) =>
+        type is
+        {
+            Name: "EmmaAllocatorAttribute",
+            Arity: 0,
+            ContainingType: null,
+            ContainingNamespace: { Name: "Emma", ContainingNamespace.IsGlobalNamespace: true },
+        };
+
+    private Heap ToHeap(bool isRefused) =>
+        new(Name, Option(nameof(Heap.BoundaryChecks), false), MemoryLimit, Option("Public", false), isRefused);
+
+    private T Option<T>(string name, T defaultValue)
+    {
+        foreach (KeyValuePair<string, TypedConstant> argument in _attribute.NamedArguments)
+        {
+            if (argument.Key == name && argument.Value is { Kind: TypedConstantKind.Primitive, Value: T value })
+                return value;
+        }
+
+        return defaultValue;
+    }
+
+    private Location ArgumentLocation(string? option) =>
+        Syntax.ArgumentList?.Arguments
+            .FirstOrDefault(argument => argument.NameEquals?.Name.Identifier.ValueText == option)?
+            .Expression.GetLocation()
+        ?? Syntax.GetLocation();
+}

@@ -1,0 +1,53 @@
+using System.Reflection;
+using Emma.Generator.Tests.Harness;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+
+namespace Emma.Generator.Tests;
+
+public class MarkerTests
+{
+    [Fact]
+    public void A_project_in_CSharp_7_3_for_net_standard_compiles_the_marker_without_a_warning() =>
+        new TestProject("class C { }")
+        {
+            Language = LanguageVersion.CSharp7_3,
+            Options = new(OutputKind.DynamicallyLinkedLibrary, warningLevel: 9999),
+            References = TestProject.NetStandard,
+        }.Generate().AssertCompilesCleanly();
+
+    [Fact]
+    public void The_marker_has_exactly_the_promised_options_and_defaults()
+    {
+        const string Source =
+            """
+            [assembly: Emma.EmmaAllocator("A.Mixer")]
+            static class Entry
+            {
+                public static object Marker() => new Emma.EmmaAllocatorAttribute("A.Mixer");
+            }
+            """;
+        using PluginAssembly assembly = new(new TestProject(Source).Generate().Emit());
+
+        object marker = assembly.Call("Entry", "Marker")!;
+        string[] options =
+        [
+            .. marker.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly)
+                .Where(property => property.SetMethod?.IsPublic == true)
+                .Select(property => $"{property.PropertyType.Name} {property.Name} = {property.GetValue(marker)}")
+                .Order(StringComparer.Ordinal),
+        ];
+        Assert.Equal(["Boolean BoundaryChecks = False", "Boolean Public = False", "Boolean ThreadCache = True", "Int64 MemoryLimit = 0"], options);
+    }
+
+    [Fact]
+    public void A_friend_assembly_does_not_see_the_marker()
+    {
+        GeneratorOutput library = new TestProject("""[assembly: System.Runtime.CompilerServices.InternalsVisibleTo("Friend")]""").Generate();
+        CSharpCompilation friend = new TestProject("class C : Emma.EmmaAllocatorAttribute { C() : base(null) { } }") { AssemblyName = "Friend" }
+            .Compile()
+            .AddReferences(MetadataReference.CreateFromImage(library.Emit()));
+
+        Assert.Contains(friend.GetDiagnostics(), diagnostic => diagnostic.Id == "CS0234");
+    }
+}

@@ -1,0 +1,221 @@
+using Basic.Reference.Assemblies;
+using Emma.Generator.Tests.Harness;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+
+namespace Emma.Generator.Tests;
+
+public class NameDiagnosticTests
+{
+    [Theory]
+    [InlineData("null")]
+    [InlineData("\"\"")]
+    [InlineData("\" \"")]
+    [InlineData("\".\"")]
+    [InlineData("\"Audio.\"")]
+    [InlineData("\".Audio\"")]
+    [InlineData("\"Audio..Mixer\"")]
+    [InlineData("\"1st\"")]
+    [InlineData("\"My Mixer\"")]
+    [InlineData("\"My-Mixer\"")]
+    [InlineData("\"Mixer<T>\"")]
+    [InlineData("\"Audio/Mixer\"")]
+    [InlineData("\"@Mixer\"")]
+    [InlineData("\"My\\u200DHeap\"")]
+    [InlineData("\"\\uD800\"")]
+    [InlineData("\"class\"")]
+    [InlineData("\"namespace.Mixer\"")]
+    [InlineData("\"Audio.record\"")]
+    [InlineData("\"partial.Mixer\"")]
+    [InlineData("\"var\"")]
+    [InlineData("\"dynamic\"")]
+    [InlineData("\"nuint\"")]
+    [InlineData("\"field\"")]
+    [InlineData("\"extension\"")]
+    [InlineData("\"_\"")]
+    [InlineData("\"System\"")]
+    [InlineData("\"System.Memory.Mixer\"")]
+    [InlineData("\"HeapName\"")]
+    [InlineData("\"Audio.KernelAccess\"")]
+    [InlineData("\"Audio.ClrInterlocked\"")]
+    public async Task A_text_that_cannot_name_a_class_is_refused(string name) =>
+        await DiagnosticAssert.MatchesAsync(new TestProject($$"""[assembly: Emma.EmmaAllocator({|EMMA0002:{{name}}|})]"""), emitted: []);
+
+    [Theory]
+    [InlineData("MyHeap")]
+    [InlineData("A.B.C.D.Mixer")]
+    [InlineData("Systems.Mixer")]
+    [InlineData("Audio.System")]
+    [InlineData("Größe.Überlauf")]
+    [InlineData("heap")]
+    [InlineData("_heap")]
+    [InlineData("Class")]
+    [InlineData("Memory")]
+    [InlineData("Allocator")]
+    [InlineData("Native")]
+    [InlineData("Emma.Mixer")]
+    [InlineData("Mixer.Mixer")]
+    [InlineData("Segments.ClrHeap")]
+    public async Task A_text_that_can_name_a_class_is_accepted(string name) =>
+        await DiagnosticAssert.MatchesAsync(new TestProject($"""[assembly: Emma.EmmaAllocator("{name}")]"""), emitted: [name]);
+
+    [Fact]
+    public async Task A_name_may_be_any_constant_even_one_made_of_the_class_that_does_not_exist_yet() =>
+        await DiagnosticAssert.MatchesAsync(
+            new TestProject(
+                """
+                [assembly: Emma.EmmaAllocator(nameof(MyHeap))]
+                [assembly: Emma.EmmaAllocator(Names.Second, BoundaryChecks = true)]
+                [assembly: Emma.EmmaAllocator(BoundaryChecks = true, name: {|EMMA0002:"A" + "."|})]
+                static class Names
+                {
+                    public const string Second = "Audio." + nameof(Second);
+                }
+                """),
+            emitted: ["MyHeap", "Audio.Second"]);
+
+    [Theory]
+    [InlineData("[assembly: Emma.EmmaAllocator]")]
+    [InlineData("[assembly: Emma.EmmaAllocator()]")]
+    [InlineData("[assembly: Emma.EmmaAllocator(3)]")]
+    [InlineData("[assembly: Emma.EmmaAllocator(typeof(int))]")]
+    [InlineData("[assembly: Emma.EmmaAllocator(new[] { \"A\" })]")]
+    [InlineData("[assembly: Emma.EmmaAllocator(\"A\", \"B\")]")]
+    [InlineData("[assembly: Emma.EmmaAllocator(Missing)]")]
+    [InlineData("[assembly: Emma.EmmaAllocator(BoundaryChecks = true)]")]
+    [InlineData("[assembly: Emma.EmmaAllocator(")]
+    [InlineData("[Emma.EmmaAllocator(\"A\")] class C { }")]
+    [InlineData("[module: Emma.EmmaAllocator(\"A\")]")]
+    public void What_the_compiler_refuses_itself_never_makes_the_generator_throw(string source)
+    {
+        GeneratorOutput output = new TestProject(source).Generate();
+
+        Assert.Empty(output.HeapHintNames);
+        Assert.Contains(output.Compilation.GetDiagnostics(), diagnostic => diagnostic.Severity == DiagnosticSeverity.Error);
+    }
+
+    [Theory]
+    [InlineData("MemoryLimit = \"much\"")]
+    [InlineData("MemoryLimit = Missing")]
+    [InlineData("Unknown = 3")]
+    public void An_option_that_the_compiler_refuses_never_makes_the_generator_throw(string option)
+    {
+        GeneratorOutput output = new TestProject($"""[assembly: Emma.EmmaAllocator("A", {option})]""").Generate();
+
+        Assert.Contains(output.Compilation.GetDiagnostics(), diagnostic => diagnostic.Severity == DiagnosticSeverity.Error);
+    }
+
+    [Fact]
+    public async Task Of_two_heaps_of_one_name_the_first_in_source_order_is_kept() =>
+        await DiagnosticAssert.MatchesAsync(
+            new TestProject(
+                """
+                [assembly: Emma.EmmaAllocator("A.Mixer", MemoryLimit = 1)]
+                [assembly: Emma.EmmaAllocator({|EMMA0003:"A.Mixer"|}, MemoryLimit = 2), Emma.EmmaAllocator("B.Mixer")]
+                """,
+                """
+                [assembly: Emma.EmmaAllocator({|EMMA0003:"A.Mixer"|}, MemoryLimit = 3)]
+                [assembly: Emma.EmmaAllocator({|EMMA0003:"B.Mixer"|}, MemoryLimit = 4)]
+                """),
+            emitted: ["A.Mixer", "B.Mixer"]);
+
+    [Fact]
+    public async Task Names_that_differ_in_case_only_are_refused_because_their_files_would_collide() =>
+        await DiagnosticAssert.MatchesAsync(
+            new TestProject(
+                """
+                [assembly: Emma.EmmaAllocator("Audio.Mixer")]
+                [assembly: Emma.EmmaAllocator({|EMMA0003:"audio.Mixer"|})]
+                [assembly: Emma.EmmaAllocator({|EMMA0003:"Audio.MIXER"|})]
+                """),
+            emitted: ["Audio.Mixer"]);
+
+    [Fact]
+    public async Task A_heap_named_like_the_namespace_of_another_is_refused() =>
+        await DiagnosticAssert.MatchesAsync(
+            new TestProject(
+                """
+                [assembly: Emma.EmmaAllocator({|EMMA0004:"A.B"|})]
+                [assembly: Emma.EmmaAllocator("A.B.C")]
+                [assembly: Emma.EmmaAllocator({|EMMA0004:"A"|})]
+                [assembly: Emma.EmmaAllocator("A.Bc")]
+                """),
+            emitted: ["A.B.C", "A.Bc"]);
+
+    [Theory]
+    [InlineData("namespace Audio.Mixer { }")]
+    [InlineData("namespace Audio.Mixer.Inner { class C { } }")]
+    [InlineData("namespace Audio { class Mixer { } }")]
+    [InlineData("namespace Audio { static class Mixer { } }")]
+    [InlineData("namespace Audio { partial class Mixer { } }")]
+    [InlineData("namespace Audio { partial struct Mixer { } }")]
+    [InlineData("namespace Audio { partial record Mixer; }")]
+    [InlineData("namespace Audio { partial interface Mixer { } }")]
+    [InlineData("namespace Audio { enum Mixer { } }")]
+    [InlineData("namespace Audio { delegate void Mixer(); }")]
+    [InlineData("class Audio { static partial class Mixer { } }")]
+    [InlineData("class Audio { }")]
+    public async Task A_name_that_the_project_gives_to_something_else_is_refused(string declaration) =>
+        await DiagnosticAssert.MatchesAsync(
+            new TestProject("""[assembly: Emma.EmmaAllocator({|EMMA0004:"Audio.Mixer"|})]""", declaration),
+            emitted: []);
+
+    [Theory]
+    [InlineData("namespace Audio { static partial class Mixer { internal static int Count => 1; } }")]
+    [InlineData("namespace Audio { public static partial class Mixer { } static partial class Mixer { } }")]
+    [InlineData("namespace Audio { static partial class Mixer { } partial class Mixer { } }")]
+    [InlineData("namespace Audio { class Mixer<T> { } }")]
+    [InlineData("namespace Audio { class mixer { } }")]
+    [InlineData("namespace Audio { file class Mixer { } }")]
+    [InlineData("namespace Audio.Inner { class Mixer { } }")]
+    [InlineData("class Audio<T> { class Mixer { } }")]
+    [InlineData("namespace Other { class Audio { class Mixer { } } }")]
+    public async Task What_can_stand_beside_the_heap_or_be_a_part_of_it_is_welcome(string declaration)
+    {
+        GeneratorOutput output = await DiagnosticAssert.MatchesAsync(
+            new TestProject("""[assembly: Emma.EmmaAllocator("Audio.Mixer")]""", declaration),
+            emitted: ["Audio.Mixer"]);
+
+        Assert.DoesNotContain(output.Compilation.GetDiagnostics(), diagnostic => diagnostic.Severity == DiagnosticSeverity.Error);
+    }
+
+    [Fact]
+    public async Task The_names_that_the_generator_itself_declares_are_taken() =>
+        await DiagnosticAssert.MatchesAsync(
+            new TestProject(
+                """
+                [assembly: Emma.EmmaAllocator({|EMMA0004:"Emma"|})]
+                [assembly: Emma.EmmaAllocator({|EMMA0004:"Emma.EmmaAllocatorAttribute"|})]
+                [assembly: Emma.EmmaAllocator({|EMMA0004:"Microsoft"|})]
+                """),
+            emitted: []);
+
+    [Fact]
+    public async Task A_negative_memory_limit_is_refused_at_its_own_argument() =>
+        await DiagnosticAssert.MatchesAsync(
+            new TestProject(
+                """
+                [assembly: Emma.EmmaAllocator("A", MemoryLimit = {|EMMA0005:-1|})]
+                [assembly: Emma.EmmaAllocator("B", BoundaryChecks = true, MemoryLimit = {|EMMA0005:long.MinValue|}, Public = true)]
+                [assembly: Emma.EmmaAllocator("C", MemoryLimit = long.MaxValue)]
+                [assembly: Emma.EmmaAllocator("D", MemoryLimit = 0)]
+                """),
+            emitted: ["C", "D"]);
+
+    [Fact]
+    public async Task A_refused_heap_does_not_keep_the_others_from_being_emitted() =>
+        await DiagnosticAssert.MatchesAsync(
+            new TestProject(
+                """
+                [assembly: Emma.EmmaAllocator({|EMMA0002:"class"|}, MemoryLimit = {|EMMA0005:-5|})]
+                [assembly: Emma.EmmaAllocator("Good")]
+                [assembly: Emma.EmmaAllocator(3)]
+                """,
+                """
+                [assembly: Emma.EmmaAllocator("AlsoGood")]
+                """)
+            {
+                References = [.. Net100.References.All],
+            },
+            emitted: ["Good", "AlsoGood"]);
+}

@@ -1,0 +1,153 @@
+using System.Collections.Immutable;
+using Emma.Generator.Tests.Harness;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+
+namespace Emma.Generator.Tests;
+
+public class ProjectDiagnosticTests
+{
+    [Fact]
+    public async Task With_unsafe_code_off_one_error_holds_the_line_to_add_and_nothing_is_emitted()
+    {
+        TestProject project = new("""[assembly: Emma.EmmaAllocator({|EMMA0001:"MyHeap"|})]""");
+        project = project with { Options = project.Options.WithAllowUnsafe(false) };
+
+        GeneratorOutput output = await DiagnosticAssert.MatchesAsync(project, emitted: []);
+
+        Diagnostic error = Assert.Single(await output.AnalyzeAsync());
+        Assert.Contains("<AllowUnsafeBlocks>true</AllowUnsafeBlocks>", error.GetMessage(null), StringComparison.Ordinal);
+        Assert.DoesNotContain(output.Compilation.GetDiagnostics(), diagnostic => diagnostic.Id == "CS0227");
+    }
+
+    [Theory]
+    [InlineData(LanguageVersion.CSharp7_3)]
+    [InlineData(LanguageVersion.CSharp11)]
+    public async Task Languages_older_than_12_are_refused(LanguageVersion language) =>
+        await DiagnosticAssert.MatchesAsync(
+            new TestProject("""[assembly: Emma.EmmaAllocator({|EMMA0007:"MyHeap"|})]""")
+            {
+                Language = language,
+                Options = new(OutputKind.DynamicallyLinkedLibrary, allowUnsafe: true),
+            },
+            emitted: []);
+
+    [Theory]
+    [InlineData(LanguageVersion.CSharp7_3)]
+    [InlineData(LanguageVersion.CSharp12)]
+    public async Task Frameworks_older_than_net8_are_refused_with_one_error_that_says_what_to_write(LanguageVersion language)
+    {
+        GeneratorOutput output = await DiagnosticAssert.MatchesAsync(
+            new TestProject("""[assembly: Emma.EmmaAllocator({|EMMA0008:"MyHeap"|})]""")
+            {
+                Language = language,
+                Options = new(OutputKind.DynamicallyLinkedLibrary, allowUnsafe: true),
+                References = TestProject.NetStandard,
+            },
+            emitted: []);
+
+        Diagnostic error = Assert.Single(await output.AnalyzeAsync());
+        Assert.Contains("#if NET8_0_OR_GREATER", error.GetMessage(null), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_polyfill_does_not_make_an_old_framework_new() =>
+        await DiagnosticAssert.MatchesAsync(
+            new TestProject(
+                """
+                [assembly: Emma.EmmaAllocator({|EMMA0008:"MyHeap"|})]
+                namespace System.Runtime.CompilerServices
+                {
+                    class InlineArrayAttribute : Attribute { }
+                }
+                """)
+            {
+                References = TestProject.NetStandard,
+            },
+            emitted: []);
+
+    [Theory]
+    [InlineData("RuntimeIdentifier", "win-x64")]
+    [InlineData("RuntimeIdentifier", "win10-x64")]
+    [InlineData("RuntimeIdentifier", "osx-arm64")]
+    [InlineData("RuntimeIdentifier", "osx.13-x64")]
+    [InlineData("RuntimeIdentifier", "linux-arm64")]
+    [InlineData("RuntimeIdentifier", "linux-musl-arm64")]
+    [InlineData("RuntimeIdentifier", "linux-x86")]
+    [InlineData("RuntimeIdentifier", "android-x64")]
+    [InlineData("RuntimeIdentifier", "browser-wasm")]
+    [InlineData("RuntimeIdentifier", "win")]
+    [InlineData("TargetPlatformIdentifier", "Windows")]
+    [InlineData("TargetPlatformIdentifier", "android")]
+    public async Task A_build_that_cannot_be_for_linux_x64_is_warned_and_gets_the_heap(string property, string value) =>
+        await DiagnosticAssert.MatchesAsync(
+            new TestProject("""[assembly: Emma.EmmaAllocator({|EMMA0006:"MyHeap"|})]""")
+            {
+                BuildProperties = ImmutableDictionary<string, string>.Empty.Add(property, value),
+            },
+            emitted: ["MyHeap"]);
+
+    [Theory]
+    [InlineData("RuntimeIdentifier", "")]
+    [InlineData("RuntimeIdentifier", "any")]
+    [InlineData("RuntimeIdentifier", "linux")]
+    [InlineData("RuntimeIdentifier", "linux-x64")]
+    [InlineData("RuntimeIdentifier", "linux-musl-x64")]
+    [InlineData("RuntimeIdentifier", "debian.12-x64")]
+    [InlineData("RuntimeIdentifier", "unix-x64")]
+    [InlineData("TargetPlatformIdentifier", "")]
+    public async Task A_build_that_may_be_for_linux_x64_is_not_warned(string property, string value) =>
+        await DiagnosticAssert.MatchesAsync(
+            new TestProject("""[assembly: Emma.EmmaAllocator("MyHeap")]""")
+            {
+                BuildProperties = ImmutableDictionary<string, string>.Empty.Add(property, value),
+            },
+            emitted: ["MyHeap"]);
+
+    [Theory]
+    [InlineData(Platform.X86, true)]
+    [InlineData(Platform.Arm64, true)]
+    [InlineData(Platform.AnyCpu32BitPreferred, true)]
+    [InlineData(Platform.X64, false)]
+    [InlineData(Platform.AnyCpu, false)]
+    public async Task A_platform_target_other_than_x64_is_warned(Platform platform, bool isWarned)
+    {
+        TestProject project = new(isWarned
+            ? """[assembly: Emma.EmmaAllocator({|EMMA0006:"MyHeap"|})]"""
+            : """[assembly: Emma.EmmaAllocator("MyHeap")]""");
+        OutputKind kind = platform == Platform.AnyCpu32BitPreferred ? OutputKind.ConsoleApplication : OutputKind.DynamicallyLinkedLibrary;
+
+        await DiagnosticAssert.MatchesAsync(
+            project with { Options = project.Options.WithPlatform(platform).WithOutputKind(kind) },
+            emitted: ["MyHeap"]);
+    }
+
+    /// <summary>A compiler that finds an error in a declaration does not come to run analyzers: uses of the heap must not be one.</summary>
+    [Theory]
+    [InlineData("MyHeap")]
+    [InlineData("Audio.Mixer")]
+    public void A_refused_heap_leaves_an_empty_class_so_that_the_compiler_comes_to_report_the_error(string name)
+    {
+        TestProject project = new(
+            $$"""
+            global using NativeMemory = {{name}};
+            using static {{name}};
+            [assembly: Emma.EmmaAllocator("{{name}}", MemoryLimit = -1)]
+            [assembly: System.Reflection.AssemblyDescription(nameof({{name}}))]
+            """);
+        GeneratorOutput output = (project with { Options = project.Options.WithAllowUnsafe(false) }).Generate();
+
+        Assert.Equal([$"{name}/Refused.g.cs"], output.HeapHintNames);
+        Assert.DoesNotContain(output.Compilation.GetDiagnostics(), diagnostic => diagnostic.Severity >= DiagnosticSeverity.Warning);
+        Assert.Empty(output.Compilation.GetTypeByMetadataName(name)!.GetMembers());
+    }
+
+    [Fact]
+    public void The_empty_class_of_a_refused_heap_compiles_in_CSharp_7_3() =>
+        new TestProject("""[assembly: Emma.EmmaAllocator("Audio.mixer")]""")
+        {
+            Language = LanguageVersion.CSharp7_3,
+            Options = new(OutputKind.DynamicallyLinkedLibrary, warningLevel: 9999),
+            References = TestProject.NetStandard,
+        }.Generate().AssertCompilesCleanly();
+}
