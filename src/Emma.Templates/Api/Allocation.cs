@@ -34,7 +34,7 @@ static unsafe partial class EmmaHeap
     /// <summary>Allocates; null: out of memory.</summary>
     private static void* Allocate(nuint size, bool zeroed)
     {
-        Heap.EnsureRunning();
+        HeapState.EnsureRunning();
         return size <= SizeClasses.MaxSize
             ? AllocateSmall(SizeClasses.Of(size), size, zeroed)
             : AllocateBig(size, SizeClasses.Granularity, zeroed);
@@ -43,7 +43,7 @@ static unsafe partial class EmmaHeap
     /// <summary>Allocates at a multiple of a power of two; null: out of memory.</summary>
     private static void* AllocateAligned(nuint size, nuint alignment)
     {
-        Heap.EnsureRunning();
+        HeapState.EnsureRunning();
         return size <= SizeClasses.MaxSize && alignment <= SizeClasses.MaxSize
             ? AllocateSmall(SizeClasses.OfAligned(size, alignment), size, false)
             : AllocateBig(size, alignment, false);
@@ -51,7 +51,7 @@ static unsafe partial class EmmaHeap
 
     private static void* AllocateSmall(int sizeClass, nuint size, bool zeroed)
     {
-        Bin* bin = Heap.BinOf(sizeClass);
+        Bin* bin = HeapState.BinOf(sizeClass);
         nuint block = bin->Allocate();
         for (int attempt = 0; block == 0 && attempt < ReclaimAttempts; attempt++)
         {
@@ -85,12 +85,12 @@ static unsafe partial class EmmaHeap
     private static nuint AllocateBigOnce(nuint size, nuint alignment, bool zeroed) =>
         size <= LargeBlocks.Threshold && alignment <= MaxRunAlignment
             ? AllocateRun(size, alignment, zeroed)
-            : Heap.Root->Large.Allocate(size, alignment, zeroed);
+            : HeapState.Root->Large.Allocate(size, alignment, zeroed);
 
     private static nuint AllocateRun(nuint size, nuint alignment, bool zeroed)
     {
         int pages = PagesFor(size);
-        PageRun run = Heap.Root->Segments.AllocateRun(pages, (int)ClrMath.Max(alignment >> Segment.PageShift, 1));
+        PageRun run = HeapState.Root->Segments.AllocateRun(pages, (int)ClrMath.Max(alignment >> Segment.PageShift, 1));
         if (run.IsNone)
             return 0;
 
@@ -117,7 +117,7 @@ static unsafe partial class EmmaHeap
     /// <summary>Resizes a live block; null: out of memory, and the block is as it was.</summary>
     private static void* Reallocate(void* block, nuint size, nuint alignment)
     {
-        Heap.EnsureRunning();
+        HeapState.EnsureRunning();
         int pageClass = RequireBlock(block, "Realloc");
         nuint oldSize = SizeOf((nuint)block, pageClass);
         bool aligned = ((nuint)block & (alignment - 1)) == 0;
@@ -143,7 +143,7 @@ static unsafe partial class EmmaHeap
     /// <summary>Grows a large block without copying it: by moving, or, once memory has been reclaimed, in either way. Null: neither goes.</summary>
     private static void* Grow(void* block, nuint size, nuint alignment, bool inPlace)
     {
-        ref LargeBlocks large = ref Heap.Root->Large;
+        ref LargeBlocks large = ref HeapState.Root->Large;
         nuint moved = large.TryMove((nuint)block, size, alignment);
         if (moved != 0)
             return (void*)moved;
@@ -158,7 +158,7 @@ static unsafe partial class EmmaHeap
             return size <= oldSize && size >= oldSize / 2;
 
         if (pageClass == PageMap.Large)
-            return size > LargeBlocks.Threshold && size <= AddressSpace.MaxBytes && Heap.Root->Large.TryResizeInPlace(block, size);
+            return size > LargeBlocks.Threshold && size <= AddressSpace.MaxBytes && HeapState.Root->Large.TryResizeInPlace(block, size);
 
         if (size is <= SizeClasses.MaxSize or > LargeBlocks.Threshold)
             return false;
@@ -166,9 +166,9 @@ static unsafe partial class EmmaHeap
         int oldPages = PagesFor(oldSize);
         int pages = PagesFor(size);
         if (pages > oldPages)
-            return Heap.Root->Segments.TryExtendRun(Segment.Of(block), Segment.PageOf(block), oldPages, pages);
+            return HeapState.Root->Segments.TryExtendRun(Segment.Of(block), Segment.PageOf(block), oldPages, pages);
         if (pages < oldPages)
-            Heap.Root->Segments.ShrinkRun(Segment.Of(block), Segment.PageOf(block), oldPages, pages);
+            HeapState.Root->Segments.ShrinkRun(Segment.Of(block), Segment.PageOf(block), oldPages, pages);
         return true;
     }
 
@@ -183,7 +183,7 @@ static unsafe partial class EmmaHeap
             return;
         }
 
-        PointerCheck check = Heap.BinOf(pageClass)->Free(address);
+        PointerCheck check = HeapState.BinOf(pageClass)->Free(address);
         if (check != PointerCheck.Valid)
             FinishRelease(block, check);
     }
@@ -192,7 +192,7 @@ static unsafe partial class EmmaHeap
     private static void FinishRelease(void* block, PointerCheck check)
     {
         if (check == PointerCheck.ValidAndLast)
-            Heap.Root->Segments.ReleaseIfEmpty(Segment.Of((nuint)block));
+            HeapState.Root->Segments.ReleaseIfEmpty(Segment.Of((nuint)block));
         else
             ThrowBadPointer(block, "Free", check);
     }
@@ -201,13 +201,13 @@ static unsafe partial class EmmaHeap
     private static void ReleaseBig(void* block, int pageClass)
     {
         // Finalizers may free after the heap's memory is gone with its load context: there is nothing left to do.
-        if (block == null || Heap.IsUnloaded)
+        if (block == null || HeapState.IsUnloaded)
             return;
 
         bool freed = pageClass switch
         {
-            PageMap.Run => IsPageStart(block) && Heap.Root->Segments.TryFreeRun((nuint)block),
-            PageMap.Large => IsPageStart(block) && Heap.Root->Large.TryFree((nuint)block),
+            PageMap.Run => IsPageStart(block) && HeapState.Root->Segments.TryFreeRun((nuint)block),
+            PageMap.Large => IsPageStart(block) && HeapState.Root->Large.TryFree((nuint)block),
             _ => false,
         };
         if (!freed)
@@ -222,7 +222,7 @@ static unsafe partial class EmmaHeap
         int pageClass = PageMap.ClassOf((nuint)block);
         if (PageMap.IsSmall(pageClass))
         {
-            if (BoundaryChecks && Heap.BinOf(pageClass)->Examine((nuint)block) is not PointerCheck.Valid and PointerCheck check)
+            if (BoundaryChecks && HeapState.BinOf(pageClass)->Examine((nuint)block) is not PointerCheck.Valid and PointerCheck check)
                 ThrowBadPointer(block, operation, check);
         }
         else if (pageClass is not PageMap.Run and not PageMap.Large || !IsPageStart(block))
@@ -236,9 +236,9 @@ static unsafe partial class EmmaHeap
     /// <summary>The usable bytes of a live block.</summary>
     private static nuint SizeOf(nuint block, int pageClass) => pageClass switch
     {
-        PageMap.Run => (nuint)Heap.Root->Segments.PagesOfRun(block) << Segment.PageShift,
-        PageMap.Large => Heap.Root->Space.LengthAt(block),
-        _ => Heap.BinOf(pageClass)->BlockSize,
+        PageMap.Run => (nuint)HeapState.Root->Segments.PagesOfRun(block) << Segment.PageShift,
+        PageMap.Large => HeapState.Root->Space.LengthAt(block),
+        _ => HeapState.BinOf(pageClass)->BlockSize,
     };
 
     /// <summary>
@@ -248,12 +248,12 @@ static unsafe partial class EmmaHeap
     /// <returns>Bytes given back to the kernel.</returns>
     private static nuint Reclaim(bool keepReserve)
     {
-        ref Root root = ref *Heap.Root;
+        ref Root root = ref *HeapState.Root;
         root.Giving.Acquire();
         nuint given = root.Large.EmptyCache();
         for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
         {
-            Segment* segment = Heap.BinOf(sizeClass)->ReleaseIdleSlab();
+            Segment* segment = HeapState.BinOf(sizeClass)->ReleaseIdleSlab();
             if (segment != null)
                 given += root.Segments.Release(segment, keepReserve: true);
         }

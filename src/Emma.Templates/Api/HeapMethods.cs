@@ -9,7 +9,7 @@ static unsafe partial class EmmaHeap
     {
         get
         {
-            Heap.EnsureRunning();
+            HeapState.EnsureRunning();
             return KernelEntry.Access;
         }
     }
@@ -42,13 +42,13 @@ static unsafe partial class EmmaHeap
     /// <summary>Counts what the heap holds. Takes each of its locks for a moment; all zeros before the first allocation.</summary>
     public static HeapStatistics GetStatistics()
     {
-        if (!Heap.IsRunning)
+        if (!HeapState.IsRunning)
             return default;
 
         HeapCount count = default;
-        ref Root root = ref *Heap.Root;
+        ref Root root = ref *HeapState.Root;
         for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
-            Heap.BinOf(sizeClass)->AddTo(ref count);
+            HeapState.BinOf(sizeClass)->AddTo(ref count);
         root.Segments.AddTo(ref count);
         return new HeapStatistics(
             root.Space.Mapped,
@@ -65,10 +65,10 @@ static unsafe partial class EmmaHeap
     /// <remarks>Any thread may call this at any time; it takes milliseconds where there is much to give.</remarks>
     public static nuint Trim()
     {
-        if (!Heap.IsRunning)
+        if (!HeapState.IsRunning)
             return 0;
 
-        ref Root root = ref *Heap.Root;
+        ref Root root = ref *HeapState.Root;
         nuint given = Reclaim(keepReserve: false);
         SlotWalk walk = root.Space.Walk();
         for (nuint segment = walk.Next(SlotKind.Segment); segment != 0; segment = walk.Next(SlotKind.Segment))
@@ -81,7 +81,7 @@ static unsafe partial class EmmaHeap
     /// <remarks>No other thread may use the heap meanwhile, and no pointer into it is valid afterwards: reading through one faults.</remarks>
     public static void Destroy()
     {
-        if (Heap.IsRunning)
-            Heap.Clear();
+        if (HeapState.IsRunning)
+            HeapState.Clear();
     }
 }

@@ -20,7 +20,7 @@ static unsafe partial class EmmaHeap
     [ClrDoesNotReturn]
     private static void ThrowOutOfMemory(nuint size)
     {
-        ref AddressSpace space = ref Heap.Root->Space;
+        ref AddressSpace space = ref HeapState.Root->Space;
         string reason = MemoryLimit != 0
             ? $"the heap has mapped {space.Mapped} of the {MemoryLimit} bytes that its MemoryLimit allows"
             : $"the heap has mapped {space.Mapped} bytes and the kernel gives no more (address-space limit, overcommit or vm.max_map_count)";
@@ -35,7 +35,7 @@ static unsafe partial class EmmaHeap
     [ClrDoesNotReturn]
     private static void ThrowBadPointer(void* block, string operation, PointerCheck check)
     {
-        bool ours = Heap.Root->Space.Find((nuint)block) != null;
+        bool ours = HeapState.Root->Space.Find((nuint)block) != null;
         string finding =
             check == PointerCheck.NotABlock ? "which lies inside a block or behind the last one, not where a block begins. Pass the pointer that the allocation returned"
             : ours ? "where no live block of this heap begins. It was freed already, or never allocated"

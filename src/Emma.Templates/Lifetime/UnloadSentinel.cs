@@ -20,7 +20,7 @@ static unsafe partial class EmmaHeap
         {
             try
             {
-                ulong now = Heap.Fingerprint();
+                ulong now = HeapState.Fingerprint();
                 if (!_waited || now != _seen)
                 {
                     _waited = true;
@@ -29,7 +29,7 @@ static unsafe partial class EmmaHeap
                     return;
                 }
 
-                Heap.Unload();
+                HeapState.Unload();
             }
             catch (ClrException)
             {

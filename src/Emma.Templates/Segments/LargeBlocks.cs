@@ -61,7 +61,7 @@ static unsafe partial class EmmaHeap
             }
             else
             {
-                address = Heap.Root->Space.Map(length, alignment, SlotKind.Busy);
+                address = HeapState.Root->Space.Map(length, alignment, SlotKind.Busy);
                 if (address == 0)
                     return 0;
             }
@@ -73,13 +73,13 @@ static unsafe partial class EmmaHeap
         /// <summary>Frees a block. False: no live block begins there.</summary>
         internal bool TryFree(nuint address)
         {
-            nuint length = Heap.Root->Space.TryOwn(address, SlotKind.Large);
+            nuint length = HeapState.Root->Space.TryOwn(address, SlotKind.Large);
             if (length == 0)
                 return false;
 
             Leave(address, length);
             if (length > MaxCachedBytes)
-                Heap.Root->Space.Unmap(address, length);
+                HeapState.Root->Space.Unmap(address, length);
             else
                 Cache(address, length);
             return true;
@@ -88,7 +88,7 @@ static unsafe partial class EmmaHeap
         /// <summary>Resizes a block where it lies. False: it must move.</summary>
         internal bool TryResizeInPlace(nuint address, nuint size)
         {
-            ref AddressSpace space = ref Heap.Root->Space;
+            ref AddressSpace space = ref HeapState.Root->Space;
             nuint oldLength = space.LengthAt(address);
             nuint length = LengthFor(size);
             if (length <= oldLength)
@@ -121,7 +121,7 @@ static unsafe partial class EmmaHeap
         /// <summary>Grows a block by moving its pages, not its bytes, to a place with room. 0: the kernel or the limit refuses.</summary>
         internal nuint TryMove(nuint address, nuint size, nuint alignment)
         {
-            ref AddressSpace space = ref Heap.Root->Space;
+            ref AddressSpace space = ref HeapState.Root->Space;
             nuint oldLength = space.LengthAt(address);
             nuint length = LengthFor(size);
             if (length <= oldLength || !space.TryCharge(length - oldLength))
@@ -173,7 +173,7 @@ static unsafe partial class EmmaHeap
         /// </summary>
         private static void GiveUpTarget(nuint target, nuint length)
         {
-            ref AddressSpace space = ref Heap.Root->Space;
+            ref AddressSpace space = ref HeapState.Root->Space;
             nint again = Syscalls.Mmap(target, length, Syscalls.ProtNone, Syscalls.MapAtFreeAddress);
             if (again > 0 && again != (nint)target)
                 _ = Syscalls.Munmap((nuint)again, length);
@@ -208,7 +208,7 @@ static unsafe partial class EmmaHeap
         private void Enter(nuint address, nuint length)
         {
             PageMap.Set(address, length, PageMap.Large, PageMap.LargeTail);
-            Heap.Root->Space.Publish(address, length, SlotKind.Large);
+            HeapState.Root->Space.Publish(address, length, SlotKind.Large);
             ClrInterlocked.Increment(ref _count);
             ClrInterlocked.Add(ref _bytes, (long)length);
         }
@@ -225,9 +225,9 @@ static unsafe partial class EmmaHeap
         {
             // The class bytes go first: with the slots, they may be another block's at once.
             SetTail(address, length, oldLength, PageMap.None);
-            if (Heap.Root->Space.TryUnmapTail(address, oldLength, length))
+            if (HeapState.Root->Space.TryUnmapTail(address, oldLength, length))
             {
-                Heap.Root->Space.Publish(address, length, SlotKind.Large);
+                HeapState.Root->Space.Publish(address, length, SlotKind.Large);
                 ClrInterlocked.Add(ref _bytes, -(long)(oldLength - length));
             }
             else
@@ -249,9 +249,9 @@ static unsafe partial class EmmaHeap
         {
             while (!TryCache(address, length))
             {
-                Heap.Root->Giving.Acquire();
+                HeapState.Root->Giving.Acquire();
                 UnmapOldest();
-                Heap.Root->Giving.Release();
+                HeapState.Root->Giving.Release();
             }
         }
 
@@ -261,7 +261,7 @@ static unsafe partial class EmmaHeap
             bool room = _cachedCount < MaxCached && (nuint)_cachedBytes + length <= MaxCachedBytes;
             if (room)
             {
-                Heap.Root->Space.Publish(address, length, SlotKind.Cached);
+                HeapState.Root->Space.Publish(address, length, SlotKind.Cached);
                 _cached[_cachedCount++] = address;
                 ClrVolatile.Write(ref _cachedBytes, _cachedBytes + (long)length);
             }
@@ -277,7 +277,7 @@ static unsafe partial class EmmaHeap
             _lock.Acquire();
             nuint oldest = _cachedCount == 0 ? 0 : Uncache(0);
             _lock.Release();
-            return oldest == 0 ? null : Heap.Root->Space.Unmap(oldest, Heap.Root->Space.LengthAt(oldest));
+            return oldest == 0 ? null : HeapState.Root->Space.Unmap(oldest, HeapState.Root->Space.LengthAt(oldest));
         }
 
         /// <summary>Takes the smallest cached mapping that fits; cuts it if it is much too large.</summary>
@@ -286,7 +286,7 @@ static unsafe partial class EmmaHeap
             if (ClrVolatile.Read(ref _cachedCount) == 0)
                 return 0;
 
-            ref AddressSpace space = ref Heap.Root->Space;
+            ref AddressSpace space = ref HeapState.Root->Space;
             nuint best = 0;
             nuint bestLength = 0;
             int bestIndex = 0;
@@ -320,7 +320,7 @@ static unsafe partial class EmmaHeap
         private nuint Uncache(int index)
         {
             nuint address = (nuint)_cached[index];
-            nuint length = Heap.Root->Space.TryOwn(address, SlotKind.Cached);
+            nuint length = HeapState.Root->Space.TryOwn(address, SlotKind.Cached);
             Assert(length != 0);
             ClrVolatile.Write(ref _cachedCount, _cachedCount - 1);
             for (int i = index; i < _cachedCount; i++)

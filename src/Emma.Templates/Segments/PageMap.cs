@@ -34,7 +34,7 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static int ClassOf(nuint address)
         {
-            AddressSpace* space = &Heap.Root->Space;
+            AddressSpace* space = &HeapState.Root->Space;
             // The count first: while it is 0, the base means nothing.
             nuint pages = ClrVolatile.Read(ref space->FirstPages);
             nuint page = unchecked(address - space->FirstBase) >> Window.PageShift;
@@ -44,7 +44,7 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         private static int ClassInLaterWindow(nuint address)
         {
-            Window* window = Heap.Root->Space.Find(address);
+            Window* window = HeapState.Root->Space.Find(address);
             return window == null ? None : ClrVolatile.Read(ref *window->ClassOf(address));
         }
 
@@ -52,7 +52,7 @@ static unsafe partial class EmmaHeap
         internal static void Set(nuint address, nuint length, int head, int tail)
         {
             Assert(address % Segment.PageSize == 0 && length != 0);
-            byte* bytes = Heap.Root->Space.Find(address)->ClassOf(address);
+            byte* bytes = HeapState.Root->Space.Find(address)->ClassOf(address);
             nuint pages = (length + Segment.PageSize - 1) / Segment.PageSize;
             if (pages > 1)
                 ClrNativeMemory.Fill(bytes + 1, pages - 1, (byte)tail);

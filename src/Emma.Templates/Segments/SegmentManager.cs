@@ -156,9 +156,9 @@ static unsafe partial class EmmaHeap
         /// </summary>
         internal void ReleaseIfEmpty(Segment* segment)
         {
-            Heap.Root->Giving.Acquire();
+            HeapState.Root->Giving.Acquire();
             Release(segment, keepReserve: true);
-            Heap.Root->Giving.Release();
+            HeapState.Root->Giving.Release();
         }
 
         /// <summary>Unmaps every segment in which nothing lives. The caller holds the lock of giving back.</summary>
@@ -166,7 +166,7 @@ static unsafe partial class EmmaHeap
         internal nuint ReleaseAllEmpty()
         {
             nuint given = 0;
-            SlotWalk walk = Heap.Root->Space.Walk();
+            SlotWalk walk = HeapState.Root->Space.Walk();
             for (nuint segment = walk.Next(SlotKind.Segment); segment != 0; segment = walk.Next(SlotKind.Segment))
                 given += Release((Segment*)segment, keepReserve: false);
             return given;
@@ -180,12 +180,12 @@ static unsafe partial class EmmaHeap
         /// <returns>Bytes unmapped.</returns>
         internal nuint Release(Segment* segment, bool keepReserve)
         {
-            Assert(Heap.Root->Giving.IsHeld);
+            Assert(HeapState.Root->Giving.IsHeld);
             nuint address = (nuint)segment;
             bool empty = false;
             _lock.Acquire();
             // Whoever unmaps a segment takes it out under this lock first, so that what is still a segment here may be read.
-            if (Heap.Root->Space.KindAt(address) == SlotKind.Segment && segment->HoldsNothing)
+            if (HeapState.Root->Space.KindAt(address) == SlotKind.Segment && segment->HoldsNothing)
             {
                 Segment* reserve = (Segment*)_reserve;
                 if (keepReserve && (reserve == null || reserve == segment || !reserve->HoldsNothing))
@@ -202,7 +202,7 @@ static unsafe partial class EmmaHeap
             }
 
             _lock.Release();
-            return empty ? Heap.Root->Space.Unmap(address, Segment.Size) : 0;
+            return empty ? HeapState.Root->Space.Unmap(address, Segment.Size) : 0;
         }
 
         /// <summary>
@@ -212,7 +212,7 @@ static unsafe partial class EmmaHeap
         /// <returns>Bytes unmapped or discarded.</returns>
         internal nuint Trim(Segment* segment)
         {
-            Heap.Root->Giving.Acquire();
+            HeapState.Root->Giving.Acquire();
             nuint given = Release(segment, keepReserve: false);
             if (given == 0)
             {
@@ -221,16 +221,16 @@ static unsafe partial class EmmaHeap
                 given += Release(segment, keepReserve: false);
             }
 
-            Heap.Root->Giving.Release();
+            HeapState.Root->Giving.Release();
             return given;
         }
 
         private nuint Discard(Segment* segment)
         {
-            Assert(Heap.Root->Giving.IsHeld);
+            Assert(HeapState.Root->Giving.IsHeld);
             ulong pages = 0;
             _lock.Acquire();
-            if (Heap.Root->Space.KindAt((nuint)segment) == SlotKind.Segment)
+            if (HeapState.Root->Space.KindAt((nuint)segment) == SlotKind.Segment)
             {
                 pages = segment->FreePages & segment->DirtyPages;
                 segment->FreePages &= ~pages;
@@ -292,7 +292,7 @@ static unsafe partial class EmmaHeap
             count.Segments = _count;
             count.Header += (nuint)_count * Segment.PageSize;
             count.InUse += (nuint)_runPages << Segment.PageShift;
-            SlotWalk walk = Heap.Root->Space.Walk();
+            SlotWalk walk = HeapState.Root->Space.Walk();
             for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
                 count.Free += (nuint)ClrBitOperations.PopCount(((Segment*)address)->FreePages) << Segment.PageShift;
             _lock.Release();
@@ -319,7 +319,7 @@ static unsafe partial class EmmaHeap
 
         private Segment* MapSegment()
         {
-            ref AddressSpace space = ref Heap.Root->Space;
+            ref AddressSpace space = ref HeapState.Root->Space;
             // Busy until the header stands: a walk over the segments must not read it before.
             nuint address = space.Map(Segment.Size, Segment.Size, SlotKind.Busy);
             if (address == 0)
@@ -369,7 +369,7 @@ static unsafe partial class EmmaHeap
                 ClrVolatile.Write(ref _reserve, 0);
             Unlink(segment);
             _count--;
-            nuint owned = Heap.Root->Space.TryOwn((nuint)segment, SlotKind.Segment);
+            nuint owned = HeapState.Root->Space.TryOwn((nuint)segment, SlotKind.Segment);
             Assert(owned == Segment.Size);
         }
 
@@ -383,7 +383,7 @@ static unsafe partial class EmmaHeap
                 Slab* slab = Segment.SlabAt(segment, page);
                 int count = slab->PageCount;
                 idle &= ~Segment.MaskOf(page, count);
-                if (!Heap.BinOf(slab->Class)->TryEvict(slab))
+                if (!HeapState.BinOf(slab->Class)->TryEvict(slab))
                     continue;
 
                 GivePages(segment, page, count);

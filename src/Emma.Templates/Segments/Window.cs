@@ -236,7 +236,7 @@ static unsafe partial class EmmaHeap
             MetadataLength = metadata;
             Slots = (nuint*)(start - GuardBytes - AddressSpace.AlignUp(metadata, SlotSize) + HeaderBytes);
             PageMap = (byte*)(Slots + (size >> SlotShift));
-            LabelLength = Heap.CopyLabel(Label, (int)LabelCapacity);
+            LabelLength = HeapState.CopyLabel(Label, (int)LabelCapacity);
             MagicA = MagicLow;
             MagicB = MagicHigh;
         }

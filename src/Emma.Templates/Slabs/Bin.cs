@@ -202,13 +202,13 @@ static unsafe partial class EmmaHeap
                 holdsNothing = Remove(slab);
             }
 
-            return holdsNothing && !Heap.Root->Segments.IsReserve(segment) ? PointerCheck.ValidAndLast : PointerCheck.Valid;
+            return holdsNothing && !HeapState.Root->Segments.IsReserve(segment) ? PointerCheck.ValidAndLast : PointerCheck.Valid;
         }
 
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         private Slab* AddSlab()
         {
-            PageRun run = Heap.Root->Segments.AllocateSlab(_pagesPerSlab);
+            PageRun run = HeapState.Root->Segments.AllocateSlab(_pagesPerSlab);
             if (run.IsNone)
                 return null;
 
@@ -223,7 +223,7 @@ static unsafe partial class EmmaHeap
         {
             Unlink(slab);
             _slabCount--;
-            return Heap.Root->Segments.FreeSlab(Segment.Of((nuint)slab), slab->HeadPage, slab->PageCount);
+            return HeapState.Root->Segments.FreeSlab(Segment.Of((nuint)slab), slab->HeadPage, slab->PageCount);
         }
 
         private void Link(Slab* slab)

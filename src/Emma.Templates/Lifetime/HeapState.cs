@@ -42,7 +42,7 @@ static unsafe partial class EmmaHeap
     }
 
     /// <summary>The heap as a whole: its root, its start and its end.</summary>
-    private static class Heap
+    private static class HeapState
     {
         private const int NotStarted = 0;
         private const int Running = 1;
