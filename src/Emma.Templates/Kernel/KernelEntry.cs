@@ -95,8 +95,9 @@ static unsafe partial class EmmaHeap
             }
 
             // Whatever refuses executable memory, libc's own code is executable already. So is it for a handler of the exception that the refusal
-            // is, which runs on this thread and may use the heap in turn.
-            return (t_mapping ? null : TryMapCode()) ?? new KernelEntry(FindLibcSyscall(), null);
+            // is, which runs on this thread and may use the heap in turn. A limit below one page leaves no room for a page of code.
+            bool libc = t_mapping || (MemoryLimit != 0 && MemoryLimit < MachineCode.PageBytes);
+            return (libc ? null : TryMapCode()) ?? new KernelEntry(FindLibcSyscall(), null);
         }
 
         private static KernelEntry? TryMapCode()
