@@ -138,6 +138,7 @@ static unsafe partial class EmmaHeap
             // Before there is anything for it to unmap, so that a start that fails half-way leaves nothing behind either.
             if (typeof(Root).IsCollectible)
                 KeepSentinel();
+            Compilation.Prepare();
             KernelEntry.EnsureCreated();
             ClrInterlocked.CompareExchange(ref Root->State, Running, NotStarted);
         }
