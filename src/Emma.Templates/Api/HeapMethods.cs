@@ -24,6 +24,7 @@ static unsafe partial class EmmaHeap
     /// <summary>The bytes that a block has if so many are asked for: asking for them all costs nothing more.</summary>
     /// <param name="byteCount">Bytes.</param>
     /// <returns>Bytes, not fewer than <paramref name="byteCount"/>.</returns>
+    /// <remarks>A block of more than 2 MiB may get up to an eighth more, where a freed one of that size is at hand.</remarks>
     public static nuint GoodSize(nuint byteCount)
     {
         if (byteCount <= SizeClasses.MaxSize)

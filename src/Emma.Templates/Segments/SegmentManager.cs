@@ -32,7 +32,8 @@ static unsafe partial class EmmaHeap
     /// </summary>
     /// <remarks>
     /// Invariants: a segment is on the list of its longest run, on none if it has no free page; of the segments in which nothing lives,
-    /// at most one, the reserve, stays mapped longer than the call that emptied it. All under the manager's lock.
+    /// one, the reserve, stays mapped. Another may, where two threads empty segments at once or a bin is busy, until it is used and emptied again or
+    /// Trim comes by. All under the manager's lock.
     /// </remarks>
     private struct SegmentManager
     {

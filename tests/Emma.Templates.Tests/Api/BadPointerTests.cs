@@ -1,0 +1,151 @@
+using System.Runtime.InteropServices;
+using Emma.Templates.Tests;
+
+namespace Emma.Templates;
+
+public static unsafe partial class EmmaHeap
+{
+    /// <summary>Pointers that are no blocks of this heap: refused without a fault, by name, and without a trace.</summary>
+    public sealed class BadPointerTests : HeapTest
+    {
+        private readonly void* _pin;
+
+        public BadPointerTests() => _pin = Alloc(100);
+
+        [Fact]
+        public void Null_page_and_non_canonical_addresses_are_refused()
+        {
+            for (int shift = 0; shift < 64; shift++)
+                AssertRefused((void*)unchecked((nuint)(1UL << shift)));
+            AssertRefused((void*)nuint.MaxValue);
+            AssertRefused((void*)(nuint.MaxValue - 15));
+            AssertRefused((void*)16);
+        }
+
+        [Fact]
+        public void Random_addresses_are_refused()
+        {
+            Random random = new Random(4711);
+            for (int i = 0; i < 50; i++)
+            {
+                nuint address = unchecked((nuint)(ulong)random.NextInt64() & ~(nuint)15);
+                if (HeapState.Root->Space.Find(address) == null)
+                    AssertRefused((void*)address);
+            }
+        }
+
+        [Fact]
+        public void The_stack_and_blocks_of_malloc_are_refused()
+        {
+            long local = 0;
+            AssertRefused(&local);
+            void* block = Libc.Malloc(100);
+            AssertRefused(block);
+            Libc.Free(block);
+            void* native = NativeMemory.Alloc(10 << 20);
+            AssertRefused(native);
+            NativeMemory.Free(native);
+            byte[] managed = new byte[100];
+            fixed (byte* first = managed)
+                AssertRefused(first);
+        }
+
+        [Fact]
+        public void Free_pages_and_the_header_of_a_segment_are_refused()
+        {
+            Segment* segment = Segment.Of((nuint)_pin);
+            AssertRefused(segment);
+            AssertRefused((byte*)segment + 64);
+            AssertRefused((byte*)segment + Segment.PageSize - 16);
+            AssertRefused((byte*)segment + 40 * Segment.PageSize);
+            AssertRefused((byte*)segment + Segment.Size - 16);
+        }
+
+        [Fact]
+        public void Metadata_and_unused_slots_of_the_window_are_refused()
+        {
+            Window* window = HeapState.Root->Space.Find((nuint)_pin);
+            (string Name, nuint Address)[] places =
+            [
+                ("header", (nuint)window), ("slot words", (nuint)window->Slots), ("page map", (nuint)window->PageMap),
+                ("before", window->Base - 16), ("behind", window->Base + window->Size), ("last", window->Base + window->Size - 16),
+                ("unused", window->Base + 100 * Segment.Size), ("root", (nuint)HeapState.Root), ("code", KernelMode.CodeAddress),
+            ];
+            foreach ((string name, nuint address) in places)
+                Expect.Null(Record.Exception(() => AssertRefused((void*)address)) is Exception error ? $"{name}: {error.Message}" : null);
+        }
+
+        [Fact]
+        public void Freed_runs_and_large_blocks_are_refused()
+        {
+            foreach (nuint size in new nuint[] { 100_000, 2 << 20, 5 << 20, 100 << 20 })
+            {
+                void* block = Alloc(size);
+                Free(block);
+                AssertRefused(block);
+            }
+        }
+
+        [Fact]
+        public void The_inside_of_runs_and_large_blocks_is_refused()
+        {
+            foreach (nuint size in new nuint[] { 200_000, 5 << 20 })
+            {
+                byte* block = (byte*)Alloc(size);
+                Pattern.Write(block, size, 1);
+                AssertRefused(block + 16);
+                AssertRefused(block + Segment.PageSize);
+                AssertRefused(block + Segment.PageSize + 8);
+                AssertRefused(block + size - 16);
+                Expect.Equal(-1, Pattern.FirstDifference(block, size, 1));
+                Free(block);
+            }
+        }
+
+        [Fact]
+        public void A_heap_that_never_allocated_refuses_pointers_too()
+        {
+            Destroy();
+            AssertRefused((void*)0x1234_5670);
+        }
+
+        [Fact]
+        public void A_pointer_from_before_Destroy_is_refused()
+        {
+            void* large = Alloc(5 << 20);
+            void* small = Alloc(64);
+            Destroy();
+            AssertRefused(small);
+            AssertRefused(large);
+            void* next = Alloc(64);
+            AssertRefused(small);
+            AssertRefused(large);
+            Free(next);
+        }
+
+        /// <summary>Hands a pointer to everything that takes one, and demands an exception with this heap's name and no other effect.</summary>
+        private static void AssertRefused(void* pointer)
+        {
+            HeapStatistics before = GetStatistics();
+            (string Name, Action Call)[] calls =
+            [
+                ("Free", () => Free(pointer)),
+                ("Free", () => AlignedFree(pointer)),
+                ("Realloc", () => Realloc(pointer, 1000)),
+                ("Realloc", () => TryRealloc(pointer, 0)),
+                ("Realloc", () => AlignedRealloc(pointer, 1000, 64)),
+                ("UsableSize", () => UsableSize(pointer)),
+                ("Free", () => Free(new Span<byte>(pointer, 1))),
+            ];
+            foreach ((string name, Action call) in calls)
+            {
+                Exception? error = Record.Exception(call);
+                Expect.True(error is ArgumentException, $"{name} of 0x{(nuint)pointer:x}: {error?.ToString() ?? "accepted"}");
+                Expect.Contains($"{HeapName}.{name} ", error!.Message);
+                Expect.Contains($"0x{(nuint)pointer:x}", error.Message);
+            }
+
+            Expect.Equal(before, GetStatistics());
+        }
+    }
+}

@@ -1,0 +1,244 @@
+namespace Emma.Templates.Tests;
+
+/// <summary>A heap that may map 40 MiB.</summary>
+public sealed unsafe class MemoryLimitTests : IDisposable
+{
+    private const nuint MiB = 1 << 20;
+    private const nuint Limit = 40 * MiB;
+    private const nuint PageSize = 65_536;
+
+    public MemoryLimitTests() => LimitedHeap.Destroy();
+
+    public void Dispose() => LimitedHeap.Destroy();
+
+    private static nuint Mapped => LimitedHeap.GetStatistics().MappedBytes;
+
+    [Theory]
+    [InlineData(16)]
+    [InlineData(1000)]
+    [InlineData(32_768)]
+    [InlineData(100_000)]
+    [InlineData(1 << 20)]
+    [InlineData(2 << 20)]
+    [InlineData(3 << 20)]
+    [InlineData(10_000_000)]
+    public void The_heap_never_maps_more_than_its_limit_and_works_again_after_frees(int size)
+    {
+        for (int round = 0; round < 3; round++)
+        {
+            List<nuint> blocks = [];
+            for (void* block = LimitedHeap.TryAlloc((nuint)size); block != null; block = LimitedHeap.TryAlloc((nuint)size))
+            {
+                blocks.Add((nuint)block);
+                if (size >= 32_768)
+                    Assert.True(Mapped <= Limit);
+            }
+
+            Assert.True(Mapped <= Limit);
+            // Less than a segment is left, or less than the block: as much as could be mapped, was.
+            Assert.True(Limit - Mapped < Math.Max((nuint)size, 4 * MiB) + 4096, $"{Mapped} mapped");
+            OutOfMemoryException error = Assert.Throws<OutOfMemoryException>(() => LimitedHeap.Alloc((nuint)size));
+            Assert.Contains("LimitedHeap", error.Message);
+            Assert.Contains($"{Limit}", error.Message);
+            AssertAddsUp();
+
+            LimitedHeap.Free((void*)blocks[^1]);
+            blocks[^1] = (nuint)LimitedHeap.Alloc((nuint)size);
+            blocks.ForEach(block => LimitedHeap.Free((void*)block));
+        }
+
+        Assert.Equal((nuint)0, LimitedHeap.GetStatistics().InUseBytes);
+    }
+
+    [Fact]
+    public void The_last_byte_of_the_limit_can_be_mapped_and_not_one_more()
+    {
+        LimitedHeap.Alloc(1);
+        nuint rest = Limit - Mapped;
+        Assert.True(LimitedHeap.TryAlloc(rest + 1) == null);
+        Assert.True(LimitedHeap.TryAlloc(rest) != null);
+        Assert.Equal(Limit, Mapped);
+        Assert.True(LimitedHeap.TryAlloc(3 * MiB) == null);
+        Assert.Equal(Limit, Mapped);
+        AssertAddsUp();
+    }
+
+    [Fact]
+    public void The_cache_of_large_blocks_is_emptied_before_allocation_fails()
+    {
+        void* block = LimitedHeap.Alloc(20 * MiB);
+        LimitedHeap.Free(block);
+        Assert.Equal(20 * MiB, LimitedHeap.GetStatistics().CachedBytes);
+        Assert.True(LimitedHeap.TryAlloc(30 * MiB) != null);
+        Assert.Equal((nuint)0, LimitedHeap.GetStatistics().CachedBytes);
+    }
+
+    [Fact]
+    public void Idle_slabs_and_the_reserve_are_given_up_before_allocation_fails()
+    {
+        for (nuint size = 16; size <= 32_768; size *= 2)
+            LimitedHeap.Free(LimitedHeap.Alloc(size));
+        Assert.Equal(1, LimitedHeap.GetStatistics().Segments);
+        Assert.True(LimitedHeap.TryAlloc(37 * MiB) != null);
+        Assert.Equal(0, LimitedHeap.GetStatistics().Segments);
+    }
+
+    [Fact]
+    public void The_cache_is_emptied_before_growing_a_block_fails()
+    {
+        void* cached = LimitedHeap.Alloc(10 * MiB);
+        void* block = LimitedHeap.Alloc(20 * MiB);
+        Pattern.Write(block, 20 * MiB, 3);
+        LimitedHeap.Free(cached);
+        void* grown = LimitedHeap.TryRealloc(block, 35 * MiB);
+        Assert.True(grown != null, "35 MiB have room, once 10 MiB of cache are given up");
+        Assert.Equal(-1, Pattern.FirstDifference(grown, 20 * MiB, 3));
+        AssertAddsUp();
+    }
+
+    [Fact]
+    public void Growing_a_large_block_needs_only_the_difference()
+    {
+        void* block = LimitedHeap.Alloc(20 * MiB);
+        Pattern.Write(block, 20 * MiB, 3);
+        void* wall = LimitedHeap.Alloc(3 * MiB);
+        void* grown = LimitedHeap.TryRealloc(block, 35 * MiB);
+        Assert.True(grown != null);
+        Assert.NotEqual((nuint)block, (nuint)grown);
+        Assert.Equal(-1, Pattern.FirstDifference(grown, 20 * MiB, 3));
+        Assert.True(LimitedHeap.TryRealloc(grown, 45 * MiB) == null);
+        Assert.Throws<OutOfMemoryException>(() => LimitedHeap.Realloc(grown, 45 * MiB));
+        Assert.Equal(-1, Pattern.FirstDifference(grown, 20 * MiB, 3));
+        LimitedHeap.Free(grown);
+        LimitedHeap.Free(wall);
+        AssertAddsUp();
+    }
+
+    [Fact]
+    public void Alignment_costs_addresses_and_is_not_charged()
+    {
+        for (int i = 0; i < 100; i++)
+            Assert.Equal((nuint)0, (nuint)LimitedHeap.AlignedAlloc(4096, 1 << 30) % (1 << 30));
+        Assert.True(Mapped <= Limit);
+        AssertAddsUp();
+    }
+
+    [Fact]
+    public void Many_threads_at_the_limit_never_exceed_it_and_lose_nothing()
+    {
+        nuint highest = 0;
+        using var stop = new CancellationTokenSource();
+        Thread watcher = new Thread(() =>
+        {
+            while (!stop.IsCancellationRequested)
+                highest = Math.Max(highest, Mapped);
+        });
+        watcher.Start();
+        int refused = 0;
+        Parallel.For(0, 4, thread =>
+        {
+            Random random = new Random(thread);
+            Queue<nuint> live = [];
+            for (int i = 0; i < 20_000; i++)
+            {
+                nuint size = random.Next(20) == 0 ? (nuint)random.Next(3 << 20) : (nuint)random.Next(20_000);
+                void* block = LimitedHeap.TryAlloc(size);
+                if (block == null)
+                    Interlocked.Increment(ref refused);
+                else
+                    live.Enqueue((nuint)block);
+                while (live.Count > 100 || (block == null && live.Count > 0))
+                {
+                    LimitedHeap.Free((void*)live.Dequeue());
+                    block = (void*)1;
+                }
+            }
+
+            foreach (nuint block in live)
+                LimitedHeap.Free((void*)block);
+        });
+        stop.Cancel();
+        watcher.Join();
+        Assert.True(highest <= Limit, $"{highest} bytes were mapped");
+        Assert.True(refused > 0);
+        Assert.Equal((nuint)0, LimitedHeap.GetStatistics().InUseBytes);
+        AssertAddsUp();
+        Assert.True(LimitedHeap.TryAlloc(30 * MiB) != null);
+    }
+
+    [Fact]
+    public void Threads_that_hold_one_block_each_are_never_refused_while_a_segment_has_room()
+    {
+        // One segment has room for everybody; another cannot be mapped. Each thread frees before it allocates again.
+        void* wall = LimitedHeap.Alloc(33 * MiB);
+        int refused = 0;
+        Parallel.For(0, 4, thread =>
+        {
+            Random random = new Random(thread);
+            for (int i = 0; i < 50_000; i++)
+            {
+                void* block = LimitedHeap.TryAlloc((nuint)random.Next(32_768));
+                if (block == null)
+                    Interlocked.Increment(ref refused);
+                LimitedHeap.Free(block);
+            }
+        });
+        Assert.Equal(0, refused);
+        LimitedHeap.Free(wall);
+    }
+
+    [Fact]
+    public void Every_segment_is_searched_for_a_hole_before_allocation_fails()
+    {
+        // The hole of three pages lies in the segment that is listed last, behind eight with holes of two.
+        List<nuint[]> segments = FillSegments(9, [.. Enumerable.Repeat(3, 20), 2, 1]);
+        LimitedHeap.Free((void*)segments[0][5]);
+        foreach (nuint[] runs in segments.Skip(1))
+            LimitedHeap.Free((void*)runs[20]);
+        Assert.Equal(segments[0][5], (nuint)LimitedHeap.TryAlloc(3 * PageSize));
+    }
+
+    [Fact]
+    public void Every_segment_is_searched_for_an_aligned_hole_before_allocation_fails()
+    {
+        // Every segment has a hole of two pages; only the one listed last has it at an even page.
+        List<nuint[]> segments = FillSegments(1, [1, .. Enumerable.Repeat(2, 31)]);
+        segments.AddRange(FillSegments(8, [.. Enumerable.Repeat(2, 31), 1]));
+        LimitedHeap.Free((void*)segments[0][1]);
+        foreach (nuint[] runs in segments.Skip(1))
+            LimitedHeap.Free((void*)runs[0]);
+        Assert.Equal(segments[0][1], (nuint)LimitedHeap.TryAlignedAlloc(2 * PageSize, 2 * PageSize));
+    }
+
+    /// <summary>Fills segments to the last page with runs of some lengths.</summary>
+    private static List<nuint[]> FillSegments(int segments, int[] pages)
+    {
+        List<nuint[]> all = [];
+        for (int i = 0; i < segments; i++)
+            all.Add(Array.ConvertAll(pages, count => (nuint)LimitedHeap.Alloc((nuint)count * PageSize)));
+        Assert.Equal((nuint)0, LimitedHeap.GetStatistics().FreeBytes);
+        return all;
+    }
+
+    [Fact]
+    public void A_limit_that_holds_no_block_is_out_of_memory_from_the_start()
+    {
+        Assert.True(TinyHeap.TryAlloc(1) == null);
+        Assert.Throws<OutOfMemoryException>(() => TinyHeap.AllocZeroed(5 << 20));
+        Assert.Equal((nuint)0, TinyHeap.GetStatistics().InUseBytes);
+        Assert.Equal(0, TinyHeap.GetStatistics().Segments);
+    }
+
+    [Fact]
+    public void Even_a_limit_below_the_code_page_is_kept()
+    {
+        Assert.True(TinyHeap.TryAlloc(1) == null);
+        Assert.True(TinyHeap.GetStatistics().MappedBytes <= 1, $"{TinyHeap.GetStatistics().MappedBytes} bytes mapped");
+    }
+
+    private static void AssertAddsUp()
+    {
+        LimitedHeap.HeapStatistics s = LimitedHeap.GetStatistics();
+        Assert.Equal(s.MappedBytes, s.InUseBytes + s.FreeBytes + s.HeaderBytes + s.CachedBytes);
+    }
+}

@@ -1,0 +1,70 @@
+using Emma.Templates.Tests;
+
+namespace Emma.Templates;
+
+public static unsafe partial class EmmaHeap
+{
+    /// <summary>A test that begins with an empty heap and leaves one behind.</summary>
+    public abstract class HeapTest : IDisposable
+    {
+        protected HeapTest() => Destroy();
+
+        public void Dispose()
+        {
+            Destroy();
+            GC.SuppressFinalize(this);
+        }
+
+        /// <summary>Bytes that exist while no block memory does.</summary>
+        protected static nuint BytesOfEmptyHeap => Kernel == KernelAccess.Trampolines ? (nuint)MachineCode.PageBytes : 0;
+    }
+
+    /// <summary>Demands that the statistics add up, and that they are what the kernel says, if a live block leads to the windows.</summary>
+    internal static void AssertStatisticsAddUp(void* anyBlock = null)
+    {
+        HeapStatistics s = GetStatistics();
+        Expect.Equal(s.MappedBytes, s.InUseBytes + s.FreeBytes + s.HeaderBytes + s.CachedBytes);
+        if (anyBlock == null)
+            return;
+
+        nuint mapped = KernelEntry.MappedBytes;
+        for (Window* window = HeapState.Root->Space.Find((nuint)anyBlock); window != null; window = window->Next)
+        {
+            if (HasOtherHeapIn(window))
+                return;
+            mapped += ProcessMaps.BytesIn((nuint)window, (nuint)window + window->MetadataLength);
+            mapped += ProcessMaps.BytesIn(window->Base, window->Base + window->Size);
+        }
+
+        Expect.Equal(mapped, s.MappedBytes);
+    }
+
+    /// <summary>
+    /// Whether another heap of the process has mapped within a window's addresses, which are not reserved. Then the kernel's list does not
+    /// say whose a mapping is. Reads through the kernel: the other heap may be unmapped meanwhile.
+    /// </summary>
+    private static bool HasOtherHeapIn(Window* window)
+    {
+        nuint start = (nuint)window;
+        nuint end = window->Base + window->Size;
+        using Microsoft.Win32.SafeHandles.SafeFileHandle memory = File.OpenHandle("/proc/self/mem");
+        foreach (Mapping mapping in ProcessMaps.Read().Where(m => m.Rights == "rw-p" && m.Path == ""))
+        {
+            Window other = default;
+            try
+            {
+                RandomAccess.Read(memory, new Span<byte>(&other, sizeof(Window)), (long)mapping.Start);
+            }
+            catch (IOException)
+            {
+                continue;
+            }
+
+            bool isOwn = HeapState.Root->Space.Find(other.Base) != null && (nuint)HeapState.Root->Space.Find(other.Base) == mapping.Start;
+            if (other.IsOfAnyHeap && !isOwn && mapping.Start < end && other.Base + other.Size > start)
+                return true;
+        }
+
+        return false;
+    }
+}

@@ -1,0 +1,34 @@
+using System.Reflection;
+
+namespace Emma.Templates;
+
+public static unsafe partial class EmmaHeap
+{
+    /// <summary>Has the heap reach the kernel in a chosen way until disposed. Blocks of both times mix freely.</summary>
+    private sealed class KernelMode : IDisposable
+    {
+        private static readonly FieldInfo s_current = typeof(KernelEntry).GetField("s_current", BindingFlags.NonPublic | BindingFlags.Static)!;
+
+        private readonly object? _former;
+
+        internal KernelMode(KernelAccess access)
+        {
+            KernelEntry.EnsureCreated();
+            _former = s_current.GetValue(null);
+            if (access == KernelAccess.Libc)
+            {
+                object libc = typeof(KernelEntry).GetMethod("FindLibcSyscall", BindingFlags.NonPublic | BindingFlags.Static)!.Invoke(null, null)!;
+                ConstructorInfo constructor = typeof(KernelEntry).GetConstructors(BindingFlags.NonPublic | BindingFlags.Instance)[0];
+                s_current.SetValue(null, constructor.Invoke([libc, null]));
+            }
+
+            Expect.Equal(access, KernelEntry.Access);
+        }
+
+        /// <summary>Where the code that makes system calls lies.</summary>
+        internal static nuint CodeAddress =>
+            (nuint)(nint)typeof(KernelEntry).GetField("_syscall", BindingFlags.NonPublic | BindingFlags.Instance)!.GetValue(s_current.GetValue(null))!;
+
+        public void Dispose() => s_current.SetValue(null, _former);
+    }
+}

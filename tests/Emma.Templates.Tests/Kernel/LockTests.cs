@@ -1,0 +1,100 @@
+using System.Runtime.InteropServices;
+
+namespace Emma.Templates;
+
+public static unsafe partial class EmmaHeap
+{
+    public sealed class LockTests : IDisposable
+    {
+        private const int Waiters = int.MinValue;
+
+        private readonly Lock* _lock;
+
+        public LockTests()
+        {
+            KernelEntry.EnsureCreated();
+            _lock = (Lock*)NativeMemory.AllocZeroed((nuint)sizeof(Lock));
+        }
+
+        public void Dispose() => NativeMemory.Free(_lock);
+
+        private int Word => Volatile.Read(ref *(int*)_lock);
+
+        [Fact]
+        public void A_lock_names_its_owner_and_is_zero_when_free()
+        {
+            Expect.Equal(sizeof(int), sizeof(Lock));
+            _lock->Acquire();
+            Expect.Equal(Syscalls.GetTid(), Word);
+            Expect.True(_lock->IsHeld);
+            _lock->Release();
+            Expect.Equal(0, Word);
+            Expect.False(_lock->IsHeld);
+        }
+
+        [Fact]
+        public void TryAcquire_fails_while_another_thread_holds_the_lock()
+        {
+            _lock->Acquire();
+            bool taken = true;
+            bool heldThere = true;
+            Thread other = new Thread(() =>
+            {
+                taken = _lock->TryAcquire();
+                heldThere = _lock->IsHeld;
+            });
+            other.Start();
+            other.Join();
+            _lock->Release();
+            Expect.False(taken);
+            Expect.False(heldThere);
+            Expect.True(_lock->TryAcquire());
+            _lock->Release();
+        }
+
+        [Fact]
+        public void A_waiter_sleeps_and_is_woken()
+        {
+            _lock->Acquire();
+            Thread waiter = new Thread(() =>
+            {
+                _lock->Acquire();
+                _lock->Release();
+            });
+            waiter.Start();
+            Expect.True(SpinWait.SpinUntil(() => (Word & Waiters) != 0, 10_000));
+            _lock->Release();
+            Expect.True(waiter.Join(10_000));
+            Expect.Equal(0, Word);
+        }
+
+        [Fact]
+        public void Eight_threads_exclude_each_other()
+        {
+            const int threads = 8;
+            const int rounds = 20_000;
+            long counter = 0;
+            int inside = 0;
+            int intruders = 0;
+            Thread[] all = Enumerable.Range(0, threads).Select(_ => new Thread(() =>
+            {
+                for (int i = 0; i < rounds; i++)
+                {
+                    _lock->Acquire();
+                    if (Interlocked.Increment(ref inside) != 1)
+                        Interlocked.Increment(ref intruders);
+                    counter++;
+                    if (i % 1000 == 0)
+                        Thread.Yield();
+                    Interlocked.Decrement(ref inside);
+                    _lock->Release();
+                }
+            })).ToArray();
+            Array.ForEach(all, thread => thread.Start());
+            Array.ForEach(all, thread => thread.Join());
+            Expect.Equal(0, intruders);
+            Expect.Equal((long)threads * rounds, counter);
+            Expect.Equal(0, Word);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+using Emma.Templates.Tests;
+
+namespace Emma.Templates;
+
+public static unsafe partial class EmmaHeap
+{
+    public sealed class LargeBlockTests : HeapTest
+    {
+        private const nuint MiB = 1 << 20;
+
+        [Fact]
+        public void Blocks_above_half_a_segment_have_a_mapping_of_their_own()
+        {
+            void* run = Alloc(LargeBlocks.Threshold);
+            Expect.Equal(0, GetStatistics().LargeBlocks);
+            void* large = Alloc(LargeBlocks.Threshold + 1);
+            Expect.Equal(1, GetStatistics().LargeBlocks);
+            Expect.Equal(LargeBlocks.Threshold + 4096, UsableSize(large));
+            Free(run);
+            Free(large);
+            Expect.Equal(0, GetStatistics().LargeBlocks);
+        }
+
+        [Fact]
+        public void A_freed_mapping_is_reused_by_the_next_block_of_its_size()
+        {
+            void* block = Alloc(10 * MiB);
+            Free(block);
+            Expect.Equal(10 * MiB, GetStatistics().CachedBytes);
+            Expect.False(Owns(block));
+            Expect.Equal((nuint)block, (nuint)Alloc(10 * MiB));
+            Expect.Equal((nuint)0, GetStatistics().CachedBytes);
+            Free(block);
+        }
+
+        [Fact]
+        public void A_cached_mapping_that_is_much_too_large_is_cut()
+        {
+            byte* block = (byte*)Alloc(40 * MiB);
+            Free(block);
+            Expect.Equal((nuint)block, (nuint)Alloc(5 * MiB));
+            Expect.Equal(5 * MiB, UsableSize(block));
+            Expect.False(ProcessMaps.IsMapped((nuint)block + 5 * MiB));
+            AssertStatisticsAddUp(block);
+            Free(block);
+        }
+
+        [Fact]
+        public void The_smallest_cached_mapping_that_fits_and_is_aligned_is_taken()
+        {
+            void* large = Alloc(20 * MiB);
+            void* fitting = Alloc(12 * MiB);
+            void* small = Alloc(8 * MiB);
+            Free(large);
+            Free(small);
+            Free(fitting);
+            Expect.Equal((nuint)fitting, (nuint)Alloc(11 * MiB));
+            void* aligned = AlignedAlloc(3 * MiB, 1 << 30);
+            Expect.Equal((nuint)0, (nuint)aligned % (1 << 30));
+        }
+
+        [Fact]
+        public void The_cache_never_keeps_more_than_its_bounds()
+        {
+            Random random = new Random(7);
+            List<nuint> live = [];
+            for (int i = 0; i < 400; i++)
+            {
+                live.Add((nuint)Alloc((nuint)random.Next(2, 90) * MiB + 1));
+                if (live.Count > 20)
+                {
+                    Free((void*)live[0]);
+                    live.RemoveAt(0);
+                }
+
+                Expect.True(GetStatistics().CachedBytes <= LargeBlocks.MaxCachedBytes);
+            }
+
+            AssertStatisticsAddUp((void*)live[0]);
+            live.ForEach(block => Free((void*)block));
+            Expect.True(GetStatistics().CachedBytes <= LargeBlocks.MaxCachedBytes);
+        }
+
+        [Fact]
+        public void The_cache_keeps_a_bounded_number_of_small_mappings()
+        {
+            nuint[] blocks = new nuint[40];
+            for (int i = 0; i < blocks.Length; i++)
+                blocks[i] = (nuint)AlignedAlloc(100, 8 * MiB);
+            foreach (nuint block in blocks)
+                Free((void*)block);
+            Expect.Equal(16 * (nuint)4096, GetStatistics().CachedBytes);
+            Expect.Equal(24, blocks.Count(block => !ProcessMaps.IsMapped(block)));
+        }
+
+        [Fact]
+        public void Trim_empties_the_cache_and_says_how_much()
+        {
+            void* block = Alloc(10 * MiB);
+            Free(block);
+            Expect.True(Trim() >= 10 * MiB);
+            Expect.Equal((nuint)0, GetStatistics().CachedBytes);
+            Expect.False(ProcessMaps.IsMapped((nuint)block));
+        }
+
+        [Fact]
+        public void Freed_addresses_do_not_come_back_soon()
+        {
+            void* block = Alloc(100 * MiB);
+            Free(block);
+            Expect.False(ProcessMaps.IsMapped((nuint)block));
+            for (int i = 0; i < 50; i++)
+            {
+                void* other = Alloc(100 * MiB);
+                Expect.NotEqual((nuint)block, (nuint)other);
+                Free(other);
+            }
+        }
+
+        [Fact]
+        public void A_window_that_has_been_gone_through_once_is_used_again()
+        {
+            // 68 MiB at a time, unmapped at once: some 940 fill the window.
+            void* pin = Alloc(1);
+            Window* window = HeapState.Root->Space.Find((nuint)pin);
+            for (int i = 0; i < 2200; i++)
+            {
+                void* block = Alloc(68 * MiB);
+                Expect.True(HeapState.Root->Space.Find((nuint)block) == window);
+                Free(block);
+            }
+
+            Expect.True(window->Next == null);
+            AssertStatisticsAddUp(pin);
+        }
+
+        [Fact]
+        public void A_block_beyond_what_the_machine_has_is_refused_at_once_and_without_a_trace()
+        {
+            void* pin = Alloc(1);
+            Trim();
+            HeapStatistics before = GetStatistics();
+            long resident = ProcessMaps.Resident();
+            for (int shift = 36; shift < 64; shift++)
+            {
+                void* block = TryAlloc(unchecked((nuint)(1UL << shift)) + 1);
+                // A machine that overcommits without bound grants some of these; then they are ordinary blocks.
+                Expect.True(block == null || UsableSize(block) >= unchecked((nuint)(1UL << shift)));
+                if (block != null)
+                    return;
+                Expect.Equal(before, GetStatistics());
+            }
+
+            Expect.True(ProcessMaps.Resident() - resident < 16 << 20);
+            Free(pin);
+        }
+
+        [Fact]
+        public void A_window_made_for_a_large_block_has_room_for_it()
+        {
+            void* pin = Alloc(1);
+            ref AddressSpace space = ref HeapState.Root->Space;
+            nuint mapped = space.Mapped;
+            nuint length = unchecked((nuint)(100UL << 30));
+            Window* window = Window.Map(ref space, length, Segment.Size);
+            Expect.True(window->Size >= length);
+            Expect.Equal(mapped + window->MetadataLength, space.Mapped);
+            nuint place = window->Claim(length / Window.SlotSize, 1, 0);
+            Expect.True(place >= window->Base && place + length <= window->Base + window->Size);
+            nuint metadata = window->MetadataLength;
+            Expect.Equal(0, Syscalls.Munmap((nuint)window, metadata));
+            space.UnchargeMetadata(metadata);
+            Expect.Equal(mapped, GetStatistics().MappedBytes);
+            Free(pin);
+        }
+
+        [Fact]
+        public void Blocks_beyond_one_window_lie_in_further_ones()
+        {
+            // Alignment 1 GiB uses up addresses quickly: a window has 64 such places.
+            nuint[] blocks = new nuint[150];
+            for (int i = 0; i < blocks.Length; i++)
+            {
+                blocks[i] = (nuint)AlignedAlloc(5000, 1 << 30);
+                Pattern.Write((void*)blocks[i], 5000, (ulong)i);
+            }
+
+            AssertStatisticsAddUp((void*)blocks[0]);
+            for (int i = 0; i < blocks.Length; i++)
+            {
+                Expect.Equal(-1, Pattern.FirstDifference((void*)blocks[i], 5000, (ulong)i));
+                Expect.Equal((nuint)8192, UsableSize((void*)blocks[i]));
+                Free((void*)blocks[i]);
+            }
+        }
+
+        [Fact]
+        public void Addresses_behind_a_shrunk_block_may_be_anothers_at_once()
+        {
+            // Both threads go round the window many times, and so meet each other's free slots all the time.
+            const nuint length = 68 * MiB;
+            string? failure = null;
+            bool stop = false;
+            Thread shrinker = new Thread(() =>
+            {
+                while (!Volatile.Read(ref stop))
+                {
+                    void* block = Alloc(10 * length);
+                    if (Realloc(block, 3 * MiB) != block)
+                        failure = "a block moved to shrink";
+                    Free(block);
+                }
+            });
+            shrinker.Start();
+            for (int i = 0; i < 10_000 && failure is null; i++)
+            {
+                byte* block = (byte*)Alloc(length);
+                for (int look = 0; look < 20; look++)
+                {
+                    if (!Owns(block) || !Owns(block + length / 2) || !Owns(block + length - 1))
+                        failure = $"round {i}: a live block has lost pages";
+                }
+
+                if (failure is null)
+                    Free(block);
+            }
+
+            Volatile.Write(ref stop, true);
+            shrinker.Join();
+            Expect.Null(failure);
+        }
+    }
+}
