@@ -1,15 +1,60 @@
-using Emma.Templates;
+using Emma.Benchmarks.Footprint;
+using Emma.Benchmarks.Micro;
+using Emma.Benchmarks.Processes;
+using Emma.Benchmarks.Reporting;
+using Emma.Benchmarks.Scaling;
+using Emma.Benchmarks.Workloads;
 
-// dotnet run -c Release --project benchmarks/Emma.Benchmarks -- lookup|pairs
-switch (args)
+namespace Emma.Benchmarks;
+
+internal static class Program
 {
-    case ["lookup"]:
-        EmmaHeap.LookupBenchmark.Run();
-        return 0;
-    case ["pairs"]:
-        PairBenchmark.Run();
-        return 0;
-    default:
-        Console.Error.WriteLine("One of: lookup (page map against masked header), pairs (allocate, write, free against NativeMemory).");
-        return 2;
+    private const int Success = 0;
+    private const int SomeFailed = 1;
+    private const int BadUsage = 2;
+
+    private static int Main(string[] args)
+    {
+        if (args.Length > 0 && args[0] == Child.Verb)
+        {
+            Child.Run(args);
+            return Success;
+        }
+
+        if (Settings.Parse(args) is not Settings settings)
+        {
+            Console.Error.WriteLine(Settings.Usage);
+            return BadUsage;
+        }
+
+        return ChildProcess.HasEnvironment ? Measure(settings) : ChildProcess.RunWithEnvironment(args);
+    }
+
+    private static int Measure(Settings settings)
+    {
+        TerminalReport.Prepare();
+        TerminalReport.WritePeers();
+        List<ResultTable> tables = [];
+        Measure("lookup", BenchHeap.LookupBenchmark.Run);
+        Measure("micro", MicroBenchmark.Run);
+        Measure("workloads", WorkloadBenchmark.Run);
+        Measure("footprint", FootprintBenchmark.Run);
+        Measure("scaling", ScalingBenchmark.Run);
+        Output.Write(settings, tables);
+        foreach (string failure in Failures.Messages)
+            Console.Error.WriteLine($"Failed: {failure}");
+
+        return Failures.Messages.Count == 0 ? Success : SomeFailed;
+
+        void Measure(string mode, Func<Settings, Progress, IEnumerable<ResultTable>> run)
+        {
+            if (!settings.Runs(mode))
+                return;
+
+            List<ResultTable> results = [];
+            Progress.Run(progress => results.AddRange(run(settings, progress)));
+            results.ForEach(TerminalReport.Write);
+            tables.AddRange(results);
+        }
+    }
 }

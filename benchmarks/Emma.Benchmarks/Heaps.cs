@@ -1,0 +1,2 @@
+[assembly: EmmaAllocator("BenchHeap")]
+[assembly: EmmaAllocator("LockedHeap", ThreadCache = false)]

@@ -1,0 +1,60 @@
+using System.Diagnostics;
+using Emma.Benchmarks.Reporting;
+
+namespace Emma.Benchmarks.Micro;
+
+/// <summary>Times kernels in turn (A B C A B C …), so that the drift of a shared machine meets them alike.</summary>
+/// <param name="rounds">How often each kernel is timed.</param>
+/// <param name="sampleTime">How long one timing should take.</param>
+internal sealed class KernelTimer(int rounds, TimeSpan sampleTime)
+{
+    /// <summary>More calls than the runtime counts before it compiles a method for good.</summary>
+    private const int WarmUpCalls = 60;
+
+    private const int MostRepeats = 1 << 20;
+
+    /// <summary>The time per operation of each kernel, in nanoseconds; null where there is no kernel.</summary>
+    internal Sample?[] Measure(IReadOnlyList<Kernel?> kernels, int operationsPerRun)
+    {
+        foreach (Kernel? kernel in kernels)
+            WarmUp(kernel);
+
+        int[] repeats = [.. kernels.Select(kernel => kernel is null ? 0 : ChooseRepeats(kernel))];
+        double[][] times = [.. kernels.Select(_ => new double[rounds])];
+        for (int round = 0; round < rounds; round++)
+        {
+            for (int i = 0; i < kernels.Count; i++)
+            {
+                if (kernels[i] is Kernel kernel)
+                    times[i][round] = Time(kernel, repeats[i]).TotalNanoseconds / ((double)repeats[i] * operationsPerRun);
+            }
+        }
+
+        return [.. kernels.Select((kernel, i) => kernel is null ? (Sample?)null : Sample.Of(times[i]))];
+    }
+
+    private void WarmUp(Kernel? kernel)
+    {
+        // Slow patterns are compiled in the course of one call (on-stack replacement); no need to wait for sixty.
+        long start = Stopwatch.GetTimestamp();
+        for (int i = 0; kernel is not null && i < WarmUpCalls && Stopwatch.GetElapsedTime(start) < 20 * sampleTime; i++)
+            kernel.Run(1);
+    }
+
+    private int ChooseRepeats(Kernel kernel)
+    {
+        int repeats = 1;
+        TimeSpan time;
+        while ((time = Time(kernel, repeats)) < sampleTime / 4 && repeats < MostRepeats)
+            repeats *= 2;
+
+        return Math.Clamp((int)(repeats * (sampleTime / time)), 1, MostRepeats);
+    }
+
+    private static TimeSpan Time(Kernel kernel, int repeats)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernel.Run(repeats);
+        return Stopwatch.GetElapsedTime(start);
+    }
+}

@@ -1,0 +1,45 @@
+using System.Runtime.CompilerServices;
+
+namespace Emma.Benchmarks.Micro;
+
+/// <summary>One block allocated, written and freed, again and again, of a size that the code learns at run time.</summary>
+internal sealed class PairPattern(string name, nuint size) : BlockPattern(name, Batch)
+{
+    protected override Kernel Create<TSource, TBlock>()
+    {
+        nuint blockSize = size;
+        return new Kernel(repeats => Run<TSource, TBlock>(repeats, blockSize));
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void Run<TSource, TBlock>(int repeats, nuint size)
+        where TSource : struct, Peers.IBlockSource<TBlock>
+        where TBlock : struct
+    {
+        for (long i = (long)repeats * Batch; i > 0; i--)
+        {
+            TBlock block = TSource.Get(size);
+            TSource.Touch(block);
+            TSource.Put(block);
+        }
+    }
+}
+
+/// <summary>The same with a constant size, which an allocator that inlines can fold to a constant class.</summary>
+internal sealed class ConstantPairPattern() : BlockPattern("pair, constant 64 B", Batch)
+{
+    protected override Kernel Create<TSource, TBlock>() => new(Run<TSource, TBlock>);
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void Run<TSource, TBlock>(int repeats)
+        where TSource : struct, Peers.IBlockSource<TBlock>
+        where TBlock : struct
+    {
+        for (long i = (long)repeats * Batch; i > 0; i--)
+        {
+            TBlock block = TSource.Get(64);
+            TSource.Touch(block);
+            TSource.Put(block);
+        }
+    }
+}

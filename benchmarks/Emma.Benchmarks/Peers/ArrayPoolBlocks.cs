@@ -1,0 +1,20 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
+
+namespace Emma.Benchmarks.Peers;
+
+/// <summary>A rented array. The struct keeps generic code over it from being shared with other reference types.</summary>
+internal readonly record struct PooledArray(byte[] Array);
+
+/// <summary>What C# code uses that has no native memory: <c>ArrayPool&lt;byte&gt;.Shared</c>.</summary>
+internal readonly struct ArrayPoolBlocks : IBlockSource<PooledArray>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static PooledArray Get(nuint size) => new(ArrayPool<byte>.Shared.Rent((int)size));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Touch(PooledArray block) => block.Array[0] = 1;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Put(PooledArray block) => ArrayPool<byte>.Shared.Return(block.Array);
+}

@@ -1,0 +1,48 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+
+namespace Emma.Benchmarks.Peers;
+
+/// <summary>
+/// All peers, in the order of the tables' columns. Each is made on demand: a child process loads no library but its peer's.
+/// </summary>
+internal static class PeerList
+{
+    internal const string EmmaName = "emma";
+    internal const string LockedName = "emma, locked";
+    internal const string CollectibleName = "emma, collectible";
+    internal const string MimallocName = "mimalloc";
+    internal const string JemallocName = "jemalloc";
+    internal const string TcmallocName = "tcmalloc";
+    internal const string NativeMemoryName = "NativeMemory";
+    internal const string ArrayPoolName = "ArrayPool";
+
+    private static readonly (string Name, Lazy<Peer> Peer)[] s_peers =
+    [
+        (EmmaName, new(() => new EmmaPeer<DefaultHeapAllocator>(EmmaName, EmmaVersion))),
+        (LockedName, new(() => new EmmaPeer<LockedHeapAllocator>(LockedName, EmmaVersion))),
+        (CollectibleName, new(() => new CollectiblePeer(CollectibleName, EmmaVersion))),
+        (MimallocName, new(() => new Peer<MimallocAllocator>(MimallocName, MimallocAllocator.Version))),
+        (JemallocName, new(() => new Peer<JemallocAllocator>(JemallocName, JemallocAllocator.Version))),
+        (TcmallocName, new(() => new Peer<TcmallocAllocator>(TcmallocName, TcmallocAllocator.Version))),
+        (NativeMemoryName, new(() => new Peer<NativeMemoryAllocator>(NativeMemoryName, $".NET {Environment.Version}, {DescribeLibc()}"))),
+        (ArrayPoolName, new(() => new ArrayPoolPeer(ArrayPoolName, $".NET {Environment.Version}"))),
+    ];
+
+    internal static IReadOnlyList<Peer> All => [.. s_peers.Select(entry => entry.Peer.Value)];
+
+    internal static IReadOnlyList<Peer> Present => [.. All.Where(peer => peer.IsPresent)];
+
+    private static string EmmaVersion =>
+        typeof(PeerList).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
+
+    internal static Peer Find(string name) => s_peers.Single(entry => entry.Name == name).Peer.Value;
+
+    private static unsafe string DescribeLibc()
+    {
+        AllocatorLibrary libc = AllocatorLibrary.Load("libc.so.6");
+        return libc.IsPresent
+            ? $"glibc {Marshal.PtrToStringUTF8(((delegate* unmanaged<nint>)libc.Function("gnu_get_libc_version"))())}"
+            : "no glibc";
+    }
+}

@@ -1,0 +1,63 @@
+using System.Diagnostics;
+
+namespace Emma.Benchmarks.Processes;
+
+/// <summary>This program, started once more.</summary>
+internal static class ChildProcess
+{
+    private const string Tunables = "GLIBC_TUNABLES";
+
+    /// <summary>Room for the thread-local storage of libraries that insist on the static kind, as Debian's jemalloc does.</summary>
+    private const string StaticTls = "glibc.rtld.optional_static_tls";
+
+    /// <summary>
+    /// Lets the runtime count calls from the first one on, instead of after a pause: short processes reach their final code too.
+    /// </summary>
+    private const string CallCountingDelay = "DOTNET_TC_CallCountingDelayMs";
+
+    /// <summary>Whether this process was started with the environment that the measurements need, which it cannot give itself.</summary>
+    internal static bool HasEnvironment =>
+        Environment.GetEnvironmentVariable(Tunables)?.Contains(StaticTls, StringComparison.Ordinal) == true
+        && Environment.GetEnvironmentVariable(CallCountingDelay) is not null;
+
+    /// <summary>Starts the program anew with that environment, on the same terminal, and waits for it.</summary>
+    internal static int RunWithEnvironment(string[] args)
+    {
+        ProcessStartInfo start = StartInfo(args);
+        string? tunables = Environment.GetEnvironmentVariable(Tunables);
+        start.Environment[Tunables] = (string.IsNullOrEmpty(tunables) ? "" : tunables + ":") + StaticTls + "=8192";
+        start.Environment[CallCountingDelay] = "0";
+        using Process process = Process.Start(start)!;
+        process.WaitForExit();
+        return process.ExitCode;
+    }
+
+    /// <summary>Runs the program with some arguments and returns the lines it writes.</summary>
+    /// <exception cref="ChildFailedException">The process failed.</exception>
+    internal static string[] Run(params string[] args)
+    {
+        ProcessStartInfo start = StartInfo(args);
+        start.RedirectStandardOutput = true;
+        start.RedirectStandardError = true;
+        using Process process = Process.Start(start)!;
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        if (process.ExitCode != 0)
+            throw new ChildFailedException($"{string.Join(' ', args)}: exit code {process.ExitCode}\n{errors.Result}");
+
+        return output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+    }
+
+    private static ProcessStartInfo StartInfo(string[] args)
+    {
+        ProcessStartInfo start = new(Environment.ProcessPath!) { UseShellExecute = false };
+        if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet")
+            start.ArgumentList.Add(typeof(ChildProcess).Assembly.Location);
+
+        foreach (string arg in args)
+            start.ArgumentList.Add(arg);
+
+        return start;
+    }
+}

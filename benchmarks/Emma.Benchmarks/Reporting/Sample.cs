@@ -1,0 +1,14 @@
+namespace Emma.Benchmarks.Reporting;
+
+/// <summary>What repeated measurements of one thing gave.</summary>
+internal readonly record struct Sample(double Min, double Median)
+{
+    internal static Sample Of(IReadOnlyCollection<double> values)
+    {
+        double[] sorted = [.. values.Order()];
+        int middle = sorted.Length / 2;
+        return new Sample(sorted[0], sorted.Length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2);
+    }
+
+    internal static Sample Single(double value) => new(value, value);
+}

@@ -1,0 +1,56 @@
+namespace Emma.Benchmarks;
+
+/// <summary>What the command line asks for.</summary>
+internal sealed record Settings
+{
+    internal const string Usage = """
+        usage: dotnet run -c Release --project benchmarks/Emma.Benchmarks -- [mode] [--quick] [--filter text]
+
+          micro      what one thread does over and over, every peer in turn in one process
+          workloads  allocator workloads with one and two threads, every peer in a process of its own
+          footprint  what idle heaps cost: resident bytes, mappings, addresses, time, size of the assembly
+          scaling    cost per operation as the live heap and the number of threads grow
+          lookup     the page map against a header found by masking the pointer
+          all        all of these (the default)
+
+          --quick    everything small: shows that it works, its figures mean nothing
+          --filter   only the patterns and workloads whose names contain the text
+        """;
+
+    internal static IReadOnlyList<string> Modes { get; } = ["micro", "workloads", "footprint", "scaling", "lookup"];
+
+    internal string Mode { get; private init; } = "all";
+
+    internal bool Quick { get; private init; }
+
+    internal string Filter { get; private init; } = "";
+
+    /// <summary>Reads the command line; null if it cannot be understood.</summary>
+    internal static Settings? Parse(string[] args)
+    {
+        Settings settings = new();
+        for (int i = 0; i < args.Length; i++)
+        {
+            switch (args[i])
+            {
+                case "--quick":
+                    settings = settings with { Quick = true };
+                    break;
+                case "--filter" when i + 1 < args.Length:
+                    settings = settings with { Filter = args[++i] };
+                    break;
+                case string mode when mode == "all" || Modes.Contains(mode):
+                    settings = settings with { Mode = mode };
+                    break;
+                default:
+                    return null;
+            }
+        }
+
+        return settings;
+    }
+
+    internal bool Runs(string mode) => Mode == "all" || Mode == mode;
+
+    internal bool Wants(string name) => name.Contains(Filter, StringComparison.OrdinalIgnoreCase);
+}

@@ -1,0 +1,53 @@
+using TwoEmmasOneProcess.Contracts;
+
+namespace TwoEmmasOneProcess.Host;
+
+/// <summary>Where one heap lies at a moment when its plugin stands still.</summary>
+/// <param name="View">The heap's own figures.</param>
+/// <param name="Owned">The pages that the heap calls its own, neighbours joined.</param>
+/// <param name="Mappings">The lines of /proc/self/maps that hold those pages, and the one before them that describes them.</param>
+internal sealed record HeapFootprint(HeapView View, List<AddressRange> Owned, List<Mapping> Mappings)
+{
+    /// <summary>A heap keeps the map of its pages this close below the first of them; nobody else maps anything near by.</summary>
+    private const ulong DescriptionDistance = 16 << 20;
+
+    /// <summary>
+    /// Asks the plugin's heap about every page of the process that could be its own: the heap says what is its, the kernel says
+    /// what there is.
+    /// </summary>
+    public static HeapFootprint Take(IPlugin plugin)
+    {
+        List<Mapping> candidates = Mapping.ReadAll().Where(mapping => mapping.CanHoldBlocks).ToList();
+        List<AddressRange> owned = FindOwned(plugin, candidates);
+        if (owned.Count == 0)
+            return new HeapFootprint(plugin.ViewHeap(), owned, []);
+
+        var surroundings = new AddressRange(owned[0].Start - DescriptionDistance, owned[^1].End);
+        return new HeapFootprint(plugin.ViewHeap(), owned, candidates.Where(mapping => mapping.Range.Overlaps(surroundings)).ToList());
+    }
+
+    /// <summary>Whether nothing at all is mapped any more where the heap was.</summary>
+    public bool HasVanished()
+    {
+        List<Mapping> present = Mapping.ReadAll();
+        return Mappings.Count > 0 && !Mappings.Any(mapping => present.Any(other => other.Range.Overlaps(mapping.Range)));
+    }
+
+    public bool IsDisjointFrom(HeapFootprint other) =>
+        Mappings.Count > 0 && other.Mappings.Count > 0
+        && !Mappings.Any(mapping => other.Mappings.Any(theirs => theirs.Range.Overlaps(mapping.Range)));
+
+    private static List<AddressRange> FindOwned(IPlugin plugin, List<Mapping> candidates)
+    {
+        var owned = new List<AddressRange>();
+        foreach (ulong page in candidates.SelectMany(mapping => mapping.Range.HeapPages()).Where(plugin.HeapOwns))
+        {
+            if (owned.Count > 0 && owned[^1].End == page)
+                owned[^1] = owned[^1] with { End = page + AddressRange.HeapPage };
+            else
+                owned.Add(new AddressRange(page, page + AddressRange.HeapPage));
+        }
+
+        return owned;
+    }
+}

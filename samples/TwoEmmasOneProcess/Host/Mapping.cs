@@ -1,0 +1,28 @@
+using System.Globalization;
+
+namespace TwoEmmasOneProcess.Host;
+
+/// <summary>One line of /proc/self/maps: a stretch of this process's address space.</summary>
+/// <param name="Range">Its addresses.</param>
+/// <param name="Permissions">Four letters, such as <c>rw-p</c>.</param>
+/// <param name="Name">The file that is mapped, or the kernel's word for the memory; empty for anonymous memory.</param>
+internal readonly record struct Mapping(AddressRange Range, string Permissions, string Name)
+{
+    /// <summary>Whether blocks of a heap could lie here: private, writable memory without a file.</summary>
+    public bool CanHoldBlocks => Permissions == "rw-p" && Name.Length == 0;
+
+    /// <summary>Whether this is a heap's page of machine code; the runtime's own code lies in a file of another name.</summary>
+    public bool IsHeapCode => Permissions == "r-xs" && Name.StartsWith("/memfd:/dotnet_", StringComparison.Ordinal);
+
+    public static List<Mapping> ReadAll() => File.ReadLines("/proc/self/maps").Select(Parse).ToList();
+
+    private static Mapping Parse(string line)
+    {
+        string[] parts = line.Split(' ', 6, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        string[] ends = parts[0].Split('-');
+        var range = new AddressRange(ParseAddress(ends[0]), ParseAddress(ends[1]));
+        return new Mapping(range, Permissions: parts[1], Name: parts.Length > 5 ? parts[5] : "");
+    }
+
+    private static ulong ParseAddress(string digits) => ulong.Parse(digits, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,27 @@
+using TwoEmmasOneProcess.Contracts;
+
+namespace TwoEmmasOneProcess;
+
+/// <summary>Compiled into both plugins: what each tells the host about the <c>PluginHeap</c> of its own assembly.</summary>
+internal static unsafe class OwnHeap
+{
+    public static HeapView View()
+    {
+        PluginHeap.HeapStatistics figures = PluginHeap.GetStatistics();
+        return new HeapView
+        {
+            ClassName = typeof(PluginHeap).FullName!,
+            AssemblyName = typeof(PluginHeap).Assembly.GetName().Name!,
+            Kernel = PluginHeap.Kernel.ToString(),
+            Mapped = figures.MappedBytes,
+            InUse = figures.InUseBytes,
+            Free = figures.FreeBytes,
+            Header = figures.HeaderBytes,
+            Cached = figures.CachedBytes,
+            Segments = figures.Segments,
+            LargeBlocks = figures.LargeBlocks,
+        };
+    }
+
+    public static bool Owns(ulong address) => PluginHeap.Owns((void*)address);
+}

@@ -1,0 +1,2 @@
+Public Class Empty
+End Class

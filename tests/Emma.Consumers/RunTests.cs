@@ -1,0 +1,60 @@
+using Emma.Consumers.Harness;
+
+namespace Emma.Consumers;
+
+/// <summary>Programs that allocate, resize, free and are refused, built and started in every way a program can be.</summary>
+public sealed class RunTests(Workspace workspace)
+{
+    [Fact]
+    public async Task Two_heaps_in_one_assembly_are_separate()
+    {
+        string assembly = await workspace.BuiltCleanAsync("TwoHeaps");
+
+        (await workspace.DotnetAsync(assembly)).MustSucceed();
+    }
+
+    [Fact]
+    public async Task Heap_works_where_arithmetic_is_checked()
+    {
+        string assembly = await workspace.BuiltCleanAsync("Checked");
+
+        (await workspace.DotnetAsync(assembly)).MustSucceed();
+    }
+
+    [Theory]
+    [InlineData("net8.0", ".NET 8.")]
+    [InlineData("net9.0", ".NET 9.")]
+    public async Task Heap_works_on_a_self_contained_older_runtime(string framework, string runtime)
+    {
+        string assembly = await workspace.BuiltCleanAsync("SelfContained", framework, "linux-x64");
+
+        Finished run = await CommandLine.RunAsync(workspace.Folder, Path.ChangeExtension(assembly, null), []);
+
+        Assert.Contains(runtime, run.MustSucceed().Output);
+    }
+
+    [Fact]
+    public async Task Native_publish_has_no_warning_and_runs()
+    {
+        Assert.SkipUnless(HasTool("clang") || HasTool("gcc"), "NativeAOT links with clang or gcc, and neither is installed.");
+
+        await PublishCleanAndRunAsync("Aot", allowed: ["Aot", "Aot.dbg"]);
+    }
+
+    [Fact]
+    public async Task Trimmed_single_file_publish_has_no_warning_and_runs() =>
+        await PublishCleanAndRunAsync("Trimmed", allowed: ["Trimmed", "Trimmed.pdb"]);
+
+    private async Task PublishCleanAndRunAsync(string project, string[] allowed)
+    {
+        Finished publish = (await workspace.PublishAsync(project)).MustSucceed();
+        Assert.DoesNotContain("warning", publish.Output, StringComparison.OrdinalIgnoreCase);
+
+        string published = Path.Combine(workspace.Folder, project, "published");
+        Assert.Equal(allowed, Directory.GetFiles(published).Select(Path.GetFileName).Order());
+        (await CommandLine.RunAsync(workspace.Folder, Path.Combine(published, project), [])).MustSucceed();
+    }
+
+    private static bool HasTool(string name) =>
+        Environment.GetEnvironmentVariable("PATH")!.Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, name)));
+}
