@@ -18,7 +18,7 @@ public sealed class EmmaGenerator : IIncrementalGenerator
             context.AddSource(MarkerAttribute.HintName, MarkerAttribute.Text);
         });
 
-        // The heaps that one file asks for and that can have their names, in source order. This step runs again for every compilation,
+        // The heaps that one file asks for, in source order. This step runs again for every compilation,
         // because a name may collide with anything declared anywhere; it is cheap, and the steps below see only what it changes
         IncrementalValuesProvider<EquatableArray<Heap>> files = context.SyntaxProvider
             .ForAttributeWithMetadataName(

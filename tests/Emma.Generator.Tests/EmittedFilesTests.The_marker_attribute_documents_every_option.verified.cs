@@ -10,7 +10,6 @@ namespace Emma
     /// </summary>
     /// <example><code>[assembly: EmmaAllocator("Audio.Memory.Mixer", MemoryLimit = 64 &lt;&lt; 20)]</code></example>
     [global::Microsoft.CodeAnalysis.EmbeddedAttribute]
-    [global::System.Diagnostics.CodeAnalysis.ExcludeFromCodeCoverageAttribute]
     [global::System.AttributeUsageAttribute(global::System.AttributeTargets.Assembly, AllowMultiple = true)]
     internal sealed class EmmaAllocatorAttribute : global::System.Attribute
     {

@@ -100,6 +100,8 @@ public class HostileProjectTests
         }
 
         names.ExceptWith(["System", "Microsoft", "Emma", "EmmaHeap"]);
+        // The usual name of a function that translates texts, which a discarding assignment would call upon
+        names.Add("_");
         return names;
     }
 }

@@ -54,6 +54,23 @@ public class IncrementalityTests
             ["""[assembly: Emma.EmmaAllocator("Zoo.Frames")]""" + Mixer],
             "Audio.Mixer");
 
+    [Theory]
+    [InlineData("Video.")]
+    [InlineData("")]
+    [InlineData("class")]
+    [InlineData("Audio.Mixer.Frames.Free")]
+    [InlineData("audio.mixer.x")]
+    public void Making_the_name_of_a_heap_that_stands_before_in_the_same_file_a_bad_one(string name)
+    {
+        string bad = $"""[assembly: Emma.EmmaAllocator("{name}")]""";
+        AssertUntouched([Frames + Mixer], [bad + Mixer], "Audio.Mixer");
+        AssertUntouched([bad + Mixer], [Frames + Mixer], "Audio.Mixer");
+    }
+
+    [Fact]
+    public void Declaring_a_type_of_the_name_of_a_heap_that_stands_before_in_the_same_file() =>
+        AssertUntouched([Frames + Mixer, Code], [Frames + Mixer, "namespace Video { class Frames { } }"], "Audio.Mixer");
+
     [Fact]
     public void Changing_an_option_of_another_heap() =>
         AssertUntouched([Frames, Mixer], ["""[assembly: Emma.EmmaAllocator("Video.Frames", BoundaryChecks = true)]""", Mixer], "Audio.Mixer");

@@ -41,6 +41,35 @@ public class NameDiagnosticTests
     public async Task A_text_that_cannot_name_a_class_is_refused(string name) =>
         await DiagnosticAssert.MatchesAsync(new TestProject($$"""[assembly: Emma.EmmaAllocator({|EMMA0002:{{name}}|})]"""), emitted: []);
 
+    [Fact]
+    public async Task A_name_longer_than_metadata_can_hold_with_what_lies_within_is_refused()
+    {
+        string name = new('x', 401);
+        await DiagnosticAssert.MatchesAsync(new TestProject($$"""[assembly: Emma.EmmaAllocator({|EMMA0002:"{{name}}"|})]"""), emitted: []);
+    }
+
+    [Fact]
+    public async Task A_refused_name_refuses_no_other_that_differs_in_case() =>
+        await DiagnosticAssert.MatchesAsync(
+            new TestProject("""[assembly: Emma.EmmaAllocator({|EMMA0002:"Free"|}), Emma.EmmaAllocator("free")]"""),
+            emitted: ["free"]);
+
+    [Theory]
+    [InlineData("Microsoft.Win32")]
+    [InlineData("Microsoft.Win32.SafeHandles")]
+    public async Task A_namespace_of_a_reference_is_refused(string name) =>
+        await DiagnosticAssert.MatchesAsync(new TestProject($$"""[assembly: Emma.EmmaAllocator({|EMMA0004:"{{name}}"|})]"""), emitted: []);
+
+    [Fact]
+    public async Task An_error_cannot_be_switched_off() =>
+        await DiagnosticAssert.MatchesAsync(
+            new TestProject(
+                """
+                #pragma warning disable
+                [assembly: Emma.EmmaAllocator("MyHeap"), Emma.EmmaAllocator({|EMMA0003:"MyHeap"|})]
+                """),
+            emitted: ["MyHeap"]);
+
     [Theory]
     [InlineData("MyHeap")]
     [InlineData("A.B.C.D.Mixer")]

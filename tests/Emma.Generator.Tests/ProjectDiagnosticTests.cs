@@ -126,7 +126,7 @@ public class ProjectDiagnosticTests
     [Theory]
     [InlineData("MyHeap")]
     [InlineData("Audio.Mixer")]
-    public void A_refused_heap_leaves_an_empty_class_so_that_the_compiler_comes_to_report_the_error(string name)
+    public void A_refused_heap_leaves_its_types_without_members_so_that_the_compiler_comes_to_report_the_error(string name)
     {
         TestProject project = new(
             $$"""
@@ -134,12 +134,16 @@ public class ProjectDiagnosticTests
             using static {{name}};
             [assembly: Emma.EmmaAllocator("{{name}}", MemoryLimit = -1)]
             [assembly: System.Reflection.AssemblyDescription(nameof({{name}}))]
+            static class User
+            {
+                static {{name}}.HeapStatistics M({{name}}.KernelAccess kernel) => default;
+            }
             """);
         GeneratorOutput output = (project with { Options = project.Options.WithAllowUnsafe(false) }).Generate();
 
         Assert.Equal([$"{name}/Refused.g.cs"], output.HeapHintNames);
         Assert.DoesNotContain(output.Compilation.GetDiagnostics(), diagnostic => diagnostic.Severity >= DiagnosticSeverity.Warning);
-        Assert.Empty(output.Compilation.GetTypeByMetadataName(name)!.GetMembers());
+        Assert.All(output.Compilation.GetTypeByMetadataName(name)!.GetMembers(), member => Assert.Equal(SymbolKind.NamedType, member.Kind));
     }
 
     [Fact]

@@ -37,6 +37,23 @@ public class SuppressorTests
         Assert.All(warnings, warning => Assert.False(warning.IsSuppressed, warning.ToString()));
     }
 
+    [Theory]
+    [InlineData("@event")]
+    [InlineData("N.@class")]
+    public async Task CS0436_about_other_types_in_a_namespace_named_like_a_keyword_is_not_suppressed(string container)
+    {
+        string foo = $"namespace {container} {{ class Foo {{ }} }}";
+        MetadataReference reference = MetadataReference.CreateFromImage(
+            new TestProject(Friend + foo) { AssemblyName = "Library" }.Generate().Emit());
+        TestProject project = new(foo + $"namespace {container} {{ class User {{ readonly Foo foo = new(); }} }}");
+        project = project with { References = project.References.Add(reference) };
+
+        Diagnostic[] warnings = [.. (await project.Generate().SuppressAsync()).Where(diagnostic => diagnostic.Id == "CS0436")];
+
+        Assert.NotEmpty(warnings);
+        Assert.All(warnings, warning => Assert.False(warning.IsSuppressed, warning.ToString()));
+    }
+
     private static async Task<Diagnostic[]> CollisionsAsync(string name, string library)
     {
         MetadataReference reference = MetadataReference.CreateFromImage(new TestProject(library) { AssemblyName = "Library" }.Generate().Emit());

@@ -3,7 +3,9 @@ using Microsoft.CodeAnalysis;
 
 namespace Emma.Generator.Diagnostics;
 
-/// <summary>All diagnostics; each has a page in docs/diagnostics.</summary>
+/// <summary>
+/// All diagnostics; each has a page in docs/diagnostics. Errors cannot be switched off: the heap would be missing and nobody would say why.
+/// </summary>
 internal static class DiagnosticDescriptors
 {
     private const string Category = "Emma";
@@ -21,7 +23,8 @@ internal static class DiagnosticDescriptors
         Category,
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
-        helpLinkUri: HelpLink("EMMA0001"));
+        helpLinkUri: HelpLink("EMMA0001"),
+        customTags: WellKnownDiagnosticTags.NotConfigurable);
 
     public static readonly DiagnosticDescriptor InvalidName = new(
         "EMMA0002",
@@ -30,7 +33,8 @@ internal static class DiagnosticDescriptors
         Category,
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
-        helpLinkUri: HelpLink("EMMA0002"));
+        helpLinkUri: HelpLink("EMMA0002"),
+        customTags: WellKnownDiagnosticTags.NotConfigurable);
 
     public static readonly DiagnosticDescriptor DuplicateName = new(
         "EMMA0003",
@@ -39,7 +43,8 @@ internal static class DiagnosticDescriptors
         Category,
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
-        helpLinkUri: HelpLink("EMMA0003"));
+        helpLinkUri: HelpLink("EMMA0003"),
+        customTags: WellKnownDiagnosticTags.NotConfigurable);
 
     public static readonly DiagnosticDescriptor NameCollides = new(
         "EMMA0004",
@@ -48,7 +53,8 @@ internal static class DiagnosticDescriptors
         Category,
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
-        helpLinkUri: HelpLink("EMMA0004"));
+        helpLinkUri: HelpLink("EMMA0004"),
+        customTags: WellKnownDiagnosticTags.NotConfigurable);
 
     public static readonly DiagnosticDescriptor OptionOutOfRange = new(
         "EMMA0005",
@@ -57,7 +63,8 @@ internal static class DiagnosticDescriptors
         Category,
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
-        helpLinkUri: HelpLink("EMMA0005"));
+        helpLinkUri: HelpLink("EMMA0005"),
+        customTags: WellKnownDiagnosticTags.NotConfigurable);
 
     public static readonly DiagnosticDescriptor UnsupportedPlatform = new(
         "EMMA0006",
@@ -75,7 +82,8 @@ internal static class DiagnosticDescriptors
         Category,
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
-        helpLinkUri: HelpLink("EMMA0007"));
+        helpLinkUri: HelpLink("EMMA0007"),
+        customTags: WellKnownDiagnosticTags.NotConfigurable);
 
     public static readonly DiagnosticDescriptor FrameworkIsTooOld = new(
         "EMMA0008",
@@ -84,7 +92,8 @@ internal static class DiagnosticDescriptors
         Category,
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
-        helpLinkUri: HelpLink("EMMA0008"));
+        helpLinkUri: HelpLink("EMMA0008"),
+        customTags: WellKnownDiagnosticTags.NotConfigurable);
 
     /// <summary>The address of a diagnostic's page; without a public address of the project, its path in the repository.</summary>
     private static string HelpLink(string id)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using Emma.Generator.Emission;
 using Microsoft.CodeAnalysis.CSharp;
 
@@ -7,6 +8,8 @@ namespace Emma.Generator.Diagnostics;
 /// <summary>Which texts can be the full name of a heap's class, whatever else the compilation declares.</summary>
 internal static class HeapName
 {
+    private const int MaxBytes = 400;
+
     // Contextual keywords that the compiler treats as plain identifiers and recognizes while binding, and those of later languages
     private static readonly HashSet<string> s_furtherKeywords =
         ["dynamic", "extension", "field", "nint", "notnull", "nuint", "union", "var"];
@@ -16,6 +19,10 @@ internal static class HeapName
     {
         if (name.Length == 0)
             return "it is empty";
+
+        // Metadata holds names of 1023 bytes, and those of nested types and of the emitted files are longer than the heap's
+        if (Encoding.UTF8.GetByteCount(name) > MaxBytes)
+            return $"it is longer than {MaxBytes} bytes";
 
         string[] parts = name.Split('.');
         foreach (string part in parts)

@@ -17,7 +17,8 @@ internal static class HeapRules
         if (HeapName.WhyInvalid(request.Name) is string whyInvalid)
             return Diagnostic.Create(DiagnosticDescriptors.InvalidName, request.NameLocation, request.Name, whyInvalid);
 
-        HeapRequest first = all.First(other => string.Equals(other.Name, request.Name, StringComparison.OrdinalIgnoreCase));
+        HeapRequest first = all.First(other =>
+            string.Equals(other.Name, request.Name, StringComparison.OrdinalIgnoreCase) && HeapName.WhyInvalid(other.Name) is null);
         if (first != request)
             return Diagnostic.Create(DiagnosticDescriptors.DuplicateName, request.NameLocation, request.Name, first.Name);
 

@@ -19,6 +19,9 @@ internal static class NameCollision
             return $"it is the namespace of the heap '{inside.Name}'";
 
         string[] parts = name.Split('.');
+        if (NamespaceNamed(compilation.GlobalNamespace, parts) is not null)
+            return "a namespace in this project or in one of its references has that name";
+
         INamespaceSymbol? current = compilation.Assembly.GlobalNamespace;
         for (int i = 0; i < parts.Length - 1; i++)
         {
@@ -31,11 +34,17 @@ internal static class NameCollision
         }
 
         string last = parts[parts.Length - 1];
-        if (NamespaceIn(current, last) is not null)
-            return "a namespace in this project has that name";
         if (TypeIn(current, last) is INamedTypeSymbol type && !IsPartOfHeap(type))
             return "a type in this project has that name; only a 'static partial class' can be a part of the heap";
         return null;
+    }
+
+    private static INamespaceSymbol? NamespaceNamed(INamespaceSymbol root, string[] parts)
+    {
+        INamespaceSymbol? current = root;
+        for (int i = 0; i < parts.Length && current is not null; i++)
+            current = NamespaceIn(current, parts[i]);
+        return current;
     }
 
     private static INamespaceSymbol? NamespaceIn(INamespaceSymbol container, string name) =>

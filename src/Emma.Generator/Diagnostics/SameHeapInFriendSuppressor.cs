@@ -41,11 +41,21 @@ public sealed class SameHeapInFriendSuppressor : DiagnosticSuppressor
         if (used is not INamedTypeSymbol { ContainingType: null } type)
             return false;
 
-        // Besides this assembly's type the name must not mean anything but heaps, or the warning may have a point
-        string name = type.ContainingNamespace.IsGlobalNamespace ? type.MetadataName : $"{type.ContainingNamespace}.{type.MetadataName}";
-        return context.Compilation.GetTypesByMetadataName(name)
-            .Where(other => context.Compilation.IsSymbolAccessibleWithin(other, context.Compilation.Assembly))
-            .All(IsHeap);
+        // Besides this assembly's heap the name must mean other heaps and nothing else, or the warning may have a point
+        ImmutableArray<INamedTypeSymbol> visible =
+        [
+            .. context.Compilation.GetTypesByMetadataName(MetadataNameOf(type))
+                .Where(other => context.Compilation.IsSymbolAccessibleWithin(other, context.Compilation.Assembly)),
+        ];
+        return IsHeap(type) && visible.Length > 1 && visible.All(IsHeap);
+    }
+
+    private static string MetadataNameOf(INamedTypeSymbol type)
+    {
+        string name = type.MetadataName;
+        for (INamespaceSymbol outer = type.ContainingNamespace; !outer.IsGlobalNamespace; outer = outer.ContainingNamespace)
+            name = $"{outer.MetadataName}.{name}";
+        return name;
     }
 
     private static bool IsHeap(INamedTypeSymbol type) =>

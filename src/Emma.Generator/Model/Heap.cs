@@ -8,6 +8,9 @@ namespace Emma.Generator.Model;
 /// <param name="IsRefused">Whether only an empty class of its name is emitted, because an error stands at the attribute.</param>
 internal sealed record Heap(string FullName, bool BoundaryChecks, long MemoryLimit, bool IsPublic, bool IsRefused)
 {
+    /// <summary>Stands for a request whose name is refused: nothing is emitted.</summary>
+    public static readonly Heap Nameless = new("", false, 0, false, true);
+
     /// <summary>The namespace of the heap's class, empty for the global one.</summary>
     public string Namespace => FullName.Substring(0, Math.Max(0, FullName.LastIndexOf('.')));
 

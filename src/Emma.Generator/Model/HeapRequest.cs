@@ -51,15 +51,19 @@ internal sealed class HeapRequest
         return [.. requests.OrderBy(request => trees.IndexOf(request.Syntax.SyntaxTree)).ThenBy(request => request.Syntax.SpanStart)];
     }
 
-    /// <summary>The heaps that a file asks for, in source order, but for those whose names are refused.</summary>
+    /// <summary>
+    /// What becomes of each request of a file, in source order. A refused one keeps its place, so that the others keep theirs while it is edited.
+    /// </summary>
     public static EquatableArray<Heap> HeapsIn(Compilation compilation, SyntaxTree file, CancellationToken token)
     {
         ImmutableArray<HeapRequest> all = AllIn(compilation, token);
         return new EquatableArray<Heap>(
         [
             .. all
-                .Where(request => request.Syntax.SyntaxTree == file && HeapRules.NameError(request, all, compilation) is null)
-                .Select(request => request.ToHeap(HeapRules.OtherErrors(request, compilation).Any())),
+                .Where(request => request.Syntax.SyntaxTree == file)
+                .Select(request =>
+                    HeapRules.NameError(request, all, compilation) is not null ? Heap.Nameless
+                    : request.ToHeap(HeapRules.OtherErrors(request, compilation).Any())),
         ]);
     }
 

@@ -1,6 +1,5 @@
 namespace Emma.Templates;
 
-using ClrBitOperations = global::System.Numerics.BitOperations;
 using ClrMath = global::System.Math;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
@@ -106,7 +105,7 @@ static unsafe partial class EmmaHeap
     {
         for (ulong dirty = run.Dirty; dirty != 0; dirty &= dirty - 1)
         {
-            nuint offset = (nuint)(ClrBitOperations.TrailingZeroCount(dirty) - run.Page) << Segment.PageShift;
+            nuint offset = (nuint)((int)ulong.TrailingZeroCount(dirty) - run.Page) << Segment.PageShift;
             if (offset < size)
                 ClrNativeMemory.Clear((void*)(run.Address + offset), ClrMath.Min(size - offset, Segment.PageSize));
         }

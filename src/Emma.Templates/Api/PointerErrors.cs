@@ -1,7 +1,6 @@
 namespace Emma.Templates;
 
 using ClrArgumentException = global::System.ArgumentException;
-using ClrDoesNotReturn = global::System.Diagnostics.CodeAnalysis.DoesNotReturnAttribute;
 using ClrEncoding = global::System.Text.Encoding;
 using ClrException = global::System.Exception;
 using ClrFile = global::System.IO.File;
@@ -17,7 +16,6 @@ using ClrSafeFileHandle = global::Microsoft.Win32.SafeHandles.SafeFileHandle;
 
 static unsafe partial class EmmaHeap
 {
-    [ClrDoesNotReturn]
     private static void ThrowOutOfMemory(nuint size)
     {
         ref AddressSpace space = ref HeapState.Root->Space;
@@ -27,12 +25,10 @@ static unsafe partial class EmmaHeap
         throw new ClrOutOfMemoryException($"{HeapName}: no room for a block of {size} bytes: {reason}.");
     }
 
-    [ClrDoesNotReturn]
     private static void ThrowBadAlignment(nuint alignment) =>
         throw new ClrArgumentException($"{HeapName}: the alignment {alignment} is not a power of two.", nameof(alignment));
 
     /// <summary>Refuses a pointer. Nothing has been changed.</summary>
-    [ClrDoesNotReturn]
     private static void ThrowBadPointer(void* block, string operation, PointerCheck check)
     {
         bool ours = HeapState.Root->Space.Find((nuint)block) != null;

@@ -1,7 +1,5 @@
 namespace Emma.Templates;
 
-using ClrBitOperations = global::System.Numerics.BitOperations;
-
 // The same without exceptions for lack of memory.
 static unsafe partial class EmmaHeap
 {
@@ -69,7 +67,7 @@ static unsafe partial class EmmaHeap
 
     private static void RequireAlignment(nuint alignment)
     {
-        if (!ClrBitOperations.IsPow2(alignment))
+        if (!nuint.IsPow2(alignment))
             ThrowBadAlignment(alignment);
     }
 }

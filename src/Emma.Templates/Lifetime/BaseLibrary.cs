@@ -1,6 +1,5 @@
 namespace Emma.Templates;
 
-using ClrBitOperations = global::System.Numerics.BitOperations;
 using ClrEditorBrowsable = global::System.ComponentModel.EditorBrowsableAttribute;
 using ClrEditorBrowsableState = global::System.ComponentModel.EditorBrowsableState;
 using ClrException = global::System.Exception;
@@ -42,7 +41,6 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static void Load()
         {
-            ClrGC.KeepAlive(typeof(ClrBitOperations));
             ClrGC.KeepAlive(typeof(ClrInterlocked));
             ClrGC.KeepAlive(typeof(ClrMarshal));
             ClrGC.KeepAlive(typeof(ClrMemoryMappedFile));

@@ -147,7 +147,7 @@ static unsafe partial class EmmaHeap
                     return address;
 
                 if (result > 0)
-                    _ = Syscalls.Munmap((nuint)result, length);
+                    Syscalls.Munmap((nuint)result, length);
                 FreeSlots(address, length);
                 if (result is < 0 and not -Syscalls.ErrorExists)
                     return 0;

@@ -176,7 +176,7 @@ static unsafe partial class EmmaHeap
             ref AddressSpace space = ref HeapState.Root->Space;
             nint again = Syscalls.Mmap(target, length, Syscalls.ProtNone, Syscalls.MapAtFreeAddress);
             if (again > 0 && again != (nint)target)
-                _ = Syscalls.Munmap((nuint)again, length);
+                Syscalls.Munmap((nuint)again, length);
 
             bool ours = again == (nint)target || IsInaccessible(target, length);
             if (ours && Syscalls.Munmap(target, length) == 0)

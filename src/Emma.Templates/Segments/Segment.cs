@@ -1,6 +1,5 @@
 namespace Emma.Templates;
 
-using ClrBitOperations = global::System.Numerics.BitOperations;
 using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrVolatile = global::System.Threading.Volatile;
 
@@ -32,7 +31,7 @@ static unsafe partial class EmmaHeap
         /// <summary>Pages that may hold anything but zeros. Under the segment manager's lock.</summary>
         internal ulong DirtyPages;
 
-        /// <summary>Pages of slabs that are empty but kept by their bin. Interlocked: bins change it under their own locks.</summary>
+        /// <summary>Pages of slabs that are empty but kept by their bin, or were until lately. Interlocked: bins change it under their own locks.</summary>
         internal ulong IdlePages;
 
         internal Segment* Next;
@@ -41,7 +40,7 @@ static unsafe partial class EmmaHeap
         /// <summary>The manager's list it is on: the binary logarithm of its longest run of free pages; -1: none.</summary>
         internal int List;
 
-        /// <summary>Whether nothing lives here: every page is free or idle.</summary>
+        /// <summary>Whether nothing seems to live here: every page is free or marked idle. A mark may be stale; eviction finds out.</summary>
         internal readonly bool HoldsNothing => (ClrVolatile.Read(in FreePages) | ClrVolatile.Read(in IdlePages)) == AllPages;
 
         internal static Segment* Of(nuint address) => (Segment*)(address & ~(Size - 1));
@@ -57,9 +56,17 @@ static unsafe partial class EmmaHeap
         internal static ulong* BitmapAt(Segment* segment, int page) =>
             (ulong*)((byte*)segment + BitmapsOffset + (nuint)page * BitmapBytes);
 
-        internal void MarkIdle(ulong pages) => ClrInterlocked.Or(ref IdlePages, pages);
+        internal void MarkIdle(ulong pages)
+        {
+            if ((ClrVolatile.Read(ref IdlePages) & pages) != pages)
+                ClrInterlocked.Or(ref IdlePages, pages);
+        }
 
-        internal void UnmarkIdle(ulong pages) => ClrInterlocked.And(ref IdlePages, ~pages);
+        internal void UnmarkIdle(ulong pages)
+        {
+            if ((ClrVolatile.Read(ref IdlePages) & pages) != 0)
+                ClrInterlocked.And(ref IdlePages, ~pages);
+        }
 
         /// <summary>The lowest page that begins a run of free pages of some length, at a multiple of some number of pages; -1: none.</summary>
         internal static int FindRun(ulong free, int count, int alignment)
@@ -74,7 +81,7 @@ static unsafe partial class EmmaHeap
             }
 
             starts &= MultiplesOf(alignment);
-            return starts == 0 ? -1 : ClrBitOperations.TrailingZeroCount(starts);
+            return starts == 0 ? -1 : (int)ulong.TrailingZeroCount(starts);
         }
 
         /// <summary>The binary logarithm of the longest run of free pages, rounded down; -1 if no page is free.</summary>

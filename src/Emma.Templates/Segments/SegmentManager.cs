@@ -1,6 +1,5 @@
 namespace Emma.Templates;
 
-using ClrBitOperations = global::System.Numerics.BitOperations;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -188,8 +187,7 @@ static unsafe partial class EmmaHeap
             // Whoever unmaps a segment takes it out under this lock first, so that what is still a segment here may be read.
             if (HeapState.Root->Space.KindAt(address) == SlotKind.Segment && segment->HoldsNothing)
             {
-                Segment* reserve = (Segment*)_reserve;
-                if (keepReserve && (reserve == null || reserve == segment || !reserve->HoldsNothing))
+                if (keepReserve && !HasOtherReserve(segment))
                 {
                     ClrVolatile.Write(ref _reserve, (nint)segment);
                 }
@@ -246,8 +244,8 @@ static unsafe partial class EmmaHeap
             nuint discarded = 0;
             for (ulong rest = pages; rest != 0;)
             {
-                int page = ClrBitOperations.TrailingZeroCount(rest);
-                int count = ClrBitOperations.TrailingZeroCount(~(rest >> page));
+                int page = (int)ulong.TrailingZeroCount(rest);
+                int count = (int)ulong.TrailingZeroCount(~(rest >> page));
                 ulong mask = Segment.MaskOf(page, count);
                 rest &= ~mask;
                 nuint length = (nuint)count << Segment.PageShift;
@@ -295,15 +293,15 @@ static unsafe partial class EmmaHeap
             count.InUse += (nuint)_runPages << Segment.PageShift;
             SlotWalk walk = HeapState.Root->Space.Walk();
             for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
-                count.Free += (nuint)ClrBitOperations.PopCount(((Segment*)address)->FreePages) << Segment.PageShift;
+                count.Free += (nuint)ulong.PopCount(((Segment*)address)->FreePages) << Segment.PageShift;
             _lock.Release();
         }
 
         /// <summary>A segment with room for some pages, the fullest first; null if none is seen among so many of each list.</summary>
         private Segment* FindFitting(int count, int alignment, int glancesPerList)
         {
-            int sure = ClrBitOperations.Log2((uint)(count * 2 - 1));
-            for (int list = ClrBitOperations.Log2((uint)count); list < Lists; list++)
+            int sure = (int)uint.Log2((uint)(count * 2 - 1));
+            for (int list = (int)uint.Log2((uint)count); list < Lists; list++)
             {
                 int glances = glancesPerList;
                 for (Segment* segment = (Segment*)_heads[list]; segment != null; segment = segment->Next)
@@ -318,6 +316,18 @@ static unsafe partial class EmmaHeap
             return null;
         }
 
+        /// <summary>Whether the reserve is another segment than one that holds nothing, and holds nothing itself.</summary>
+        private bool HasOtherReserve(Segment* segment)
+        {
+            Segment* reserve = (Segment*)_reserve;
+            if (reserve == null || reserve == segment || !reserve->HoldsNothing)
+                return false;
+
+            // Its marks may be stale: a reserve that came into use does not say so.
+            EvictIdleSlabs(reserve);
+            return reserve->FreePages == Segment.AllPages;
+        }
+
         private Segment* MapSegment()
         {
             ref AddressSpace space = ref HeapState.Root->Space;
@@ -327,7 +337,7 @@ static unsafe partial class EmmaHeap
                 return null;
 
             if (space.Mapped < HugePagesFrom)
-                _ = Syscalls.Madvise(address, Segment.Size, Syscalls.MadvNoHugePage);
+                Syscalls.Madvise(address, Segment.Size, Syscalls.MadvNoHugePage);
 
             Segment* segment = (Segment*)address;
             segment->FreePages = Segment.AllPages;
@@ -380,7 +390,7 @@ static unsafe partial class EmmaHeap
             ulong idle = ClrVolatile.Read(ref segment->IdlePages);
             while (idle != 0)
             {
-                int page = ClrBitOperations.TrailingZeroCount(idle);
+                int page = (int)ulong.TrailingZeroCount(idle);
                 Slab* slab = Segment.SlabAt(segment, page);
                 int count = slab->PageCount;
                 idle &= ~Segment.MaskOf(page, count);

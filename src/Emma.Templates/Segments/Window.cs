@@ -135,7 +135,7 @@ static unsafe partial class EmmaHeap
                 }
 
                 if (result > 0)
-                    _ = Syscalls.Munmap((nuint)result, metadata);
+                    Syscalls.Munmap((nuint)result, metadata);
                 if (result is < 0 and not -Syscalls.ErrorExists)
                     break;
             }

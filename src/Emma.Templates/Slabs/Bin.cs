@@ -17,7 +17,8 @@ using ClrVolatile = global::System.Threading.Volatile;
 //
 // Invariants
 //   * A slab is on its bin's list if, and only if, it has a free block.
-//   * A slab is marked idle if, and only if, it is empty and on the list; at most one of a bin is.
+//   * A slab that is empty and on the list is marked idle; at most one of a bin is. The mark outlasts the next allocation, because marking is
+//     dear: whoever finds a marked slab in use, with its bin's lock held, takes the mark off.
 //   * The bin's lock covers its list and everything of its slabs but the segment's masks.
 static unsafe partial class EmmaHeap
 {
@@ -64,8 +65,6 @@ static unsafe partial class EmmaHeap
             Slab* slab = _slabs;
             if (slab == null)
                 slab = AddSlab();
-            else if (slab->IsEmpty)
-                Segment.Of((nuint)slab)->UnmarkIdle(Slab.PagesOf(slab));
 
             nuint block = 0;
             if (slab != null)
@@ -112,12 +111,10 @@ static unsafe partial class EmmaHeap
             if (!_lock.TryAcquire())
                 return false;
 
-            ulong pages = Slab.PagesOf(slab);
-            Segment* segment = Segment.Of((nuint)slab);
-            bool idle = (segment->IdlePages & pages) == pages;
+            Segment.Of((nuint)slab)->UnmarkIdle(Slab.PagesOf(slab));
+            bool idle = slab->IsEmpty;
             if (idle)
             {
-                segment->UnmarkIdle(pages);
                 Unlink(slab);
                 _slabCount--;
                 // Under this bin's lock: a second free of one of its blocks must not find the class and then an unmapped segment.
@@ -140,7 +137,6 @@ static unsafe partial class EmmaHeap
             if (slab != null)
             {
                 segment = Segment.Of((nuint)slab);
-                segment->UnmarkIdle(Slab.PagesOf(slab));
                 Remove(slab);
             }
 
@@ -221,6 +217,7 @@ static unsafe partial class EmmaHeap
 
         private bool Remove(Slab* slab)
         {
+            Segment.Of((nuint)slab)->UnmarkIdle(Slab.PagesOf(slab));
             Unlink(slab);
             _slabCount--;
             return HeapState.Root->Segments.FreeSlab(Segment.Of((nuint)slab), slab->HeadPage, slab->PageCount);

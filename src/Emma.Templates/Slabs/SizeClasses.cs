@@ -1,6 +1,5 @@
 namespace Emma.Templates;
 
-using ClrBitOperations = global::System.Numerics.BitOperations;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 
@@ -36,7 +35,7 @@ static unsafe partial class EmmaHeap
                 return size == 0 ? 1 : (int)((size + (Granularity - 1)) >> GranularityShift);
 
             nuint last = size - 1;
-            int log2 = ClrBitOperations.Log2(last);
+            int log2 = (int)nuint.Log2(last);
             int step = (int)(last >> (log2 - StepsLog2)) & (Steps - 1);
             return LinearCount + 1 + (log2 - LinearMaxLog2) * Steps + step;
         }

@@ -1,6 +1,5 @@
 namespace Emma.Templates;
 
-using ClrBitOperations = global::System.Numerics.BitOperations;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 
@@ -88,10 +87,10 @@ static unsafe partial class EmmaHeap
         {
             Assert(slab->FreeCount > 0 && slab->_summary != 0);
             ulong* bitmap = BitmapOf(slab);
-            int word = ClrBitOperations.TrailingZeroCount(slab->_summary);
+            int word = (int)ulong.TrailingZeroCount(slab->_summary);
             ulong bits = bitmap[word];
             Assert(bits != 0);
-            int index = (word << WordShift) + ClrBitOperations.TrailingZeroCount(bits);
+            int index = (word << WordShift) + (int)ulong.TrailingZeroCount(bits);
             bits &= bits - 1;
             bitmap[word] = bits;
             if (bits == 0)

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
@@ -12,6 +14,9 @@ public static unsafe partial class EmmaHeap
 
         internal FullTableOfMappings(int leave)
         {
+            // The runtime maps what it compiles, and could not when the table is full.
+            RuntimeHelpers.PrepareMethod(((Action)Dispose).Method.MethodHandle);
+
             // Every second page, so that no two make one mapping.
             nuint address = _start;
             while (Syscalls.Mmap(address, Page, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress) == (nint)address)

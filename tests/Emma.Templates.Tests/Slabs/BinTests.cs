@@ -98,7 +98,7 @@ public static unsafe partial class EmmaHeap
         }
 
         [Fact]
-        public void An_idle_slab_is_marked_in_its_segment_while_it_is_empty_and_no_longer()
+        public void An_idle_slab_is_marked_in_its_segment_until_somebody_finds_it_in_use()
         {
             void* pin = Alloc(5000);
             Segment* segment = Segment.Of((nuint)pin);
@@ -106,12 +106,41 @@ public static unsafe partial class EmmaHeap
             Expect.Equal(0UL, segment->IdlePages);
             Free(block);
             Expect.Equal(Slab.PagesOf(Slab.Of((nuint)block)), segment->IdlePages);
-            block = Alloc(100);
-            Expect.Equal(0UL, segment->IdlePages);
-            Free(block);
             Free(pin);
             Expect.True(segment->HoldsNothing);
             Expect.Equal(SizeClasses.PagesPerSlab(5120) + 1, BitOperations.PopCount(segment->IdlePages));
+
+            // Both marks outlast the next allocation; whoever would unmap the segment finds the slabs in use and takes the marks off.
+            pin = Alloc(5000);
+            block = Alloc(100);
+            Expect.True(segment->HoldsNothing);
+            Trim();
+            Expect.Equal(0UL, segment->IdlePages);
+            Expect.True(Owns(pin) && Owns(block));
+            Free(block);
+            Free(pin);
+        }
+
+        [Fact]
+        public void A_reserve_that_came_into_use_is_no_reserve()
+        {
+            // One page run for each segment, so that each empties with one free.
+            nuint run = 2 << 20;
+            void* first = Alloc(run);
+            void* second = Alloc(run);
+            Expect.NotEqual((nuint)Segment.Of((nuint)first), (nuint)Segment.Of((nuint)second));
+            void* small = Alloc(64);
+            Segment* used = Segment.Of((nuint)small);
+            void* other = used == Segment.Of((nuint)first) ? second : first;
+            Free(small);
+            Free(other == first ? second : first);
+            Expect.True(HeapState.Root->Segments.IsReserve(used));
+
+            small = Alloc(64);
+            Free(other);
+            Expect.True(HeapState.Root->Segments.IsReserve(Segment.Of((nuint)other)));
+            Expect.Equal(2, GetStatistics().Segments);
+            Free(small);
         }
 
         [Fact]
