@@ -1,0 +1,162 @@
+namespace Emma.Templates;
+
+using ClrVolatile = global::System.Threading.Volatile;
+
+static unsafe partial class EmmaHeap
+{
+    // How segments and their free pages go back to the kernel. Everything here is called with the lock of giving back held, or takes it.
+    private partial struct SegmentManager
+    {
+        /// <summary>
+        /// Unmaps a segment in which nothing lives, unless it may become the reserve. No lock is held; the segment may be gone already.
+        /// </summary>
+        internal void ReleaseIfEmpty(Segment* segment)
+        {
+            HeapState.Root->Giving.Acquire();
+            Release(segment, keepReserve: true);
+            HeapState.Root->Giving.Release();
+        }
+
+        /// <summary>Unmaps every segment in which nothing lives. The caller holds the lock of giving back.</summary>
+        /// <returns>Bytes unmapped.</returns>
+        internal nuint ReleaseAllEmpty()
+        {
+            nuint given = 0;
+            SlotWalk walk = HeapState.Root->Space.Walk();
+            for (nuint segment = walk.Next(SlotKind.Segment); segment != 0; segment = walk.Next(SlotKind.Segment))
+                given += Release((Segment*)segment, keepReserve: false);
+            return given;
+        }
+
+        /// <summary>
+        /// Unmaps a segment in which nothing lives; it may be gone already. The caller holds the lock of giving back and no other.
+        /// </summary>
+        /// <param name="segment">The segment.</param>
+        /// <param name="keepReserve">Whether it may become the reserve instead.</param>
+        /// <returns>Bytes unmapped.</returns>
+        internal nuint Release(Segment* segment, bool keepReserve)
+        {
+            Assert(HeapState.Root->Giving.IsHeld);
+            nuint address = (nuint)segment;
+            bool empty = false;
+            _lock.Acquire();
+            // Whoever unmaps a segment takes it out under this lock first, so that what is still a segment here may be read.
+            if (HeapState.Root->Space.KindAt(address) == SlotKind.Segment && segment->HoldsNothing)
+            {
+                if (keepReserve && !HasOtherReserve(segment))
+                {
+                    ClrVolatile.Write(ref _reserve, (nint)segment);
+                }
+                else
+                {
+                    EvictIdleSlabs(segment);
+                    empty = segment->FreePages == Segment.AllPages;
+                    if (empty)
+                        Remove(segment);
+                }
+            }
+
+            _lock.Release();
+            return empty ? HeapState.Root->Space.Unmap(address, Segment.Size) : 0;
+        }
+
+        /// <summary>
+        /// Gives the kernel what is free in a segment: the whole of it if nothing lives there, else the free pages that may be dirty. These are
+        /// taken out of use first and discarded without the manager's lock; whoever misses them waits for the lock of giving back.
+        /// </summary>
+        /// <returns>Bytes unmapped or discarded.</returns>
+        internal nuint Trim(Segment* segment)
+        {
+            HeapState.Root->Giving.Acquire();
+            nuint given = Release(segment, keepReserve: false);
+            if (given == 0)
+            {
+                given = Discard(segment);
+                // While pages were taken out, other threads may have freed the rest.
+                given += Release(segment, keepReserve: false);
+            }
+
+            HeapState.Root->Giving.Release();
+            return given;
+        }
+
+        private nuint Discard(Segment* segment)
+        {
+            Assert(HeapState.Root->Giving.IsHeld);
+            ulong pages = 0;
+            _lock.Acquire();
+            if (HeapState.Root->Space.KindAt((nuint)segment) == SlotKind.Segment)
+            {
+                pages = segment->FreePages & segment->DirtyPages;
+                segment->FreePages &= ~pages;
+                Relist(segment);
+            }
+
+            _lock.Release();
+            if (pages == 0)
+                return 0;
+
+            ulong clean = 0;
+            nuint discarded = 0;
+            for (ulong rest = pages; rest != 0;)
+            {
+                int page = (int)ulong.TrailingZeroCount(rest);
+                int count = (int)ulong.TrailingZeroCount(~(rest >> page));
+                ulong mask = Segment.MaskOf(page, count);
+                rest &= ~mask;
+                nuint length = (nuint)count << Segment.PageShift;
+                if (Syscalls.Madvise(Segment.AddressOf(segment, page), length, Syscalls.MadvDontNeed) == 0)
+                {
+                    clean |= mask;
+                    discarded += length;
+                }
+            }
+
+            _lock.Acquire();
+            segment->DirtyPages &= ~clean;
+            Give(segment, pages);
+            _lock.Release();
+            return discarded;
+        }
+
+        /// <summary>Whether the reserve is another segment than one that holds nothing, and holds nothing itself.</summary>
+        private bool HasOtherReserve(Segment* segment)
+        {
+            Segment* reserve = (Segment*)_reserve;
+            if (reserve == null || reserve == segment || !reserve->HoldsNothing)
+                return false;
+
+            // Its marks may be stale: a reserve that came into use does not say so.
+            EvictIdleSlabs(reserve);
+            return reserve->FreePages == Segment.AllPages;
+        }
+
+        /// <summary>Takes a segment with no live page out for unmapping.</summary>
+        private void Remove(Segment* segment)
+        {
+            if (_reserve == (nint)segment)
+                ClrVolatile.Write(ref _reserve, 0);
+            Unlink(segment);
+            _count--;
+            nuint owned = HeapState.Root->Space.TryOwn((nuint)segment, SlotKind.Segment);
+            Assert(owned == Segment.Size);
+        }
+
+        /// <summary>Takes the empty slabs of a segment from their bins. A bin that is busy right now keeps its slab.</summary>
+        private void EvictIdleSlabs(Segment* segment)
+        {
+            ulong idle = ClrVolatile.Read(ref segment->IdlePages);
+            while (idle != 0)
+            {
+                int page = (int)ulong.TrailingZeroCount(idle);
+                Slab* slab = Segment.SlabAt(segment, page);
+                int count = slab->PageCount;
+                idle &= ~Segment.MaskOf(page, count);
+                if (!HeapState.BinOf(slab->Class)->TryEvict(slab))
+                    continue;
+
+                GivePages(segment, page, count);
+            }
+        }
+    }
+}
