@@ -188,6 +188,37 @@ public sealed unsafe class MemoryLimitTests : IDisposable
     }
 
     [Fact]
+    public void Pages_that_Trim_is_discarding_are_waited_for_before_allocation_fails()
+    {
+        // One segment is left, and half of it is wanted: there is one place for it, which Trim takes out of use while it discards it.
+        void* wall = LimitedHeap.Alloc(33 * MiB);
+        void* pin = LimitedHeap.Alloc(16);
+        int refused = 0;
+        bool done = false;
+        Thread trimming = new Thread(() =>
+        {
+            while (!Volatile.Read(ref done))
+                LimitedHeap.Trim();
+        });
+        trimming.Start();
+        for (int i = 0; i < 5_000; i++)
+        {
+            byte* block = (byte*)LimitedHeap.TryAlloc(2 * MiB);
+            if (block == null)
+                refused++;
+            else
+                *block = 1;
+            LimitedHeap.Free(block);
+        }
+
+        Volatile.Write(ref done, true);
+        trimming.Join();
+        Assert.Equal(0, refused);
+        LimitedHeap.Free(pin);
+        LimitedHeap.Free(wall);
+    }
+
+    [Fact]
     public void Every_segment_is_searched_for_a_hole_before_allocation_fails()
     {
         // The hole of three pages lies in the segment that is listed last, behind eight with holes of two.
