@@ -262,7 +262,8 @@ static unsafe partial class EmmaHeap
             if (room)
             {
                 HeapState.Root->Space.Publish(address, length, SlotKind.Cached);
-                _cached[_cachedCount++] = address;
+                _cached[_cachedCount] = address;
+                ClrVolatile.Write(ref _cachedCount, _cachedCount + 1);
                 ClrVolatile.Write(ref _cachedBytes, _cachedBytes + (long)length);
             }
 

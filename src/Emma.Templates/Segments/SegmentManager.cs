@@ -52,9 +52,6 @@ static unsafe partial class EmmaHeap
         private fixed ulong _heads[Lists];
         private long _runPages;
 
-        /// <summary>Segments mapped now.</summary>
-        internal readonly int Count => ClrVolatile.Read(in _count);
-
         /// <summary>Whether a segment is the one kept although nothing lives in it.</summary>
         internal readonly bool IsReserve(Segment* segment) => ClrVolatile.Read(in _reserve) == (nint)segment;
 

@@ -88,7 +88,7 @@ static unsafe partial class EmmaHeap
             if (HeapState.Root->Space.KindAt((nuint)segment) == SlotKind.Segment)
             {
                 pages = segment->FreePages & segment->DirtyPages;
-                segment->FreePages &= ~pages;
+                ClrVolatile.Write(ref segment->FreePages, segment->FreePages & ~pages);
                 Relist(segment);
             }
 

@@ -70,7 +70,7 @@ static unsafe partial class EmmaHeap
             if (slab != null)
             {
                 block = Slab.Take(slab);
-                _live++;
+                ClrVolatile.Write(ref _live, _live + 1);
                 if (slab->FreeCount == 0)
                     Unlink(slab);
             }
@@ -176,7 +176,7 @@ static unsafe partial class EmmaHeap
             if (!Slab.TryGive(slab, Slab.IndexOf(slab, address)))
                 return PointerCheck.AlreadyFree;
 
-            _live--;
+            ClrVolatile.Write(ref _live, _live - 1);
             if (before == 0)
                 Link(slab);
             return slab->IsEmpty ? Retire(slab) : PointerCheck.Valid;
