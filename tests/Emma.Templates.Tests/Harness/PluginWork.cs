@@ -46,14 +46,6 @@ public static unsafe partial class EmmaHeap
             return [owner.Address, KernelMode.CodeAddress];
         }
 
-        /// <summary>Leaves a block to an object whose finalizer frees it, and allocates another for an heir of the same kind.</summary>
-        public static nuint[] LeaveBlocksToHeirs()
-        {
-            Testator first = new Testator(3);
-            s_kept.Add(first);
-            return [first.Address, KernelMode.CodeAddress];
-        }
-
         /// <summary>The first allocation of many threads, all at once.</summary>
         /// <returns>The blocks.</returns>
         public static nuint[] FirstAllocationOf64Threads()
@@ -83,19 +75,6 @@ public static unsafe partial class EmmaHeap
         public static nuint[] OneLargeBlock() => [(nuint)Alloc(10 << 20)];
 
         public static nuint[] Nothing() => [];
-
-        private sealed class Testator(int heirs)
-        {
-            // Of another size each time: a heap that looks the same in two rounds is taken for unused.
-            internal readonly nuint Address = (nuint)Alloc((nuint)heirs * 1000);
-
-            ~Testator()
-            {
-                Free((void*)Address);
-                if (heirs > 0)
-                    GC.KeepAlive(new Testator(heirs - 1));
-            }
-        }
 
         private sealed class Owner(nuint size)
         {

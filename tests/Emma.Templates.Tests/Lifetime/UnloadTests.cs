@@ -32,7 +32,6 @@ public static unsafe partial class EmmaHeap
         [Theory]
         [InlineData(nameof(PluginWork.LeaveBlocksToFinalizers))]
         [InlineData(nameof(PluginWork.LeaveBlocksToLateFinalizers))]
-        [InlineData(nameof(PluginWork.LeaveBlocksToHeirs))]
         public void Finalizers_of_the_plugin_may_free_until_the_very_end(string method)
         {
             int codePages = ProcessMaps.CodePages().Count;
