@@ -1,2 +1,3 @@
 [assembly: EmmaAllocator("BenchHeap")]
 [assembly: EmmaAllocator("LockedHeap", ThreadCache = false)]
+[assembly: EmmaAllocator("CheckedHeap", BoundaryChecks = true)]

@@ -11,6 +11,8 @@ public class CompilerOptionTests
         """
         [assembly: Emma.EmmaAllocator("Audio.Mixer", Public = true)]
         [assembly: Emma.EmmaAllocator("MyHeap", BoundaryChecks = true, MemoryLimit = 1)]
+        [assembly: Emma.EmmaAllocator("Audio.Sampler", ThreadCache = false, Public = true)]
+        [assembly: Emma.EmmaAllocator("MySmallHeap", ThreadCache = false, BoundaryChecks = true, MemoryLimit = 1)]
         """);
 
     [Theory]

@@ -6,7 +6,7 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Emma.Generator.Tests;
 
-/// <summary>A heap compiles, doc comments included, beside user types and aliases of any name but those that begin with Clr.</summary>
+/// <summary>A heap compiles, with thread caches and without, doc comments included, beside user types and aliases of any name but those that begin with Clr.</summary>
 public class HostileProjectTests
 {
     private static readonly string[] s_names = [.. CapitalizedIdentifiers()];
@@ -15,7 +15,7 @@ public class HostileProjectTests
 
     [Fact]
     public void The_names_include_types_that_the_templates_use() =>
-        Assert.All(["Span", "Segment", "Interlocked", "Free"], name => Assert.Contains(name, s_names));
+        Assert.All(["Span", "Segment", "Interlocked", "Free", "ThreadCache", "LocalHeap", "ThreadStaticAttribute"], name => Assert.Contains(name, s_names));
 
     [Theory]
     [MemberData(nameof(Languages))]
@@ -68,6 +68,8 @@ public class HostileProjectTests
             """
             [assembly: Emma.EmmaAllocator("MyHeap", Public = true)]
             [assembly: Emma.EmmaAllocator("Audio.Memory.Mixer", BoundaryChecks = true)]
+            [assembly: Emma.EmmaAllocator("MySmallHeap", ThreadCache = false, BoundaryChecks = true)]
+            [assembly: Emma.EmmaAllocator("Audio.Memory.Sampler", ThreadCache = false, Public = true)]
             """,
             hostile)
         {

@@ -75,6 +75,21 @@ public class IncrementalityTests
     public void Changing_an_option_of_another_heap() =>
         AssertUntouched([Frames, Mixer], ["""[assembly: Emma.EmmaAllocator("Video.Frames", BoundaryChecks = true)]""", Mixer], "Audio.Mixer");
 
+    [Theory]
+    [InlineData("ThreadCache = true", "ThreadCache = false")]
+    [InlineData("ThreadCache = false", "ThreadCache = true")]
+    public void Changing_ThreadCache_of_another_heap(string before, string after)
+    {
+        string former = Frames.Replace(")]", $", {before})]", StringComparison.Ordinal);
+        string latter = Frames.Replace(")]", $", {after})]", StringComparison.Ordinal);
+        AssertUntouched([former, Mixer], [latter, Mixer], "Audio.Mixer");
+        AssertUntouched([former + Mixer], [latter + Mixer], "Audio.Mixer");
+    }
+
+    [Fact]
+    public void Writing_out_the_default_of_ThreadCache() =>
+        AssertUntouched([Frames], [Frames.Replace(")]", ", ThreadCache = true)]", StringComparison.Ordinal)], "Video.Frames");
+
     [Fact]
     public void Changing_an_option_of_another_heap_in_the_same_file() =>
         AssertUntouched([Frames + Mixer], ["""[assembly: Emma.EmmaAllocator("Video.Frames", Public = true)]""" + Mixer], "Audio.Mixer");
@@ -109,6 +124,19 @@ public class IncrementalityTests
             "MemoryLimit = 2097152;",
             result.GeneratedSources.Single(source => source.HintName == "Audio.Mixer/Options.g.cs").SourceText.ToString(),
             StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Changing_ThreadCache_of_the_heap_itself_exchanges_the_files_of_one_form_for_those_of_the_other()
+    {
+        GeneratorRunResult result = Edit([Frames, Mixer], [Frames.Replace(")]", ", ThreadCache = false)]", StringComparison.Ordinal), Mixer]);
+
+        Assert.Equal(IncrementalStepRunReason.Modified, Assert.Single(HeapSteps(result, "Video.Frames")));
+        Assert.Equal(
+            Repository.TemplatesOf(threadCache: false).Keys.Append("Options.cs").Select(path => $"Video.Frames/{Path.ChangeExtension(path, ".g.cs")}")
+                .Order(StringComparer.Ordinal),
+            result.GeneratedSources.Select(source => source.HintName).Where(name => name.StartsWith("Video.Frames/", StringComparison.Ordinal))
+                .Order(StringComparer.Ordinal));
     }
 
     [Fact]

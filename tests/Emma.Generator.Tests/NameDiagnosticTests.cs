@@ -37,6 +37,8 @@ public class NameDiagnosticTests
     [InlineData("\"System.Memory.Mixer\"")]
     [InlineData("\"HeapName\"")]
     [InlineData("\"Audio.KernelAccess\"")]
+    [InlineData("\"Audio.LocalHeap\"")]
+    [InlineData("\"Audio.Depot\"")]
     [InlineData("\"Audio.ClrInterlocked\"")]
     public async Task A_text_that_cannot_name_a_class_is_refused(string name) =>
         await DiagnosticAssert.MatchesAsync(new TestProject($$"""[assembly: Emma.EmmaAllocator({|EMMA0002:{{name}}|})]"""), emitted: []);

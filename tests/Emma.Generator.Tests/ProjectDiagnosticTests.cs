@@ -136,7 +136,7 @@ public class ProjectDiagnosticTests
             [assembly: System.Reflection.AssemblyDescription(nameof({{name}}))]
             static class User
             {
-                static {{name}}.HeapStatistics M({{name}}.KernelAccess kernel) => default;
+                static {{name}}.HeapStatistics M({{name}}.KernelAccess kernel, {{name}}.LocalHeap local) => default;
             }
             """);
         GeneratorOutput output = (project with { Options = project.Options.WithAllowUnsafe(false) }).Generate();

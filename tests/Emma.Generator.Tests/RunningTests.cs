@@ -8,17 +8,44 @@ namespace Emma.Generator.Tests;
 /// <summary>Emitted heaps, compiled and run in load contexts of their own.</summary>
 public class RunningTests
 {
-    public static TheoryData<LanguageVersion> Languages => [.. TestProject.Languages];
+    /// <summary>The four forms of a heap: with and without thread caches, and each of them with and without boundary checks.</summary>
+    public static TheoryData<string> Forms =>
+        ["", ", BoundaryChecks = true", ", ThreadCache = false", ", ThreadCache = false, BoundaryChecks = true"];
+
+    public static MatrixTheoryData<LanguageVersion, string> LanguagesAndForms => new(TestProject.Languages, Forms.Select(form => form.Data));
 
     [Theory]
-    [MemberData(nameof(Languages))]
-    public void A_heap_compiles_cleanly_and_works_in_every_language_version_for_net8(LanguageVersion language) =>
-        AssertWorks(HeapWith("") with { Language = language });
+    [MemberData(nameof(LanguagesAndForms))]
+    public void A_heap_compiles_cleanly_and_works_in_every_language_version_for_net8(LanguageVersion language, string form) =>
+        AssertWorks(HeapWith(form) with { Language = language });
 
     [Theory]
-    [MemberData(nameof(Languages))]
-    public void A_heap_compiles_cleanly_and_works_in_every_language_version_for_net10(LanguageVersion language) =>
-        AssertWorks(HeapWith("") with { Language = language, References = [.. Net100.References.All] });
+    [MemberData(nameof(LanguagesAndForms))]
+    public void A_heap_compiles_cleanly_and_works_in_every_language_version_for_net10(LanguageVersion language, string form) =>
+        AssertWorks(HeapWith(form) with { Language = language, References = [.. Net100.References.All] });
+
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void Threads_keep_free_blocks_for_themselves_only_in_the_form_with_thread_caches(string form)
+    {
+        string source =
+            $$"""
+            [assembly: Emma.EmmaAllocator("Audio.Mixer"{{form}})]
+            static unsafe class Caches
+            {
+                public static object Run()
+                {
+                    Audio.Mixer.Free(Audio.Mixer.Alloc(100));
+                    var statistics = Audio.Mixer.GetStatistics();
+                    Audio.Mixer.Destroy();
+                    return $"{statistics.ThreadCaches} {statistics.CachedBytes != 0}";
+                }
+            }
+            """;
+        using PluginAssembly assembly = new(new TestProject(source).Generate().Emit());
+
+        Assert.Equal(form.Contains("ThreadCache = false", StringComparison.Ordinal) ? "0 False" : "1 True", assembly.Call("Caches", "Run"));
+    }
 
     [Fact]
     public void The_languages_of_the_two_test_projects_are_CSharp_12_to_14_together()
@@ -27,26 +54,25 @@ public class RunningTests
         Assert.Equal(typeof(CSharpCompilation).Assembly.GetName().Version!.Major >= 5 ? ["12.0", "13.0", "14.0"] : ["12.0", "13.0"], languages);
     }
 
+    public static MatrixTheoryData<OptimizationLevel, string> OptimizationsAndForms =>
+        new([OptimizationLevel.Debug, OptimizationLevel.Release], Forms.Select(form => form.Data));
+
     [Theory]
-    [InlineData(OptimizationLevel.Debug)]
-    [InlineData(OptimizationLevel.Release)]
-    public void Checked_arithmetic_does_not_break_a_heap(OptimizationLevel optimization) =>
-        AssertWorks(With(HeapWith(""), options => options.WithOverflowChecks(true).WithOptimizationLevel(optimization)));
+    [MemberData(nameof(OptimizationsAndForms))]
+    public void Checked_arithmetic_does_not_break_a_heap(OptimizationLevel optimization, string form) =>
+        AssertWorks(With(HeapWith(form), options => options.WithOverflowChecks(true).WithOptimizationLevel(optimization)));
 
     [Fact]
     public void A_heap_with_every_option_works() =>
         AssertWorks(HeapWith(", BoundaryChecks = true, MemoryLimit = 1L << 32, Public = true, ThreadCache = false"));
 
-    [Fact]
-    public void A_heap_with_boundary_checks_works_under_checked_arithmetic() =>
-        AssertWorks(With(HeapWith(", BoundaryChecks = true"), options => options.WithOverflowChecks(true)));
-
-    [Fact]
-    public void A_memory_limit_holds()
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void A_memory_limit_holds(string form)
     {
-        const string Source =
-            """
-            [assembly: Emma.EmmaAllocator("Audio.Mixer", MemoryLimit = 16 << 20)]
+        string source =
+            $$"""
+            [assembly: Emma.EmmaAllocator("Audio.Mixer", MemoryLimit = 16 << 20{{form}})]
             static unsafe class Limited
             {
                 public static object Run()
@@ -59,7 +85,7 @@ public class RunningTests
                 }
             }
             """;
-        using PluginAssembly assembly = new(new TestProject(Source).Generate().Emit());
+        using PluginAssembly assembly = new(new TestProject(source).Generate().Emit());
 
         Assert.Equal(true, assembly.Call("Limited", "Run"));
     }
@@ -70,7 +96,7 @@ public class RunningTests
         const string Source =
             """
             [assembly: Emma.EmmaAllocator("Audio.Mixer")]
-            [assembly: Emma.EmmaAllocator("Audio.Decoder", BoundaryChecks = true)]
+            [assembly: Emma.EmmaAllocator("Audio.Decoder", ThreadCache = false, BoundaryChecks = true)]
             static unsafe class Two
             {
                 public static object Run()

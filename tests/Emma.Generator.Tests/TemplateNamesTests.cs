@@ -8,10 +8,12 @@ namespace Emma.Generator.Tests;
 
 public class TemplateNamesTests
 {
-    [Fact]
-    public void Every_member_and_nested_type_of_the_heap_is_known_as_a_name_that_no_heap_can_have()
+    [Theory]
+    [InlineData("true")]
+    [InlineData("false")]
+    public void Every_member_and_nested_type_of_the_heap_is_known_as_a_name_that_no_heap_can_have(string threadCache)
     {
-        INamedTypeSymbol heap = new TestProject("""[assembly: Emma.EmmaAllocator("Audio.Mixer")]""").Generate()
+        INamedTypeSymbol heap = new TestProject($"""[assembly: Emma.EmmaAllocator("Audio.Mixer", ThreadCache = {threadCache})]""").Generate()
             .Compilation.GetTypeByMetadataName("Audio.Mixer")!;
 
         string[] members = [.. heap.GetMembers().Where(member => member.CanBeReferencedByName).Select(member => member.Name).Distinct()];

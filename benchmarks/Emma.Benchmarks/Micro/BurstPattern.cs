@@ -9,7 +9,7 @@ namespace Emma.Benchmarks.Micro;
 /// </summary>
 internal sealed class BurstPattern(string name, int count, nuint size, bool oldestFirst) : BlockPattern(name, count)
 {
-    protected override Kernel Create<TSource, TBlock>()
+    internal override Kernel CreateBlockKernel<TSource, TBlock>()
     {
         TBlock[] blocks = new TBlock[Operations];
         nuint blockSize = size;
@@ -20,37 +20,39 @@ internal sealed class BurstPattern(string name, int count, nuint size, bool olde
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void RunFifo<TSource, TBlock>(int repeats, TBlock[] blocks, nuint size)
-        where TSource : struct, IBlockSource<TBlock>
+        where TSource : struct, IBlockSource<TSource, TBlock>, allows ref struct
         where TBlock : struct
     {
+        TSource source = TSource.Open();
         for (; repeats > 0; repeats--)
         {
             for (int i = 0; i < blocks.Length; i++)
             {
-                blocks[i] = TSource.Get(size);
+                blocks[i] = source.Get(size);
                 TSource.Touch(blocks[i]);
             }
 
             for (int i = 0; i < blocks.Length; i++)
-                TSource.Put(blocks[i]);
+                source.Put(blocks[i]);
         }
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void RunLifo<TSource, TBlock>(int repeats, TBlock[] blocks, nuint size)
-        where TSource : struct, IBlockSource<TBlock>
+        where TSource : struct, IBlockSource<TSource, TBlock>, allows ref struct
         where TBlock : struct
     {
+        TSource source = TSource.Open();
         for (; repeats > 0; repeats--)
         {
             for (int i = 0; i < blocks.Length; i++)
             {
-                blocks[i] = TSource.Get(size);
+                blocks[i] = source.Get(size);
                 TSource.Touch(blocks[i]);
             }
 
             for (int i = blocks.Length - 1; i >= 0; i--)
-                TSource.Put(blocks[i]);
+                source.Put(blocks[i]);
         }
     }
 }

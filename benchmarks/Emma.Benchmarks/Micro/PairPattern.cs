@@ -5,7 +5,7 @@ namespace Emma.Benchmarks.Micro;
 /// <summary>One block allocated, written and freed, again and again, of a size that the code learns at run time.</summary>
 internal sealed class PairPattern(string name, nuint size) : BlockPattern(name, Batch)
 {
-    protected override Kernel Create<TSource, TBlock>()
+    internal override Kernel CreateBlockKernel<TSource, TBlock>()
     {
         nuint blockSize = size;
         return new Kernel(repeats => Run<TSource, TBlock>(repeats, blockSize));
@@ -13,14 +13,15 @@ internal sealed class PairPattern(string name, nuint size) : BlockPattern(name, 
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Run<TSource, TBlock>(int repeats, nuint size)
-        where TSource : struct, Peers.IBlockSource<TBlock>
+        where TSource : struct, Peers.IBlockSource<TSource, TBlock>, allows ref struct
         where TBlock : struct
     {
+        TSource source = TSource.Open();
         for (long i = (long)repeats * Batch; i > 0; i--)
         {
-            TBlock block = TSource.Get(size);
+            TBlock block = source.Get(size);
             TSource.Touch(block);
-            TSource.Put(block);
+            source.Put(block);
         }
     }
 }
@@ -28,18 +29,19 @@ internal sealed class PairPattern(string name, nuint size) : BlockPattern(name, 
 /// <summary>The same with a constant size, which an allocator that inlines can fold to a constant class.</summary>
 internal sealed class ConstantPairPattern() : BlockPattern("pair, constant 64 B", Batch)
 {
-    protected override Kernel Create<TSource, TBlock>() => new(Run<TSource, TBlock>);
+    internal override Kernel CreateBlockKernel<TSource, TBlock>() => new(Run<TSource, TBlock>);
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Run<TSource, TBlock>(int repeats)
-        where TSource : struct, Peers.IBlockSource<TBlock>
+        where TSource : struct, Peers.IBlockSource<TSource, TBlock>, allows ref struct
         where TBlock : struct
     {
+        TSource source = TSource.Open();
         for (long i = (long)repeats * Batch; i > 0; i--)
         {
-            TBlock block = TSource.Get(64);
+            TBlock block = source.Get(64);
             TSource.Touch(block);
-            TSource.Put(block);
+            source.Put(block);
         }
     }
 }

@@ -17,19 +17,16 @@ internal abstract class Pattern(string name, int operations)
     internal abstract Kernel CreateKernel<TAllocator>()
         where TAllocator : struct, IAllocator;
 
-    /// <summary>The same over a pool of arrays; null if that cannot do the work.</summary>
-    internal virtual Kernel? CreatePooledKernel<TPool>()
-        where TPool : struct, IBlockSource<PooledArray> => null;
+    /// <summary>The same over a source that has blocks and no more, such as a pool of arrays; null if that cannot do the work.</summary>
+    internal virtual Kernel? CreateBlockKernel<TSource, TBlock>()
+        where TSource : struct, IBlockSource<TSource, TBlock>, allows ref struct
+        where TBlock : struct => null;
 }
 
 /// <summary>A pattern of plain blocks, which a pool of arrays can do too.</summary>
 internal abstract class BlockPattern(string name, int operations) : Pattern(name, operations)
 {
-    internal sealed override Kernel CreateKernel<TAllocator>() => Create<NativeBlocks<TAllocator>, nint>();
+    internal sealed override Kernel CreateKernel<TAllocator>() => CreateBlockKernel<NativeBlocks<TAllocator>, nint>();
 
-    internal sealed override Kernel CreatePooledKernel<TPool>() => Create<TPool, PooledArray>();
-
-    protected abstract Kernel Create<TSource, TBlock>()
-        where TSource : struct, IBlockSource<TBlock>
-        where TBlock : struct;
+    internal abstract override Kernel CreateBlockKernel<TSource, TBlock>();
 }

@@ -11,28 +11,39 @@ internal sealed class RandomReplacePattern(string name, int live) : BlockPattern
 
     private const uint SizeMask = 511;
 
-    protected override Kernel Create<TSource, TBlock>()
+    internal override Kernel CreateBlockKernel<TSource, TBlock>()
     {
         XorShift random = new(1);
         TBlock[] blocks = new TBlock[live];
+        TSource source = TSource.Open();
         for (int i = 0; i < blocks.Length; i++)
-            blocks[i] = TSource.Get(SmallestSize + (random.Next() & SizeMask));
+            blocks[i] = source.Get(SmallestSize + (random.Next() & SizeMask));
 
         return new Kernel(
             repeats => random = Run<TSource, TBlock>(repeats, blocks, random),
-            () => Array.ForEach(blocks, TSource.Put));
+            () => Release<TSource, TBlock>(blocks));
+    }
+
+    private static void Release<TSource, TBlock>(TBlock[] blocks)
+        where TSource : struct, IBlockSource<TSource, TBlock>, allows ref struct
+        where TBlock : struct
+    {
+        TSource source = TSource.Open();
+        foreach (TBlock block in blocks)
+            source.Put(block);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static XorShift Run<TSource, TBlock>(int repeats, TBlock[] blocks, XorShift random)
-        where TSource : struct, IBlockSource<TBlock>
+        where TSource : struct, IBlockSource<TSource, TBlock>, allows ref struct
         where TBlock : struct
     {
+        TSource source = TSource.Open();
         for (long i = (long)repeats * Batch; i > 0; i--)
         {
             ref TBlock block = ref blocks[random.Below((uint)blocks.Length)];
-            TSource.Put(block);
-            block = TSource.Get(SmallestSize + (random.Next() & SizeMask));
+            source.Put(block);
+            block = source.Get(SmallestSize + (random.Next() & SizeMask));
             TSource.Touch(block);
         }
 

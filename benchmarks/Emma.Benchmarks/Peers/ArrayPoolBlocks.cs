@@ -7,14 +7,16 @@ namespace Emma.Benchmarks.Peers;
 internal readonly record struct PooledArray(byte[] Array);
 
 /// <summary>What C# code uses that has no native memory: <c>ArrayPool&lt;byte&gt;.Shared</c>.</summary>
-internal readonly struct ArrayPoolBlocks : IBlockSource<PooledArray>
+internal readonly struct ArrayPoolBlocks : IBlockSource<ArrayPoolBlocks, PooledArray>
 {
+    public static ArrayPoolBlocks Open() => default;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static PooledArray Get(nuint size) => new(ArrayPool<byte>.Shared.Rent((int)size));
+    public PooledArray Get(nuint size) => new(ArrayPool<byte>.Shared.Rent((int)size));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Touch(PooledArray block) => block.Array[0] = 1;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Put(PooledArray block) => ArrayPool<byte>.Shared.Return(block.Array);
+    public void Put(PooledArray block) => ArrayPool<byte>.Shared.Return(block.Array);
 }

@@ -11,25 +11,25 @@ namespace Emma.Benchmarks.Peers;
 /// </summary>
 internal static class CollectibleCopy
 {
-    private static readonly Lazy<Func<string, bool, (Action<int> Run, Action Release)>> s_createKernel =
-        new(() => Bind<Func<string, bool, (Action<int>, Action)>>(nameof(CreateKernelHere)));
+    private static readonly Lazy<Func<string, string, bool, (Action<int> Run, Action Release)>> s_createKernel =
+        new(() => Bind<Func<string, string, bool, (Action<int>, Action)>>(nameof(CreateKernelHere)));
 
-    /// <summary>A pattern over the copy's default heap.</summary>
-    internal static Kernel CreateKernel(string pattern, bool inlined)
+    /// <summary>A pattern over one of the copy's peers.</summary>
+    internal static Kernel? CreateKernel(string peer, string pattern, bool inlined)
     {
-        (Action<int> run, Action release) = s_createKernel.Value(pattern, inlined);
-        return new Kernel(run, release);
+        (Action<int>? run, Action? release) = s_createKernel.Value(peer, pattern, inlined);
+        return run is null ? null : new Kernel(run, release);
     }
 
     /// <summary>Does a child process's work in the copy.</summary>
     internal static void RunChild(string[] args) => Bind<Action<string[]>>(nameof(RunChildHere))(args);
 
-    private static unsafe (Action<int> Run, Action Release) CreateKernelHere(string pattern, bool inlined)
+    private static unsafe (Action<int> Run, Action Release) CreateKernelHere(string peer, string pattern, bool inlined)
     {
         // Collectible code is compiled once and folds only statics that were set by then: the heap comes first for every pattern.
         BenchHeap.Free(BenchHeap.Alloc(1));
-        Kernel kernel = PeerList.Find(PeerList.EmmaName).CreateKernel(PatternList.Find(pattern), inlined)!;
-        return (kernel.Run, kernel.Release);
+        Kernel? kernel = PeerList.Find(peer).CreateKernel(PatternList.Find(pattern), inlined);
+        return (kernel?.Run!, kernel?.Release!);
     }
 
     private static void RunChildHere(string[] args) => Child.Run(args);

@@ -45,3 +45,25 @@ internal readonly unsafe struct LockedHeapAllocator : IAllocator
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void AlignedFree(void* block) => LockedHeap.AlignedFree(block);
 }
+
+/// <summary>The heap that proves every pointer first.</summary>
+internal readonly unsafe struct CheckedHeapAllocator : IAllocator
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void* Alloc(nuint size) => CheckedHeap.Alloc(size);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void* AllocZeroed(nuint size) => CheckedHeap.AllocZeroed(size);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void* AlignedAlloc(nuint size, nuint alignment) => CheckedHeap.AlignedAlloc(size, alignment);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void* Realloc(void* block, nuint size) => CheckedHeap.Realloc(block, size);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Free(void* block) => CheckedHeap.Free(block);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AlignedFree(void* block) => CheckedHeap.AlignedFree(block);
+}

@@ -2,28 +2,38 @@ using System.Runtime.CompilerServices;
 
 namespace Emma.Benchmarks.Peers;
 
-/// <summary>What the patterns of plain blocks need of a peer, so that a pool of managed arrays can take part in them.</summary>
+/// <summary>
+/// What the patterns of plain blocks need of a peer, so that a pool of managed arrays can take part in them, and a heap's local form, which is
+/// looked up once.
+/// </summary>
+/// <typeparam name="TSelf">The source: a struct, or a ref struct.</typeparam>
 /// <typeparam name="TBlock">What stands for a block: a struct, for which the JIT compiles code of its own.</typeparam>
-internal interface IBlockSource<TBlock>
+internal interface IBlockSource<TSelf, TBlock>
+    where TSelf : struct, IBlockSource<TSelf, TBlock>, allows ref struct
     where TBlock : struct
 {
-    static abstract TBlock Get(nuint size);
+    /// <summary>The source for the calling thread, before the loop.</summary>
+    static abstract TSelf Open();
+
+    TBlock Get(nuint size);
 
     static abstract void Touch(TBlock block);
 
-    static abstract void Put(TBlock block);
+    void Put(TBlock block);
 }
 
 /// <summary>The blocks of an allocator.</summary>
-internal readonly unsafe struct NativeBlocks<TAllocator> : IBlockSource<nint>
+internal readonly unsafe struct NativeBlocks<TAllocator> : IBlockSource<NativeBlocks<TAllocator>, nint>
     where TAllocator : struct, IAllocator
 {
+    public static NativeBlocks<TAllocator> Open() => default;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static nint Get(nuint size) => (nint)TAllocator.Alloc(size);
+    public nint Get(nuint size) => (nint)TAllocator.Alloc(size);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Touch(nint block) => *(byte*)block = 1;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Put(nint block) => TAllocator.Free((void*)block);
+    public void Put(nint block) => TAllocator.Free((void*)block);
 }

@@ -25,16 +25,27 @@ internal readonly unsafe struct Outlined<TAllocator> : IAllocator
     public static void AlignedFree(void* block) => TAllocator.AlignedFree(block);
 }
 
-/// <summary>The same for a pool of arrays.</summary>
-internal readonly struct OutlinedBlocks<TSource> : IBlockSource<PooledArray>
-    where TSource : struct, IBlockSource<PooledArray>
+/// <summary>A source of blocks whose calls are calls.</summary>
+internal readonly ref struct OutlinedBlocks<TSource, TBlock> : IBlockSource<OutlinedBlocks<TSource, TBlock>, TBlock>
+    where TSource : struct, IBlockSource<TSource, TBlock>, allows ref struct
+    where TBlock : struct
 {
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    public static PooledArray Get(nuint size) => TSource.Get(size);
+    private readonly TSource _source;
+
+    private OutlinedBlocks(TSource source) => _source = source;
+
+    public static OutlinedBlocks<TSource, TBlock> Open() => new(TSource.Open());
+
+    public TBlock Get(nuint size) => Get(_source, size);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Touch(PooledArray block) => TSource.Touch(block);
+    public static void Touch(TBlock block) => TSource.Touch(block);
+
+    public void Put(TBlock block) => Put(_source, block);
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public static void Put(PooledArray block) => TSource.Put(block);
+    private static TBlock Get(TSource source, nuint size) => source.Get(size);
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void Put(TSource source, TBlock block) => source.Put(block);
 }

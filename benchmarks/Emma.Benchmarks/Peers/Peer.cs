@@ -23,8 +23,8 @@ internal abstract class Peer(string name, string? version)
     /// <summary>Whether it is one of ours: the others are what it is measured against.</summary>
     internal virtual bool IsEmma => false;
 
-    /// <summary>Whether it hands out native memory, which the workloads need.</summary>
-    internal virtual bool IsNative => true;
+    /// <summary>Whether it takes part in the workloads and in scaling, or in the patterns alone.</summary>
+    internal virtual bool RunsWorkloads => true;
 
     /// <summary>Does something with this peer's allocator in this process.</summary>
     internal abstract void Invoke(IPeerAction action);
@@ -44,30 +44,49 @@ internal class Peer<TAllocator>(string name, string? version) : Peer(name, versi
 }
 
 /// <summary>A heap that the generator wrote into this assembly.</summary>
-internal sealed class EmmaPeer<TAllocator>(string name, string version) : Peer<TAllocator>(name, version)
+internal sealed class EmmaPeer<TAllocator>(string name, string version, bool runsWorkloads) : Peer<TAllocator>(name, version)
     where TAllocator : struct, IAllocator
 {
     internal override bool IsEmma => true;
+
+    internal override bool RunsWorkloads => runsWorkloads;
 }
 
-/// <summary>The default heap, in a copy of this assembly that lives in a collectible load context, as plugins do.</summary>
-internal sealed class CollectiblePeer(string name, string version) : Peer(name, version)
+/// <summary>The local form of the default heap, for the patterns that need no more than blocks.</summary>
+internal sealed class LocalPeer(string name, string version) : Peer(name, version)
 {
     internal override bool IsEmma => true;
+
+    internal override bool RunsWorkloads => false;
+
+    internal override void Invoke(IPeerAction action) => throw new NotSupportedException("What is local is no allocator for several threads.");
+
+    internal override Kernel? CreateKernel(Pattern pattern, bool inlined) =>
+        inlined ? pattern.CreateBlockKernel<LocalBlocks, nint>() : pattern.CreateBlockKernel<OutlinedBlocks<LocalBlocks, nint>, nint>();
+}
+
+/// <summary>Another of our peers, in a copy of this assembly that lives in a collectible load context, as plugins do.</summary>
+internal sealed class CollectiblePeer(string name, string version, string original, bool runsWorkloads) : Peer(name, version)
+{
+    internal override bool IsEmma => true;
+
+    internal override bool RunsWorkloads => runsWorkloads;
 
     internal override void Invoke(IPeerAction action) =>
         throw new NotSupportedException("What is done with this peer is done by the copy; see CollectibleCopy.");
 
-    internal override Kernel? CreateKernel(Pattern pattern, bool inlined) => CollectibleCopy.CreateKernel(pattern.Name, inlined);
+    internal override Kernel? CreateKernel(Pattern pattern, bool inlined) => CollectibleCopy.CreateKernel(original, pattern.Name, inlined);
 }
 
 /// <summary>The pool of managed arrays, for the patterns that need no more than blocks.</summary>
 internal sealed class ArrayPoolPeer(string name, string version) : Peer(name, version)
 {
-    internal override bool IsNative => false;
+    internal override bool RunsWorkloads => false;
 
     internal override void Invoke(IPeerAction action) => throw new NotSupportedException("A pool of arrays has no native memory.");
 
     internal override Kernel? CreateKernel(Pattern pattern, bool inlined) =>
-        inlined ? pattern.CreatePooledKernel<ArrayPoolBlocks>() : pattern.CreatePooledKernel<OutlinedBlocks<ArrayPoolBlocks>>();
+        inlined
+            ? pattern.CreateBlockKernel<ArrayPoolBlocks, PooledArray>()
+            : pattern.CreateBlockKernel<OutlinedBlocks<ArrayPoolBlocks, PooledArray>, PooledArray>();
 }

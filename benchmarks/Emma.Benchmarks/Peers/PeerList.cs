@@ -9,8 +9,11 @@ namespace Emma.Benchmarks.Peers;
 internal static class PeerList
 {
     internal const string EmmaName = "emma";
-    internal const string LockedName = "emma, locked";
     internal const string CollectibleName = "emma, collectible";
+    internal const string LocalName = "emma, Local";
+    internal const string CollectibleLocalName = "emma, Local, collectible";
+    internal const string LockedName = "emma, locked";
+    internal const string CheckedName = "emma, checked";
     internal const string MimallocName = "mimalloc";
     internal const string JemallocName = "jemalloc";
     internal const string TcmallocName = "tcmalloc";
@@ -19,9 +22,12 @@ internal static class PeerList
 
     private static readonly (string Name, Lazy<Peer> Peer)[] s_peers =
     [
-        (EmmaName, new(() => new EmmaPeer<DefaultHeapAllocator>(EmmaName, EmmaVersion))),
-        (LockedName, new(() => new EmmaPeer<LockedHeapAllocator>(LockedName, EmmaVersion))),
-        (CollectibleName, new(() => new CollectiblePeer(CollectibleName, EmmaVersion))),
+        (EmmaName, new(() => new EmmaPeer<DefaultHeapAllocator>(EmmaName, EmmaVersion, runsWorkloads: true))),
+        (CollectibleName, new(() => new CollectiblePeer(CollectibleName, EmmaVersion, EmmaName, runsWorkloads: true))),
+        (LocalName, new(() => new LocalPeer(LocalName, EmmaVersion))),
+        (CollectibleLocalName, new(() => new CollectiblePeer(CollectibleLocalName, EmmaVersion, LocalName, runsWorkloads: false))),
+        (LockedName, new(() => new EmmaPeer<LockedHeapAllocator>(LockedName, EmmaVersion, runsWorkloads: true))),
+        (CheckedName, new(() => new EmmaPeer<CheckedHeapAllocator>(CheckedName, EmmaVersion, runsWorkloads: false))),
         (MimallocName, new(() => new Peer<MimallocAllocator>(MimallocName, MimallocAllocator.Version))),
         (JemallocName, new(() => new Peer<JemallocAllocator>(JemallocName, JemallocAllocator.Version))),
         (TcmallocName, new(() => new Peer<TcmallocAllocator>(TcmallocName, TcmallocAllocator.Version))),

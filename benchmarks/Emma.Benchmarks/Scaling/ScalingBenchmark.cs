@@ -18,7 +18,7 @@ internal static class ScalingBenchmark
 
     internal static IEnumerable<ResultTable> Run(Settings settings, Progress progress)
     {
-        Peer[] peers = [.. PeerList.All.Where(peer => peer.IsNative)];
+        Peer[] peers = [.. PeerList.All.Where(peer => peer.RunsWorkloads)];
         string[] columns = [.. peers.Select(peer => peer.Name)];
         int operations = settings.Quick ? QuickOperations : Operations;
         int mostMegabytes = (int)Math.Min(settings.Quick ? QuickMostMegabytes : MostMegabytes, ProcessMemory.AvailableBytes / 2 >> 20);

@@ -12,7 +12,7 @@ internal static class WorkloadBenchmark
     internal static IEnumerable<ResultTable> Run(Settings settings, Progress progress)
     {
         int rounds = settings.Quick ? 1 : FullRounds;
-        Peer[] peers = [.. PeerList.All.Where(peer => peer.IsNative)];
+        Peer[] peers = [.. PeerList.All.Where(peer => peer.RunsWorkloads)];
         string[] columns = [.. peers.Select(peer => peer.Name)];
         ResultTable time = new("workloads-time", "Workloads: wall time in ms", "workload", columns)
         {

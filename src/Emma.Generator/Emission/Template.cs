@@ -41,6 +41,12 @@ internal sealed class Template
     /// <summary>The file's path below the templates' project, with slashes and without its extension.</summary>
     public string Path { get; }
 
+    /// <summary>
+    /// Whether the file is one of a heap with these options. Two folders hold what declares the same members in two ways: with the layer of
+    /// thread caches, and without it.
+    /// </summary>
+    public bool IsPartOf(Heap heap) => !Path.StartsWith(heap.ThreadCache ? "Locked/" : "Caching/", StringComparison.Ordinal);
+
     /// <summary>The file as it stands.</summary>
     public string Text { get; }
 

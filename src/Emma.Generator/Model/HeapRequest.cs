@@ -77,7 +77,13 @@ internal sealed class HeapRequest
         };
 
     private Heap ToHeap(bool isRefused) =>
-        new(Name, Option(nameof(Heap.BoundaryChecks), false), MemoryLimit, Option("Public", false), isRefused);
+        new(
+            Name,
+            Option(nameof(Heap.ThreadCache), true),
+            Option(nameof(Heap.BoundaryChecks), false),
+            MemoryLimit,
+            Option("Public", false),
+            isRefused);
 
     private T Option<T>(string name, T defaultValue)
     {

@@ -48,19 +48,29 @@ static unsafe partial class EmmaHeap
             : AllocateBig(size, alignment, false);
     }
 
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     private static void* AllocateSmall(int sizeClass, nuint size, bool zeroed)
     {
-        Bin* bin = HeapState.BinOf(sizeClass);
-        nuint block = bin->Allocate();
+        void* block = SmallBlocks.TryTakeOf(sizeClass);
+        if (block == null)
+            block = AllocateSmallSlowly(sizeClass);
+        if (zeroed && block != null)
+            ClrNativeMemory.Clear(block, size);
+        return block;
+    }
+
+    [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+    private static void* AllocateSmallSlowly(int sizeClass)
+    {
+        ref SmallBlocks small = ref HeapState.Root->Small;
+        nuint block = small.Allocate(sizeClass);
         for (int attempt = 0; block == 0 && attempt < ReclaimAttempts; attempt++)
         {
             // A segment that holds nothing would have served this block: the reserve may stay.
             Reclaim(keepReserve: true);
-            block = bin->Allocate();
+            block = small.Allocate(sizeClass);
         }
 
-        if (zeroed && block != 0)
-            ClrNativeMemory.Clear((void*)block, size);
         return (void*)block;
     }
 
@@ -89,7 +99,13 @@ static unsafe partial class EmmaHeap
     private static nuint AllocateRun(nuint size, nuint alignment, bool zeroed)
     {
         int pages = PagesFor(size);
-        PageRun run = HeapState.Root->Segments.AllocateRun(pages, (int)ClrMath.Max(alignment >> Segment.PageShift, 1));
+        int alignmentPages = (int)ClrMath.Max(alignment >> Segment.PageShift, 1);
+        ref Root root = ref *HeapState.Root;
+        PageRun run = root.Segments.AllocateRun(pages, alignmentPages, mayMap: false);
+        if (run.IsNone && root.Small.ReclaimBeforeMapping())
+            run = root.Segments.AllocateRun(pages, alignmentPages, mayMap: false);
+        if (run.IsNone)
+            run = root.Segments.AllocateRun(pages, alignmentPages, mayMap: true);
         if (run.IsNone)
             return 0;
 
@@ -172,6 +188,7 @@ static unsafe partial class EmmaHeap
     }
 
     /// <summary>Frees a block; refuses what is none.</summary>
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
     private static void Release(void* block)
     {
         nuint address = (nuint)block;
@@ -182,7 +199,7 @@ static unsafe partial class EmmaHeap
             return;
         }
 
-        PointerCheck check = HeapState.BinOf(pageClass)->Free(address);
+        PointerCheck check = HeapState.Root->Small.Free(address, pageClass);
         if (check != PointerCheck.Valid)
             FinishRelease(block, check);
     }
@@ -221,7 +238,7 @@ static unsafe partial class EmmaHeap
         int pageClass = PageMap.ClassOf((nuint)block);
         if (PageMap.IsSmall(pageClass))
         {
-            if (BoundaryChecks && HeapState.BinOf(pageClass)->Examine((nuint)block) is not PointerCheck.Valid and PointerCheck check)
+            if (BoundaryChecks && HeapState.Root->Small.Examine((nuint)block, pageClass) is not PointerCheck.Valid and PointerCheck check)
                 ThrowBadPointer(block, operation, check);
         }
         else if (pageClass is not PageMap.Run and not PageMap.Large || !IsPageStart(block))
@@ -245,11 +262,12 @@ static unsafe partial class EmmaHeap
     /// giving back right now.
     /// </summary>
     /// <returns>Bytes given back to the kernel.</returns>
-    private static nuint Reclaim(bool keepReserve)
+    private static nuint Reclaim(bool keepReserve, int maxMagazines = int.MaxValue)
     {
         ref Root root = ref *HeapState.Root;
+        nuint given = root.Small.Flush(maxMagazines);
         root.Giving.Acquire();
-        nuint given = root.Large.EmptyCache();
+        given += root.Large.EmptyCache();
         for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
         {
             Segment* segment = HeapState.BinOf(sizeClass)->ReleaseIdleSlab();
@@ -261,6 +279,27 @@ static unsafe partial class EmmaHeap
             given += root.Segments.ReleaseAllEmpty();
         given += root.Space.RetryRetained();
         root.Giving.Release();
+        return given;
+    }
+
+    /// <summary>Gives the kernel what is free, as far as this much work does.</summary>
+    /// <param name="maxMagazines">How many magazines of free blocks are emptied, about.</param>
+    /// <param name="maxSegments">How many segments are unmapped or have free pages discarded.</param>
+    /// <returns>Bytes unmapped or discarded.</returns>
+    private static nuint TrimSome(int maxMagazines, int maxSegments)
+    {
+        ref Root root = ref *HeapState.Root;
+        nuint given = Reclaim(keepReserve: false, maxMagazines);
+        SlotWalk walk = root.Space.Walk();
+        for (nuint segment = walk.Next(SlotKind.Segment); segment != 0 && maxSegments > 0; segment = walk.Next(SlotKind.Segment))
+        {
+            nuint part = root.Segments.Trim((Segment*)segment);
+            given += part;
+            maxSegments -= part != 0 ? 1 : 0;
+        }
+
+        given += root.Small.TrimMagazines();
+        root.Space.DiscardEmptyWindows();
         return given;
     }
 }

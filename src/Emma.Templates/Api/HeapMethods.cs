@@ -51,14 +51,16 @@ static unsafe partial class EmmaHeap
         for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
             HeapState.BinOf(sizeClass)->AddTo(ref count);
         root.Segments.AddTo(ref count);
+        root.Small.AddTo(ref count);
         return new HeapStatistics(
             root.Space.Mapped,
             count.InUse + root.Large.Bytes,
             count.Free,
             count.Header + root.Space.Metadata,
-            root.Large.CachedBytes + root.Space.Retained,
+            count.Cached + root.Large.CachedBytes + root.Space.Retained,
             count.Segments,
-            root.Large.Count);
+            root.Large.Count,
+            count.ThreadCaches);
     }
 
     /// <summary>Gives everything free back to the kernel: unmaps what holds no live block, and discards free pages elsewhere.</summary>
@@ -69,13 +71,7 @@ static unsafe partial class EmmaHeap
         if (!HeapState.IsRunning)
             return 0;
 
-        ref Root root = ref *HeapState.Root;
-        nuint given = Reclaim(keepReserve: false);
-        SlotWalk walk = root.Space.Walk();
-        for (nuint segment = walk.Next(SlotKind.Segment); segment != 0; segment = walk.Next(SlotKind.Segment))
-            given += root.Segments.Trim((Segment*)segment);
-        root.Space.DiscardEmptyWindows();
-        return given;
+        return TrimSome(int.MaxValue, int.MaxValue);
     }
 
     /// <summary>Frees every block at once and unmaps them all, in time that depends on the mappings, not on the blocks. The next allocation starts the heap afresh.</summary>

@@ -8,7 +8,7 @@ static unsafe partial class EmmaHeap
     /// </summary>
     public readonly struct HeapStatistics
     {
-        internal HeapStatistics(nuint mapped, nuint inUse, nuint free, nuint header, nuint cached, int segments, long largeBlocks)
+        internal HeapStatistics(nuint mapped, nuint inUse, nuint free, nuint header, nuint cached, int segments, long largeBlocks, int threadCaches)
         {
             MappedBytes = mapped;
             InUseBytes = inUse;
@@ -17,6 +17,7 @@ static unsafe partial class EmmaHeap
             CachedBytes = cached;
             Segments = segments;
             LargeBlocks = largeBlocks;
+            ThreadCaches = threadCaches;
         }
 
         /// <summary>Bytes of address space the heap has mapped, touched or not: what <c>MemoryLimit</c> bounds.</summary>
@@ -28,10 +29,10 @@ static unsafe partial class EmmaHeap
         /// <summary>Bytes of free blocks and free pages, ready to be allocated.</summary>
         public nuint FreeBytes { get; }
 
-        /// <summary>Bytes that describe the others: segment headers, the page map, the code page. Most of them are never touched.</summary>
+        /// <summary>Bytes that describe the others: segment headers, the page map, what threads' free blocks are listed in, the code page. Most of them are never touched.</summary>
         public nuint HeaderBytes { get; }
 
-        /// <summary>Bytes of freed large blocks that are kept mapped for reuse; <c>Trim</c> gives them back.</summary>
+        /// <summary>Bytes of freed blocks that threads keep for themselves or for each other, and of freed large blocks that stay mapped; <c>Trim</c> gives them back, but for what other threads keep.</summary>
         public nuint CachedBytes { get; }
 
         /// <summary>Segments of 4 MiB that serve blocks of up to 2 MiB.</summary>
@@ -40,7 +41,7 @@ static unsafe partial class EmmaHeap
         /// <summary>Live blocks with a mapping of their own: those of more than 2 MiB.</summary>
         public long LargeBlocks { get; }
 
-        /// <summary>Threads that keep free blocks for themselves.</summary>
+        /// <summary>Threads that keep free blocks for themselves, or did when they ended and have not been noticed since; 0 without <c>ThreadCache</c>.</summary>
         public int ThreadCaches { get; }
     }
 
@@ -50,6 +51,8 @@ static unsafe partial class EmmaHeap
         internal nuint InUse;
         internal nuint Free;
         internal nuint Header;
+        internal nuint Cached;
         internal int Segments;
+        internal int ThreadCaches;
     }
 }

@@ -1,6 +1,8 @@
 namespace Emma.Templates;
 
 using ClrMath = global::System.Math;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
 
 // The methods of System.Runtime.InteropServices.NativeMemory: same names, signatures and meaning.
@@ -12,12 +14,17 @@ static unsafe partial class EmmaHeap
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
     public static void* Alloc(nuint byteCount)
     {
-        void* block = Allocate(byteCount, false);
-        if (block == null)
-            ThrowOutOfMemory(byteCount);
-        return block;
+        if (SmallBlocks.MayTake(byteCount))
+        {
+            void* block = SmallBlocks.TryTake(byteCount);
+            if (block != null)
+                return block;
+        }
+
+        return AllocSlowly(byteCount);
     }
 
     /// <summary>Allocates a block for a number of elements. Its contents are undefined.</summary>
@@ -27,6 +34,7 @@ static unsafe partial class EmmaHeap
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static void* Alloc(nuint elementCount, nuint elementSize) => Alloc(Product(elementCount, elementSize));
 
     /// <summary>Allocates a block of zeros. Pages fresh from the kernel are not cleared again.</summary>
@@ -35,12 +43,20 @@ static unsafe partial class EmmaHeap
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
     public static void* AllocZeroed(nuint byteCount)
     {
-        void* block = Allocate(byteCount, true);
-        if (block == null)
-            ThrowOutOfMemory(byteCount);
-        return block;
+        if (SmallBlocks.MayTake(byteCount))
+        {
+            void* block = SmallBlocks.TryTake(byteCount);
+            if (block != null)
+            {
+                ClrNativeMemory.Clear(block, byteCount);
+                return block;
+            }
+        }
+
+        return AllocZeroedSlowly(byteCount);
     }
 
     /// <summary>Allocates a block of zeros for a number of elements. Pages fresh from the kernel are not cleared again.</summary>
@@ -50,6 +66,7 @@ static unsafe partial class EmmaHeap
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static void* AllocZeroed(nuint elementCount, nuint elementSize) => AllocZeroed(Product(elementCount, elementSize));
 
     /// <summary>Changes the size of a block, in place where its size class, page run or mapping allows; else its contents move.</summary>
@@ -72,7 +89,18 @@ static unsafe partial class EmmaHeap
     /// <remarks>Any thread may call this. A pointer that is no block of this heap is refused, and the heap is unchanged. A pointer into the middle of a
     /// block, or to one freed before, is refused for certain only with <c>BoundaryChecks</c>.</remarks>
     /// <exception cref="global::System.ArgumentException"><paramref name="ptr"/> is no block of this heap.</exception>
-    public static void Free(void* ptr) => Release(ptr);
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+    public static void Free(void* ptr)
+    {
+        if (SmallBlocks.MayGive)
+        {
+            ptr = SmallBlocks.TryGive(ptr);
+            if (ptr == null)
+                return;
+        }
+
+        Release(ptr);
+    }
 
     /// <summary>Allocates a block at a multiple of an alignment. Its contents are undefined.</summary>
     /// <param name="byteCount">Bytes; 0 gives a unique block too.</param>
@@ -108,7 +136,8 @@ static unsafe partial class EmmaHeap
     /// <summary>Frees a block, aligned or not: the same as <c>Free</c>.</summary>
     /// <param name="ptr">A block of this heap; null: nothing happens.</param>
     /// <exception cref="global::System.ArgumentException"><paramref name="ptr"/> is no block of this heap.</exception>
-    public static void AlignedFree(void* ptr) => Release(ptr);
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+    public static void AlignedFree(void* ptr) => Free(ptr);
 
     /// <summary>Sets bytes of any memory to zero.</summary>
     /// <param name="ptr">The first byte.</param>
@@ -127,7 +156,30 @@ static unsafe partial class EmmaHeap
     /// <param name="value">What each byte becomes.</param>
     public static void Fill(void* ptr, nuint byteCount, byte value) => ClrNativeMemory.Fill(ptr, byteCount, value);
 
+    [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+    private static void* AllocSlowly(nuint byteCount)
+    {
+        void* block = Allocate(byteCount, false);
+        if (block == null)
+            ThrowOutOfMemory(byteCount);
+        return block;
+    }
+
+    [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+    private static void* AllocZeroedSlowly(nuint byteCount)
+    {
+        void* block = Allocate(byteCount, true);
+        if (block == null)
+            ThrowOutOfMemory(byteCount);
+        return block;
+    }
+
     /// <summary>The bytes of a number of elements; so many that no heap has them if the product overflows.</summary>
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     private static nuint Product(nuint count, nuint size) =>
+        (count | size) <= uint.MaxValue ? unchecked(count * size) : LargeProduct(count, size);
+
+    [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+    private static nuint LargeProduct(nuint count, nuint size) =>
         ClrMath.BigMul(count, size, out ulong low) == 0 ? (nuint)low : nuint.MaxValue;
 }

@@ -1,5 +1,8 @@
 namespace Emma.Templates;
 
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+
 // The same without exceptions for lack of memory.
 static unsafe partial class EmmaHeap
 {
@@ -8,7 +11,18 @@ static unsafe partial class EmmaHeap
     /// <returns>The block, at a multiple of 16, or null if there is no room for it. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
-    public static void* TryAlloc(nuint byteCount) => Allocate(byteCount, false);
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+    public static void* TryAlloc(nuint byteCount)
+    {
+        if (SmallBlocks.MayTake(byteCount))
+        {
+            void* block = SmallBlocks.TryTake(byteCount);
+            if (block != null)
+                return block;
+        }
+
+        return TryAllocSlowly(byteCount);
+    }
 
     /// <summary>Allocates a block for a number of elements, or returns null. Its contents are undefined.</summary>
     /// <param name="elementCount">Elements.</param>
@@ -16,7 +30,7 @@ static unsafe partial class EmmaHeap
     /// <returns>The block, at a multiple of 16, or null if there is no room for it. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
-    public static void* TryAlloc(nuint elementCount, nuint elementSize) => Allocate(Product(elementCount, elementSize), false);
+    public static void* TryAlloc(nuint elementCount, nuint elementSize) => TryAlloc(Product(elementCount, elementSize));
 
     /// <summary>Allocates a block of zeros, or returns null.</summary>
     /// <param name="byteCount">Bytes that are zero; 0 gives a unique block too.</param>
@@ -64,6 +78,9 @@ static unsafe partial class EmmaHeap
         RequireAlignment(alignment);
         return ptr == null ? AllocateAligned(byteCount, alignment) : Reallocate(ptr, byteCount, alignment);
     }
+
+    [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+    private static void* TryAllocSlowly(nuint byteCount) => Allocate(byteCount, false);
 
     private static void RequireAlignment(nuint alignment)
     {

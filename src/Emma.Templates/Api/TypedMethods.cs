@@ -2,6 +2,8 @@ namespace Emma.Templates;
 
 using ClrArgumentOutOfRangeException = global::System.ArgumentOutOfRangeException;
 using ClrMemoryMarshal = global::System.Runtime.InteropServices.MemoryMarshal;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrUnsafe = global::System.Runtime.CompilerServices.Unsafe;
 
 // The same for a type's elements.
@@ -13,6 +15,7 @@ static unsafe partial class EmmaHeap
     /// <returns>The first element, at a multiple of 16; never null. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static T* Alloc<T>(nuint count = 1)
         where T : unmanaged => (T*)Alloc(count, (nuint)sizeof(T));
 
@@ -21,6 +24,7 @@ static unsafe partial class EmmaHeap
     /// <param name="count">Elements; 0 gives a unique block too.</param>
     /// <returns>The first element, at a multiple of 16, or null if there is no room. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static T* TryAlloc<T>(nuint count = 1)
         where T : unmanaged => (T*)TryAlloc(count, (nuint)sizeof(T));
 

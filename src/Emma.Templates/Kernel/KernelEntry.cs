@@ -45,12 +45,17 @@ static unsafe partial class EmmaHeap
         [ClrThreadStatic]
         private static bool t_mapping;
 
+        /// <summary>Where the trampoline ends and the code of other layers begins, in a cache line of its own.</summary>
+        private const int CodeBehindOffset = 64;
+
         private readonly nint _syscall;
+        private readonly nint _codeBehind;
         private readonly ClrSafeBuffer? _view;
 
-        private KernelEntry(nint syscall, ClrSafeBuffer? view)
+        private KernelEntry(nint syscall, nint codeBehind, ClrSafeBuffer? view)
         {
             _syscall = syscall;
+            _codeBehind = codeBehind;
             _view = view;
         }
 
@@ -60,14 +65,18 @@ static unsafe partial class EmmaHeap
         /// <summary>The bytes that the code page maps: one page, or none where libc is called.</summary>
         internal static nuint MappedBytes => s_current?._view is null ? 0 : (nuint)MachineCode.PageBytes;
 
+        /// <summary>The address of the code that another layer had put beside the trampoline; 0: there is none. The entry must have been created.</summary>
+        internal static nint CodeBehind => s_current!._codeBehind;
+
         /// <summary>Creates the entry unless it exists. Any number of threads may race: one entry wins, the others are released.</summary>
+        /// <param name="codeBehind">Machine code for other layers, which is to lie beside the trampoline; may be empty. The same for all.</param>
         /// <exception cref="global::System.PlatformNotSupportedException">The heap cannot run on this platform.</exception>
-        internal static void EnsureCreated()
+        internal static void EnsureCreated(byte[] codeBehind)
         {
             if (ClrVolatile.Read(ref s_current) is not null)
                 return;
 
-            KernelEntry created = Create();
+            KernelEntry created = Create(codeBehind);
             if (ClrInterlocked.CompareExchange(ref s_current, created, null) is not null)
                 created.UnmapCode();
         }
@@ -85,7 +94,7 @@ static unsafe partial class EmmaHeap
             return entry._view is null && result == -1 ? -ClrMarshal.GetLastSystemError() : result;
         }
 
-        private static KernelEntry Create()
+        private static KernelEntry Create(byte[] codeBehind)
         {
             if (!ClrOperatingSystem.IsLinux() || ClrRuntimeInformation.ProcessArchitecture != ClrArchitecture.X64)
             {
@@ -97,16 +106,16 @@ static unsafe partial class EmmaHeap
             // Whatever refuses executable memory, libc's own code is executable already. So is it for a handler of the exception that the refusal
             // is, which runs on this thread and may use the heap in turn. A limit below one page leaves no room for a page of code.
             bool libc = t_mapping || (MemoryLimit != 0 && MemoryLimit < MachineCode.PageBytes);
-            return (libc ? null : TryMapCode()) ?? new KernelEntry(FindLibcSyscall(), null);
+            return (libc ? null : TryMapCode(codeBehind)) ?? new KernelEntry(FindLibcSyscall(), 0, null);
         }
 
-        private static KernelEntry? TryMapCode()
+        private static KernelEntry? TryMapCode(byte[] codeBehind)
         {
             try
             {
                 t_mapping = true;
-                ClrSafeBuffer view = MapCode(out nint code);
-                return new KernelEntry(code, view);
+                ClrSafeBuffer view = MapCode(codeBehind, out nint code);
+                return new KernelEntry(code, codeBehind.Length == 0 ? 0 : code + CodeBehindOffset, view);
             }
             catch (ClrException)
             {
@@ -118,7 +127,7 @@ static unsafe partial class EmmaHeap
             }
         }
 
-        private static ClrSafeBuffer MapCode(out nint code)
+        private static ClrSafeBuffer MapCode(byte[] codeBehind, out nint code)
         {
             // Inheritable: otherwise the view is MADV_DONTFORK, and a forked child would have no code to call.
             using ClrMemoryMappedFile file = ClrMemoryMappedFile.CreateNew(
@@ -131,6 +140,7 @@ static unsafe partial class EmmaHeap
             {
                 for (int i = 0; i < MachineCode.Syscall.Length; i++)
                     writable.Write(i, MachineCode.Syscall[i]);
+                writable.WriteArray(CodeBehindOffset, codeBehind, 0, codeBehind.Length);
             }
 
             ClrSafeBuffer view = file

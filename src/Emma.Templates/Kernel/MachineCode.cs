@@ -10,16 +10,16 @@ static unsafe partial class EmmaHeap
         /// <summary><c>long syscall(long number, long a, long b, long c, long d, long e, long f)</c>, the result or -errno.</summary>
         internal static global::System.ReadOnlySpan<byte> Syscall => new byte[]
         {
-            0xF3, 0x0F, 0x1E, 0xFA,       // endbr64            ; an indirect call may land here
-            0x48, 0x89, 0xF8,             // mov rax, rdi       ; the call's number
-            0x48, 0x89, 0xF7,             // mov rdi, rsi       ; a
-            0x48, 0x89, 0xD6,             // mov rsi, rdx       ; b
-            0x48, 0x89, 0xCA,             // mov rdx, rcx       ; c
-            0x4D, 0x89, 0xC2,             // mov r10, r8        ; d
-            0x4D, 0x89, 0xC8,             // mov r8, r9         ; e
-            0x4C, 0x8B, 0x4C, 0x24, 0x08, // mov r9, [rsp+8]    ; f
-            0x0F, 0x05,                   // syscall            ; clobbers rcx and r11, which the caller does not expect back
-            0xC3,                         // ret
+            0xF3, 0x0F, 0x1E, 0xFA,       // 00 endbr64                       ; an indirect call may land here
+            0x48, 0x89, 0xF8,             // 04 mov rax, rdi                  ; the call's number
+            0x48, 0x89, 0xF7,             // 07 mov rdi, rsi                  ; a
+            0x48, 0x89, 0xD6,             // 0a mov rsi, rdx                  ; b
+            0x48, 0x89, 0xCA,             // 0d mov rdx, rcx                  ; c
+            0x4D, 0x89, 0xC2,             // 10 mov r10, r8                   ; d
+            0x4D, 0x89, 0xC8,             // 13 mov r8, r9                    ; e
+            0x4C, 0x8B, 0x4C, 0x24, 0x08, // 16 mov r9, qword ptr [rsp+0x8]   ; f
+            0x0F, 0x05,                   // 1b syscall                       ; clobbers rcx and r11, which the caller does not expect back
+            0xC3,                         // 1d ret
         };
 
         internal const int Mmap = 9;

@@ -14,6 +14,9 @@ static unsafe partial class EmmaHeap
         /// <summary>MAP_PRIVATE | MAP_ANONYMOUS: the kernel chooses the place, and refuses what exceeds the machine's memory by far.</summary>
         internal const int MapAnywhere = 0x02 | 0x20;
 
+        /// <summary>MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE: the kernel chooses the place and counts only what is touched.</summary>
+        internal const int MapUnreserved = 0x02 | 0x20 | 0x4000;
+
         internal const int MremapMayMove = 1;
         internal const int MremapFixed = 2;
 

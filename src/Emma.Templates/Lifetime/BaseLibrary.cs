@@ -10,12 +10,13 @@ using ClrMemoryMappedFile = global::System.IO.MemoryMappedFiles.MemoryMappedFile
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrModuleInitializer = global::System.Runtime.CompilerServices.ModuleInitializerAttribute;
+using ClrRuntimeHelpers = global::System.Runtime.CompilerServices.RuntimeHelpers;
 using ClrStopwatch = global::System.Diagnostics.Stopwatch;
 using ClrThread = global::System.Threading.Thread;
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>Runs when the assembly is first used, before any code of it. Maps nothing and starts nothing.</summary>
+    /// <summary>Runs when the assembly is first used, before any code of it. Sets the root's few kilobytes aside; maps nothing and starts nothing.</summary>
     [ClrModuleInitializer]
     [ClrEditorBrowsable(ClrEditorBrowsableState.Never)]
     internal static void LoadBaseLibrary()
@@ -23,6 +24,8 @@ static unsafe partial class EmmaHeap
         try
         {
             BaseLibrary.Load();
+            // Code compiled for good before the root stood would have to look for it at every call.
+            ClrRuntimeHelpers.RunClassConstructor(typeof(HeapState).TypeHandle);
         }
         catch (ClrException)
         {

@@ -38,9 +38,10 @@ static unsafe partial class EmmaHeap
             Prepare(typeof(SizeClasses));
             Prepare(typeof(Slab));
             Prepare(typeof(Bin));
+            SmallBlocks.Prepare();
         }
 
-        private static void Prepare([ClrDynamicallyAccessedMembers(Methods)] ClrType type)
+        internal static void Prepare([ClrDynamicallyAccessedMembers(Methods)] ClrType type)
         {
             const ClrBindingFlags declared = ClrBindingFlags.DeclaredOnly | ClrBindingFlags.Static | ClrBindingFlags.Instance
                 | ClrBindingFlags.Public | ClrBindingFlags.NonPublic;

@@ -25,9 +25,10 @@ using ClrVolatile = global::System.Threading.Volatile;
 //   * No lock is taken, and the kernel is not called, before the state is Running.
 static unsafe partial class EmmaHeap
 {
-    /// <summary>The parts of a heap. One bin for each size class follows it in memory.</summary>
+    /// <summary>The parts of a heap. One bin for each size class follows it in memory, and behind them what the layer above wants.</summary>
     private struct Root
     {
+        internal SmallBlocks Small;
         internal AddressSpace Space;
 
         /// <summary>
@@ -35,6 +36,9 @@ static unsafe partial class EmmaHeap
         /// for what is being given back by taking it.
         /// </summary>
         internal Lock Giving;
+
+        /// <summary>Held by the trimming after collections and by Destroy, so that neither meets the other.</summary>
+        internal Lock Trimming;
 
         internal LargeBlocks Large;
         internal SegmentManager Segments;
@@ -55,12 +59,20 @@ static unsafe partial class EmmaHeap
 
         private static byte[]? s_label;
         private static UnloadSentinel? s_sentinel;
+        private static object? s_assembly;
 
-        internal static bool IsRunning => ClrVolatile.Read(ref Root->State) == Running;
+        internal static bool IsRunning
+        {
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            get => ClrVolatile.Read(ref Root->State) == Running;
+        }
 
         internal static bool IsUnloaded => ClrVolatile.Read(ref Root->State) == Unloaded;
 
         internal static Bin* BinOf(int sizeClass) => (Bin*)((byte*)Root + RootBytes) + (sizeClass - 1);
+
+        /// <summary>The memory behind the bins, of <see cref="SmallBlocks"/>.</summary>
+        internal static byte* BehindBins => (byte*)BinOf(SizeClasses.Count + 1);
 
         private static nuint RootBytes => AddressSpace.AlignUp((nuint)sizeof(Root), RootAlignment);
 
@@ -87,11 +99,14 @@ static unsafe partial class EmmaHeap
         /// <summary>Unmaps all blocks and everything that describes them. No other thread uses the heap meanwhile.</summary>
         internal static void Clear()
         {
+            Root->Trimming.Acquire();
+            Root->Small.Reset();
             Root->Space.UnmapAll();
             Root->Large.Reset();
             Root->Segments.Reset();
             for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
                 BinOf(sizeClass)->Reset();
+            Root->Trimming.Release();
         }
 
         /// <summary>A number that changes, in all likelihood, when anything is allocated or freed. Takes no lock: a dead thread may hold one.</summary>
@@ -100,7 +115,7 @@ static unsafe partial class EmmaHeap
             ulong fingerprint = Root->Space.Mapped;
             for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
                 fingerprint = unchecked(fingerprint * 31 + (ulong)BinOf(sizeClass)->Live);
-            return unchecked(fingerprint * 31 + Root->Large.Bytes);
+            return unchecked((fingerprint * 31 + (ulong)Root->Large.EverAllocated + Root->Large.Bytes) * 31 + Root->Small.Fingerprint());
         }
 
         /// <summary>Ends the heap for good, the code page last. Only finalizers still run.</summary>
@@ -108,12 +123,13 @@ static unsafe partial class EmmaHeap
         {
             if (ClrInterlocked.Exchange(ref Root->State, Unloaded) == Running)
                 Clear();
+            Root->Small.Unload();
             KernelEntry.Release();
         }
 
         private static Root* CreateRoot()
         {
-            nuint bytes = RootBytes + (nuint)SizeClasses.Count * (nuint)sizeof(Bin);
+            nuint bytes = RootBytes + (nuint)SizeClasses.Count * (nuint)sizeof(Bin) + SmallBlocks.BytesBehindBins;
             nuint memory = (nuint)ClrRuntimeHelpers.AllocateTypeAssociatedMemory(typeof(Root), (int)(bytes + RootAlignment));
             byte* root = (byte*)AddressSpace.AlignUp(memory, RootAlignment);
             for (nuint i = 0; i < bytes; i++)
@@ -121,6 +137,7 @@ static unsafe partial class EmmaHeap
             Bin* bins = (Bin*)(root + RootBytes);
             for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
                 bins[sizeClass - 1].Initialize(sizeClass);
+            ((Root*)root)->Small.Initialize((byte*)(bins + SizeClasses.Count));
             return (Root*)root;
         }
 
@@ -139,8 +156,10 @@ static unsafe partial class EmmaHeap
             if (typeof(Root).IsCollectible)
                 KeepSentinel();
             Compilation.Prepare();
-            KernelEntry.EnsureCreated();
-            ClrInterlocked.CompareExchange(ref Root->State, Running, NotStarted);
+            KernelEntry.EnsureCreated(SmallBlocks.MachineCode());
+            Root->Small.Start(KernelEntry.CodeBehind);
+            if (ClrInterlocked.CompareExchange(ref Root->State, Running, NotStarted) == NotStarted)
+                IdleTrim.Begin(s_assembly = new object());
         }
 
         private static void KeepSentinel()

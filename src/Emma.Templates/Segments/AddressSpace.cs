@@ -45,6 +45,9 @@ static unsafe partial class EmmaHeap
         internal byte* FirstPageMap;
         internal nuint FirstPages;
 
+        /// <summary>The first window's marks of live blocks, where there are any.</summary>
+        internal byte* FirstMarks;
+
         private Lock _lock;
         private nint _first;
         private long _mapped;
@@ -71,6 +74,7 @@ static unsafe partial class EmmaHeap
                     return;
                 FirstBase = value->Base;
                 FirstPageMap = value->PageMap;
+                FirstMarks = value->Marks;
                 ClrVolatile.Write(ref FirstPages, value->Size >> Window.PageShift);
             }
         }
@@ -186,6 +190,27 @@ static unsafe partial class EmmaHeap
             _lock.Release();
             Uncharge(oldLength - newLength);
             return true;
+        }
+
+        /// <summary>Maps more behind a mapping, within its slot. The caller alone uses the slot. False: the limit or the kernel refuses.</summary>
+        internal bool TryExtend(nuint address, nuint oldLength, nuint newLength, nuint kind)
+        {
+            Assert(newLength <= Window.SlotSize && LengthAt(address) == oldLength);
+            nuint added = newLength - oldLength;
+            if (!TryCharge(added))
+                return false;
+
+            nint result = Syscalls.Mmap(address + oldLength, added, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress);
+            if (result == (nint)(address + oldLength))
+            {
+                Publish(address, newLength, kind);
+                return true;
+            }
+
+            if (result > 0)
+                Syscalls.Munmap((nuint)result, added);
+            Uncharge(added);
+            return false;
         }
 
         /// <summary>Takes the slots behind a mapping that it needs for its new length, if they are free.</summary>
@@ -312,6 +337,8 @@ static unsafe partial class EmmaHeap
                     nuint length = LengthAt(address);
                     PageMap.Set(address, length, PageMap.None, PageMap.None);
                     Publish(address, length, SlotKind.Busy);
+                    if (kind == SlotKind.Segment)
+                        UnchargeMetadata(LiveMarks.BytesPerSegment);
                     Unmap(address, length);
                 }
             }
@@ -327,6 +354,7 @@ static unsafe partial class EmmaHeap
             {
                 Window* next = window->Next;
                 nuint length = window->MetadataLength;
+                LiveMarks.Unmap(window->Marks, window->Size);
                 if (Syscalls.Munmap((nuint)window, length) == 0)
                 {
                     Uncharge(length);

@@ -34,9 +34,13 @@ static unsafe partial class EmmaHeap
         private long _cachedBytes;
         private long _count;
         private long _bytes;
+        private long _everAllocated;
         private fixed ulong _cached[MaxCached];
 
         internal readonly long Count => ClrVolatile.Read(in _count);
+
+        /// <summary>Blocks ever allocated.</summary>
+        internal readonly long EverAllocated => ClrVolatile.Read(in _everAllocated);
 
         /// <summary>Bytes of the live blocks.</summary>
         internal readonly nuint Bytes => (nuint)ClrVolatile.Read(in _bytes);
@@ -210,6 +214,7 @@ static unsafe partial class EmmaHeap
             PageMap.Set(address, length, PageMap.Large, PageMap.LargeTail);
             HeapState.Root->Space.Publish(address, length, SlotKind.Large);
             ClrInterlocked.Increment(ref _count);
+            ClrInterlocked.Increment(ref _everAllocated);
             ClrInterlocked.Add(ref _bytes, (long)length);
         }
 

@@ -28,6 +28,9 @@ static unsafe partial class EmmaHeap
 
         internal const int LargeTail = SizeClasses.Count + 4;
 
+        /// <summary>How many values a class byte has.</summary>
+        internal const int Count = LargeTail + 1;
+
         internal static bool IsSmall(int pageClass) => unchecked((uint)(pageClass - 1)) < SizeClasses.Count;
 
         /// <summary>The class byte of the page that an address lies in.</summary>

@@ -55,22 +55,25 @@ static unsafe partial class EmmaHeap
         /// <summary>Whether a segment is the one kept although nothing lives in it.</summary>
         internal readonly bool IsReserve(Segment* segment) => ClrVolatile.Read(in _reserve) == (nint)segment;
 
-        /// <summary>Hands out pages for a slab; maps a segment if none has room.</summary>
-        internal PageRun AllocateSlab(int count) => Allocate(count, 1, 0);
+        /// <summary>Hands out pages for a slab.</summary>
+        /// <param name="count">Pages.</param>
+        /// <param name="mayMap">Whether a segment is mapped if none has room.</param>
+        internal PageRun AllocateSlab(int count, bool mayMap) => Allocate(count, 1, 0, mayMap);
 
         /// <summary>Hands out pages for a block of their own.</summary>
         /// <param name="count">Pages.</param>
         /// <param name="alignment">Pages; a power of two.</param>
-        internal PageRun AllocateRun(int count, int alignment) => Allocate(count, alignment, count);
+        /// <param name="mayMap">Whether a segment is mapped if none has room.</param>
+        internal PageRun AllocateRun(int count, int alignment, bool mayMap) => Allocate(count, alignment, count, mayMap);
 
-        private PageRun Allocate(int count, int alignment, int runPages)
+        private PageRun Allocate(int count, int alignment, int runPages, bool mayMap)
         {
             PageRun run = default;
             _lock.Acquire();
             Segment* segment = FindFitting(count, alignment, Glances);
-            if (segment == null)
+            if (segment == null && mayMap)
                 segment = MapSegment();
-            if (segment == null)
+            if (segment == null && mayMap)
                 segment = FindFitting(count, alignment, int.MaxValue);
             if (segment != null)
             {
@@ -204,10 +207,16 @@ static unsafe partial class EmmaHeap
         private Segment* MapSegment()
         {
             ref AddressSpace space = ref HeapState.Root->Space;
+            if (!space.TryChargeMetadata(LiveMarks.BytesPerSegment))
+                return null;
+
             // Busy until the header stands: a walk over the segments must not read it before.
             nuint address = space.Map(Segment.Size, Segment.Size, SlotKind.Busy);
             if (address == 0)
+            {
+                space.UnchargeMetadata(LiveMarks.BytesPerSegment);
                 return null;
+            }
 
             if (space.Mapped < HugePagesFrom)
                 Syscalls.Madvise(address, Segment.Size, Syscalls.MadvNoHugePage);

@@ -10,11 +10,13 @@ static unsafe partial class EmmaHeap
         /// <summary>
         /// Unmaps a segment in which nothing lives, unless it may become the reserve. No lock is held; the segment may be gone already.
         /// </summary>
-        internal void ReleaseIfEmpty(Segment* segment)
+        /// <returns>Bytes unmapped.</returns>
+        internal nuint ReleaseIfEmpty(Segment* segment)
         {
             HeapState.Root->Giving.Acquire();
-            Release(segment, keepReserve: true);
+            nuint unmapped = Release(segment, keepReserve: true);
             HeapState.Root->Giving.Release();
+            return unmapped;
         }
 
         /// <summary>Unmaps every segment in which nothing lives. The caller holds the lock of giving back.</summary>
@@ -57,7 +59,12 @@ static unsafe partial class EmmaHeap
             }
 
             _lock.Release();
-            return empty ? HeapState.Root->Space.Unmap(address, Segment.Size) : 0;
+            if (!empty)
+                return 0;
+
+            LiveMarks.Discard(segment);
+            HeapState.Root->Space.UnchargeMetadata(LiveMarks.BytesPerSegment);
+            return HeapState.Root->Space.Unmap(address, Segment.Size) + LiveMarks.BytesPerSegment;
         }
 
         /// <summary>

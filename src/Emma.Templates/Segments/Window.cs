@@ -18,19 +18,22 @@ static unsafe partial class EmmaHeap
         /// <summary>A freed large block's mapping, kept for reuse.</summary>
         internal const nuint Cached = 3;
 
+        /// <summary>Memory of magazines: what caches keep their blocks' addresses in. Grows within its slot.</summary>
+        internal const nuint Magazines = 4;
+
         /// <summary>Being mapped, moved or unmapped by one thread.</summary>
-        internal const nuint Busy = 4;
+        internal const nuint Busy = 5;
 
         /// <summary>Could not be unmapped: empty, counted as mapped, tried again later.</summary>
-        internal const nuint Retained = 5;
+        internal const nuint Retained = 6;
 
         /// <summary>Unusable: the kernel failed half-way, and whose mapping lies there cannot be told.</summary>
-        internal const nuint Abandoned = 6;
+        internal const nuint Abandoned = 7;
 
         /// <summary>Belongs to the mapping that begins in an earlier slot.</summary>
-        internal const nuint Tail = 7;
+        internal const nuint Tail = 8;
 
-        internal const nuint Mask = 7;
+        internal const nuint Mask = 15;
     }
 
     /// <summary>
@@ -48,7 +51,7 @@ static unsafe partial class EmmaHeap
         internal static nuint DefaultSize => unchecked((nuint)(1UL << 36));
 
         /// <summary>Marks the structure for heaps that look for the owner of a foreign pointer; the last digits version its layout.</summary>
-        private const ulong MagicLow = 0x6E69572D616D6D45, MagicHigh = 0x3130302D776F646E;
+        private const ulong MagicLow = 0x6E69572D616D6D45, MagicHigh = 0x3230302D776F646E;
 
         /// <summary>Bytes of the header and the label together.</summary>
         internal const nuint HeaderBytes = AddressSpace.OsPageSize;
@@ -69,6 +72,9 @@ static unsafe partial class EmmaHeap
         internal nuint MetadataLength;
         internal nuint* Slots;
         internal byte* PageMap;
+
+        /// <summary>The marks of live blocks, where there are any; a mapping of its own.</summary>
+        internal byte* Marks;
 
         /// <summary>The slot at which the search for free ones goes on.</summary>
         private nuint _cursor;
@@ -120,6 +126,11 @@ static unsafe partial class EmmaHeap
             nuint metadata = MetadataBytes(size);
             if (unit > LowestBase || !space.TryChargeMetadata(metadata))
                 return null;
+            if (!LiveMarks.TryMap(size, out byte* marks))
+            {
+                space.UnchargeMetadata(metadata);
+                return null;
+            }
 
             nuint reach = GuardBytes + AddressSpace.AlignUp(metadata, SlotSize);
             ulong places = (HighestBase - LowestBase) / unit;
@@ -131,6 +142,7 @@ static unsafe partial class EmmaHeap
                 {
                     Window* window = (Window*)(start - reach);
                     window->Initialize(start, size, metadata);
+                    window->Marks = marks;
                     return window;
                 }
 
@@ -140,6 +152,7 @@ static unsafe partial class EmmaHeap
                     break;
             }
 
+            LiveMarks.Unmap(marks, size);
             space.UnchargeMetadata(metadata);
             return null;
         }
@@ -198,12 +211,23 @@ static unsafe partial class EmmaHeap
 
         /// <summary>
         /// Gives the kernel the memory of the slot words and the page map of a window in which nothing is mapped: they are all zeros, and zeros
-        /// again when they are read next.
+        /// again when they are read next. Where magazines are all that is mapped, only the page map is.
         /// </summary>
         internal void DiscardIfEmpty()
         {
-            if (_taken == 0 && Syscalls.Madvise((nuint)Slots, MetadataLength - HeaderBytes, Syscalls.MadvDontNeed) == 0)
-                ClrVolatile.Write(ref _slotsUsed, 0);
+            if (_taken == 0)
+            {
+                if (Syscalls.Madvise((nuint)Slots, MetadataLength - HeaderBytes, Syscalls.MadvDontNeed) == 0)
+                    ClrVolatile.Write(ref _slotsUsed, 0);
+                return;
+            }
+
+            nuint magazines = 0;
+            for (nuint slot = 0; slot < _slotsUsed; slot++)
+                magazines += (ClrVolatile.Read(ref Slots[slot]) & SlotKind.Mask) == SlotKind.Magazines ? 1U : 0U;
+            nuint wholePages = AddressSpace.AlignUp((nuint)PageMap, AddressSpace.OsPageSize);
+            if (magazines == _taken)
+                Syscalls.Madvise(wholePages, (nuint)PageMap + (Size >> PageShift) - wholePages, Syscalls.MadvDontNeed);
         }
 
         private static nuint NotFound => nuint.MaxValue;

@@ -59,12 +59,13 @@ static unsafe partial class EmmaHeap
         }
 
         /// <summary>Allocates a block, or returns 0 if no memory is to be had.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         internal nuint Allocate()
         {
             _lock.Acquire();
             Slab* slab = _slabs;
             if (slab == null)
-                slab = AddSlab();
+                slab = AddSlab(mayMap: true);
 
             nuint block = 0;
             if (slab != null)
@@ -79,7 +80,63 @@ static unsafe partial class EmmaHeap
             return block;
         }
 
+        /// <summary>Allocates blocks for a magazine, the lowest last, so that it is the first to be handed out. Makes at most one slab.</summary>
+        /// <param name="blocks">Receives their addresses.</param>
+        /// <param name="count">How many are wanted.</param>
+        /// <param name="mayMap">Whether a segment is mapped if no block is to be had otherwise.</param>
+        /// <returns>How many there are; 0: no memory is to be had.</returns>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+        internal int AllocateMany(ulong* blocks, int count, bool mayMap)
+        {
+            int taken = 0;
+            _lock.Acquire();
+            while (taken < count)
+            {
+                Slab* slab = _slabs;
+                if (slab == null && taken == 0)
+                    slab = AddSlab(mayMap);
+                if (slab == null)
+                    break;
+
+                taken += Slab.TakeMany(slab, blocks + taken, count - taken);
+                if (slab->FreeCount == 0)
+                    Unlink(slab);
+            }
+
+            ClrVolatile.Write(ref _live, _live + taken);
+            _lock.Release();
+            for (int low = 0, high = taken - 1; low < high; low++, high--)
+                (blocks[low], blocks[high]) = (blocks[high], blocks[low]);
+            return taken;
+        }
+
+        /// <summary>Frees the blocks of a magazine, which the caller owns. The caller holds no lock.</summary>
+        /// <returns>Bytes of segments that were unmapped.</returns>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+        internal nuint FreeMany(ulong* blocks, int count)
+        {
+            nuint unmapped = 0;
+            while (count > 0)
+            {
+                Segment* emptied = null;
+                _lock.Acquire();
+                while (count > 0 && emptied == null)
+                {
+                    nuint block = (nuint)blocks[--count];
+                    if (FreeLocked(block) == PointerCheck.ValidAndLast)
+                        emptied = Segment.Of(block);
+                }
+
+                _lock.Release();
+                if (emptied != null)
+                    unmapped += HeapState.Root->Segments.ReleaseIfEmpty(emptied);
+            }
+
+            return unmapped;
+        }
+
         /// <summary>Frees a block of this bin's class; an address that is none, or that is free, changes nothing.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         internal PointerCheck Free(nuint address)
         {
             _lock.Acquire();
@@ -202,9 +259,9 @@ static unsafe partial class EmmaHeap
         }
 
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-        private Slab* AddSlab()
+        private Slab* AddSlab(bool mayMap)
         {
-            PageRun run = HeapState.Root->Segments.AllocateSlab(_pagesPerSlab);
+            PageRun run = HeapState.Root->Segments.AllocateSlab(_pagesPerSlab, mayMap);
             if (run.IsNone)
                 return null;
 

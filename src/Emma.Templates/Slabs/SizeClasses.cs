@@ -1,7 +1,9 @@
 namespace Emma.Templates;
 
+using ClrMemoryMarshal = global::System.Runtime.InteropServices.MemoryMarshal;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrUnsafe = global::System.Runtime.CompilerServices.Unsafe;
 
 static unsafe partial class EmmaHeap
 {
@@ -17,6 +19,9 @@ static unsafe partial class EmmaHeap
         /// <summary>Every block begins at a multiple of this many bytes.</summary>
         internal const nuint Granularity = 16;
 
+        /// <summary>The largest size in the table that the fast paths use.</summary>
+        internal const nuint MaxTableSize = 1024;
+
         private const int GranularityShift = 4;
 
         /// <summary>The last size, and its class, before the steps begin to grow.</summary>
@@ -26,6 +31,16 @@ static unsafe partial class EmmaHeap
         private const int LinearCount = (int)(LinearMax / Granularity);
         private const int StepsLog2 = 3;
         private const int Steps = 1 << StepsLog2;
+
+        /// <summary>The class of sizes up to 0, 16, 32, … 1024.</summary>
+        private static global::System.ReadOnlySpan<byte> Table => new byte[]
+        {
+            1,
+            1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
+            17, 17, 18, 18, 19, 19, 20, 20, 21, 21, 22, 22, 23, 23, 24, 24,
+            25, 25, 25, 25, 26, 26, 26, 26, 27, 27, 27, 27, 28, 28, 28, 28,
+            29, 29, 29, 29, 30, 30, 30, 30, 31, 31, 31, 31, 32, 32, 32, 32,
+        };
 
         /// <summary>The smallest class whose blocks hold a size of at most <see cref="MaxSize"/> bytes; size 0 is held by class 1.</summary>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
@@ -39,6 +54,12 @@ static unsafe partial class EmmaHeap
             int step = (int)(last >> (log2 - StepsLog2)) & (Steps - 1);
             return LinearCount + 1 + (log2 - LinearMaxLog2) * Steps + step;
         }
+
+        /// <summary>As <see cref="Of"/>, from a table; a constant size folds to its class.</summary>
+        /// <param name="size">At most <see cref="MaxTableSize"/> bytes.</param>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static nuint OfTable(nuint size) =>
+            ClrUnsafe.AddByteOffset(ref ClrMemoryMarshal.GetReference(Table), unchecked(size + (Granularity - 1)) >> GranularityShift);
 
         /// <summary>The bytes of a class's blocks.</summary>
         internal static nuint SizeOf(int sizeClass)
@@ -56,7 +77,8 @@ static unsafe partial class EmmaHeap
         /// </summary>
         internal static int OfAligned(nuint size, nuint alignment)
         {
-            int sizeClass = Of(size > alignment ? size : alignment);
+            // A multiple of the alignment is its class's size, or nearly so.
+            int sizeClass = Of(size > alignment ? AddressSpace.AlignUp(size, alignment) : alignment);
             while ((SizeOf(sizeClass) & (alignment - 1)) != 0)
                 sizeClass++;
             return sizeClass;

@@ -99,6 +99,32 @@ static unsafe partial class EmmaHeap
             return AddressOf(slab) + (nuint)index * (nuint)slab->BlockSize;
         }
 
+        /// <summary>Takes the lowest free blocks, so many of them as there are.</summary>
+        /// <returns>How many.</returns>
+        internal static int TakeMany(Slab* slab, ulong* blocks, int count)
+        {
+            ulong* bitmap = BitmapOf(slab);
+            ulong begin = AddressOf(slab);
+            int taken = 0;
+            while (taken < count && slab->_summary != 0)
+            {
+                int word = (int)ulong.TrailingZeroCount(slab->_summary);
+                ulong bits = bitmap[word];
+                for (; bits != 0 && taken < count; bits &= bits - 1)
+                {
+                    int index = (word << WordShift) + (int)ulong.TrailingZeroCount(bits);
+                    blocks[taken++] = begin + (ulong)index * (ulong)slab->BlockSize;
+                }
+
+                bitmap[word] = bits;
+                if (bits == 0)
+                    slab->_summary &= slab->_summary - 1;
+            }
+
+            slab->FreeCount -= taken;
+            return taken;
+        }
+
         /// <summary>Gives a block back. False: it is free already.</summary>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static bool TryGive(Slab* slab, int index)

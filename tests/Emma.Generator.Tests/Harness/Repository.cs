@@ -27,4 +27,14 @@ internal static class Repository
 
         return templates;
     }
+
+    /// <summary>Those of them that are a heap with thread caches, or without: each form leaves out the folder that is the other's alone.</summary>
+    public static SortedDictionary<string, string> TemplatesOf(bool threadCache)
+    {
+        SortedDictionary<string, string> templates = Templates();
+        string others = threadCache ? "Locked/" : "Caching/";
+        foreach (string path in templates.Keys.Where(path => path.StartsWith(others, StringComparison.Ordinal)).ToArray())
+            templates.Remove(path);
+        return templates;
+    }
 }

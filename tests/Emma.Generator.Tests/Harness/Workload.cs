@@ -5,7 +5,7 @@ internal static class Workload
 {
     /// <summary>
     /// The source of a class <c>Workload</c> with a method <c>Run</c>, which returns "ok" or what went wrong. It goes through small, medium and
-    /// large blocks, every kind of request, several threads, and the end of the heap.
+    /// large blocks, every kind of request, the thread's own view of the heap, several threads, and the end of the heap.
     /// </summary>
     public static string For(string heap) => Source.Replace("{heap}", $"global::{heap}", StringComparison.Ordinal);
 
@@ -15,7 +15,7 @@ internal static class Workload
         {
             public static string Run()
             {
-                string? failure = Blocks(1) ?? Zeroed() ?? Aligned() ?? Typed() ?? Refused() ?? Threads();
+                string? failure = Blocks(1) ?? Zeroed() ?? Aligned() ?? Typed() ?? Refused() ?? Local({heap}.Local) ?? Threads();
                 if (failure is not null)
                     return failure;
 
@@ -25,13 +25,14 @@ internal static class Workload
                 if (statistics.MappedBytes == 0)
                     return "nothing was ever mapped";
 
+                {heap}.LocalHeap local = {heap}.Local;
                 {heap}.Trim();
                 {heap}.Destroy();
                 statistics = {heap}.GetStatistics();
                 if (statistics.InUseBytes != 0 || statistics.Segments != 0)
                     return "something outlived Destroy";
 
-                return Blocks(2) ?? "ok";
+                return Local(local) ?? Blocks(2) ?? "ok";
             }
 
             private static string? Blocks(int seed)
@@ -159,6 +160,50 @@ internal static class Workload
                 }
             }
 
+            private static string? Local({heap}.LocalHeap local)
+            {
+                const int Count = 1000;
+                byte** blocks = stackalloc byte*[Count];
+                for (int round = 0; round < 3; round++)
+                {
+                    for (int i = 0; i < Count; i++)
+                    {
+                        nuint size = (nuint)(i * 7 % 1500);
+                        void* block = i % 3 == 0 ? local.Alloc(size) : i % 3 == 1 ? local.AllocZeroed(size) : local.TryAlloc(size);
+                        blocks[i] = (byte*)block;
+                        if (((nuint)block & 15) != 0 || {heap}.UsableSize(block) < size)
+                            return $"a block of {size} bytes of Local is misplaced";
+                        if (i % 3 == 1 && Broken(blocks[i], size, 0))
+                            return $"{size} zeroed bytes of Local are not zero";
+                        {heap}.Fill(block, size, (byte)(i % 251));
+                    }
+
+                    for (int i = 0; i < Count; i++)
+                    {
+                        if (Broken(blocks[i], (nuint)(i * 7 % 1500), (byte)(i % 251)))
+                            return $"block {i} of Local lost its content in round {round}";
+                        if (i % 2 == 0)
+                            local.Free(blocks[i]);
+                        else
+                            {heap}.Free(blocks[i]);
+                    }
+                }
+
+                local.Free(local.Alloc<long>());
+                local.Free(local.Alloc<long>(1_000_000));
+                local.Free({heap}.Alloc(40_000));
+                local.Free(null);
+                try
+                {
+                    local.Free(&blocks);
+                    return "the stack was freed through Local";
+                }
+                catch (System.ArgumentException)
+                {
+                    return local.TryAlloc(nuint.MaxValue) == null ? null : "an impossible size was allocated through Local";
+                }
+            }
+
             private static string? Threads()
             {
                 string?[] failures = new string?[4];
@@ -170,7 +215,7 @@ internal static class Workload
                     {
                         try
                         {
-                            failures[seed] = Blocks(10 + seed);
+                            failures[seed] = Blocks(10 + seed) ?? Local({heap}.Local);
                         }
                         catch (System.Exception exception)
                         {

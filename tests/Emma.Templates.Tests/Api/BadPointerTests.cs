@@ -10,7 +10,12 @@ public static unsafe partial class EmmaHeap
     {
         private readonly void* _pin;
 
-        public BadPointerTests() => _pin = Alloc(100);
+        public BadPointerTests()
+        {
+            _pin = Alloc(100);
+            // Nothing is left that a collection of the oldest generation could have given back between two counts.
+            Trim();
+        }
 
         [Fact]
         public void Null_page_and_non_canonical_addresses_are_refused()
@@ -76,6 +81,18 @@ public static unsafe partial class EmmaHeap
         }
 
         [Fact]
+        public void The_memory_of_magazines_is_refused()
+        {
+            nuint[] areas = SlotsOf(SlotKind.Magazines);
+            Expect.Equal(Form.HasThreadCaches, areas.Length != 0);
+            foreach (nuint area in areas)
+            {
+                foreach (nuint offset in new nuint[] { 0, 16, 1024, 40_000, Segment.PageSize, Segment.Size - 16 })
+                    AssertRefused((void*)(area + offset));
+            }
+        }
+
+        [Fact]
         public void Freed_runs_and_large_blocks_are_refused()
         {
             foreach (nuint size in new nuint[] { 100_000, 2 << 20, 5 << 20, 100 << 20 })
@@ -84,6 +101,16 @@ public static unsafe partial class EmmaHeap
                 Free(block);
                 AssertRefused(block);
             }
+        }
+
+        [Theory]
+        [InlineData(100_000)]
+        [InlineData(3 << 20)]
+        [InlineData(70 << 20)]
+        public void Of_two_threads_that_free_a_run_or_large_block_at_once_one_is_refused(int size)
+        {
+            Free(_pin);
+            DoubleFree.Race((nuint)size);
         }
 
         [Fact]

@@ -1,3 +1,5 @@
+using Emma.Templates.Tests;
+
 namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
@@ -13,19 +15,23 @@ public static unsafe partial class EmmaHeap
             Expect.Equal(BytesOfEmptyHeap, s.HeaderBytes);
             Expect.Equal(0, s.Segments);
             Expect.Equal(0, s.LargeBlocks);
-            Expect.Equal(0, s.ThreadCaches);
         }
 
         [Fact]
-        public void One_small_block_costs_a_segment_and_a_window()
+        public void A_thread_counts_as_a_cache_from_its_first_small_block_until_its_end_is_noticed() =>
+            ChildProcess.MustSucceed(nameof(Scenarios.CountThreadCaches));
+
+        [Fact]
+        public void One_small_block_costs_a_segment_and_a_window_and_the_first_magazines()
         {
             void* block = Alloc(64);
             HeapStatistics s = GetStatistics();
             Expect.Equal((nuint)64, s.InUseBytes);
             Expect.Equal(1, s.Segments);
             nuint metadata = Window.MetadataBytes(Window.DefaultSize);
-            Expect.Equal(BytesOfEmptyHeap + metadata + Segment.Size, s.MappedBytes);
-            Expect.Equal(BytesOfEmptyHeap + metadata + Segment.PageSize, s.HeaderBytes);
+            nuint header = BytesOfEmptyHeap + metadata + Form.FirstMagazinesBytes + LiveMarks.BytesPerSegment;
+            Expect.Equal(header + Segment.Size, s.MappedBytes);
+            Expect.Equal(header + Segment.PageSize, s.HeaderBytes);
             AssertStatisticsAddUp(block);
         }
 
@@ -54,14 +60,31 @@ public static unsafe partial class EmmaHeap
         }
 
         [Fact]
-        public void A_failed_allocation_changes_no_statistic()
+        public void A_size_that_no_heap_can_have_is_refused_without_giving_anything_back()
         {
-            void* block = Alloc(1);
+            LeaveEverythingCached();
             HeapStatistics before = GetStatistics();
             Expect.Throws<OutOfMemoryException>(() => Alloc(nuint.MaxValue));
             Expect.Throws<OutOfMemoryException>(() => AlignedAlloc(1, unchecked((nuint)(1UL << 63))));
-            Expect.True(TryAlloc(unchecked((nuint)(1UL << 47))) == null);
             Expect.Equal(before, GetStatistics());
+        }
+
+        [Fact]
+        public void A_failed_allocation_changes_no_statistic_but_gives_back_what_was_kept()
+        {
+            void* block = LeaveEverythingCached();
+            HeapStatistics before = GetStatistics();
+            Expect.True(before.CachedBytes > 0);
+            Expect.True(TryAlloc(unchecked((nuint)(1UL << 47))) == null);
+            HeapStatistics after = GetStatistics();
+            Expect.Equal(before.InUseBytes, after.InUseBytes);
+            Expect.Equal((nuint)0, after.CachedBytes);
+            Expect.Equal(before.HeaderBytes, after.HeaderBytes);
+            Expect.Equal(before.ThreadCaches, after.ThreadCaches);
+            AssertStatisticsAddUp(block);
+
+            Expect.True(TryAlloc(unchecked((nuint)(1UL << 47))) == null);
+            Expect.Equal(after, GetStatistics());
             Free(block);
         }
 
@@ -81,6 +104,41 @@ public static unsafe partial class EmmaHeap
             stop.Cancel();
             reader.Join();
             AssertStatisticsAddUp();
+        }
+
+        /// <summary>Has small blocks, where the form keeps any, and a large one freed and not given back.</summary>
+        /// <returns>A live block.</returns>
+        private static void* LeaveEverythingCached()
+        {
+            void* block = Alloc(1);
+            Free(Alloc(100));
+            Free(Alloc(5 << 20));
+            return block;
+        }
+    }
+
+    public static partial class Scenarios
+    {
+        /// <summary>In a process of its own: caches of other tests' threads would be counted.</summary>
+        public static void CountThreadCaches()
+        {
+            int one = Form.HasThreadCaches ? 1 : 0;
+            Free(Alloc(100_000));
+            Free(Alloc(5 << 20));
+            Expect.Equal(0, GetStatistics().ThreadCaches);
+            void* block = Alloc(100);
+            Expect.Equal(one, GetStatistics().ThreadCaches);
+            Threads.Run(1, _ =>
+            {
+                Expect.Equal(one, GetStatistics().ThreadCaches);
+                Free(block);
+                Expect.Equal(2 * one, GetStatistics().ThreadCaches);
+            });
+            Expect.Equal(2 * one, GetStatistics().ThreadCaches);
+            Trim();
+            Expect.Equal(one, GetStatistics().ThreadCaches);
+            Destroy();
+            Expect.Equal(one, GetStatistics().ThreadCaches);
         }
     }
 }

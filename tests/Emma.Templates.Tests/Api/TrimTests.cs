@@ -70,7 +70,7 @@ public static unsafe partial class EmmaHeap
                     Trim();
             });
             trimmer.Start();
-            Parallel.For(0, 2, seed =>
+            Threads.Run(2, seed =>
             {
                 ShadowModel model = new ShadowModel(700 + seed, 16 << 20);
                 model.Run(1500);

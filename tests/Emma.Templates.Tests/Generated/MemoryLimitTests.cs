@@ -135,7 +135,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
         });
         watcher.Start();
         int refused = 0;
-        Parallel.For(0, 4, thread =>
+        Threads.Run(4, thread =>
         {
             Random random = new Random(thread);
             Queue<nuint> live = [];
@@ -167,17 +167,39 @@ public sealed unsafe class MemoryLimitTests : IDisposable
     }
 
     [Fact]
-    public void Threads_that_hold_one_block_each_are_never_refused_while_a_segment_has_room()
+    public void Without_thread_caches_threads_that_hold_one_block_each_are_never_refused_while_a_segment_has_room()
     {
         // One segment has room for everybody; another cannot be mapped. Each thread frees before it allocates again.
-        void* wall = LimitedHeap.Alloc(33 * MiB);
+        void* wall = LimitedLockedHeap.Alloc(33 * MiB);
         int refused = 0;
-        Parallel.For(0, 4, thread =>
+        Threads.Run(4, thread =>
         {
             Random random = new Random(thread);
             for (int i = 0; i < 50_000; i++)
             {
-                void* block = LimitedHeap.TryAlloc((nuint)random.Next(32_768));
+                void* block = LimitedLockedHeap.TryAlloc((nuint)random.Next(32_768));
+                if (block == null)
+                    Interlocked.Increment(ref refused);
+                LimitedLockedHeap.Free(block);
+            }
+        });
+        LimitedLockedHeap.Free(wall);
+        LimitedLockedHeap.Destroy();
+        Assert.Equal(0, refused);
+    }
+
+    [Fact]
+    public void Threads_that_hold_one_page_run_each_are_never_refused_while_a_segment_has_room()
+    {
+        // No thread keeps blocks of more than 32 KiB for itself.
+        void* wall = LimitedHeap.Alloc(33 * MiB);
+        int refused = 0;
+        Threads.Run(4, thread =>
+        {
+            Random random = new Random(thread);
+            for (int i = 0; i < 50_000; i++)
+            {
+                void* block = LimitedHeap.TryAlloc((nuint)random.Next(32_769, 9 * (int)PageSize));
                 if (block == null)
                     Interlocked.Increment(ref refused);
                 LimitedHeap.Free(block);
@@ -185,6 +207,104 @@ public sealed unsafe class MemoryLimitTests : IDisposable
         });
         Assert.Equal(0, refused);
         LimitedHeap.Free(wall);
+    }
+
+    [Fact]
+    public void A_thread_is_never_refused_for_what_it_keeps_itself()
+    {
+        // One segment has room for one block of any size, but not for the slabs of all sizes at once.
+        void* wall = LimitedHeap.Alloc(33 * MiB);
+        Random random = new Random(1);
+        for (int i = 0; i < 50_000; i++)
+        {
+            nuint size = (nuint)random.Next(32_768);
+            void* block = LimitedHeap.TryAlloc(size);
+            Assert.True(block != null, $"step {i}, size {size}");
+            LimitedHeap.Free(block);
+        }
+
+        LimitedHeap.Free(wall);
+    }
+
+    [Fact]
+    public void What_the_caller_and_the_depots_keep_is_given_up_before_allocation_fails()
+    {
+        FreeSmallBlocks(32 * MiB);
+        Assert.True(LimitedHeap.GetStatistics().CachedBytes > 2 * MiB);
+        Assert.True(LimitedHeap.TryAlloc(37 * MiB) != null);
+        Assert.Equal((nuint)0, LimitedHeap.GetStatistics().CachedBytes);
+        AssertAddsUp();
+    }
+
+    [Fact]
+    public void What_ended_threads_kept_is_given_up_before_allocation_fails()
+    {
+        Threads.Run(8, _ => FreeSmallBlocks(4 * MiB));
+        Assert.True(LimitedHeap.GetStatistics().CachedBytes > 2 * MiB);
+        Assert.True(LimitedHeap.TryAlloc(37 * MiB) != null);
+        Assert.Equal((nuint)0, LimitedHeap.GetStatistics().CachedBytes);
+        AssertAddsUp();
+    }
+
+    [Fact]
+    public void What_one_living_thread_keeps_takes_no_more_of_the_limit_than_its_slabs()
+    {
+        using var turn = new Barrier(2);
+        Threads.Run(2, thread =>
+        {
+            if (thread == 0)
+            {
+                FreeSmallBlocks(16 * MiB);
+                turn.SignalAndWait();
+                turn.SignalAndWait();
+                return;
+            }
+
+            turn.SignalAndWait();
+            // The other thread's blocks stay where they are, in segments that hold nothing else; the rest of the limit is there for all.
+            LimitedHeap.Trim();
+            nuint kept = Mapped;
+            void* block = LimitedHeap.TryAlloc(Limit - kept - 4096);
+            turn.SignalAndWait();
+            Assert.True(block != null, $"{kept} bytes were mapped");
+        });
+        AssertAddsUp();
+    }
+
+    [Fact]
+    public void A_refused_allocation_leaves_every_block_as_it_was()
+    {
+        List<(nuint Address, nuint Size)> blocks = [];
+        Random random = new Random(5);
+        int[] mostBytes = [1000, 40_000, 400_000];
+        while (true)
+        {
+            nuint size = (nuint)random.Next(mostBytes[blocks.Count % mostBytes.Length]);
+            void* block = LimitedHeap.TryAlloc(size);
+            if (block == null)
+                break;
+            Pattern.Write(block, size, (ulong)blocks.Count);
+            blocks.Add(((nuint)block, size));
+        }
+
+        nuint inUse = LimitedHeap.GetStatistics().InUseBytes;
+        foreach (nuint size in new nuint[] { 500_000, 2 * MiB, 3 * MiB, 38 * MiB, nuint.MaxValue })
+        {
+            Assert.True(LimitedHeap.TryAlloc(size) == null);
+            Assert.True(LimitedHeap.TryAllocZeroed(size) == null);
+            Assert.True(LimitedHeap.TryRealloc((void*)blocks[0].Address, size) == null);
+            Assert.Throws<OutOfMemoryException>(() => LimitedHeap.Local.Alloc(size));
+        }
+
+        Assert.Equal(inUse, LimitedHeap.GetStatistics().InUseBytes);
+        AssertAddsUp();
+        for (int i = 0; i < blocks.Count; i++)
+        {
+            Assert.True(Pattern.FirstDifference((void*)blocks[i].Address, blocks[i].Size, (ulong)i) < 0, $"block {i} of {blocks[i].Size} bytes");
+            LimitedHeap.Free((void*)blocks[i].Address);
+        }
+
+        Assert.Equal((nuint)0, LimitedHeap.GetStatistics().InUseBytes);
     }
 
     [Fact]
@@ -265,6 +385,19 @@ public sealed unsafe class MemoryLimitTests : IDisposable
     {
         Assert.True(TinyHeap.TryAlloc(1) == null);
         Assert.True(TinyHeap.GetStatistics().MappedBytes <= 1, $"{TinyHeap.GetStatistics().MappedBytes} bytes mapped");
+    }
+
+    /// <summary>Allocates and frees so many bytes in blocks of all powers of two up to 32 KiB.</summary>
+    private static void FreeSmallBlocks(nuint bytes)
+    {
+        List<nuint> blocks = [];
+        for (nuint size = 16; bytes >= size; size = size == 32_768 ? 16 : size * 2)
+        {
+            blocks.Add((nuint)LimitedHeap.Alloc(size));
+            bytes -= size;
+        }
+
+        blocks.ForEach(block => LimitedHeap.Free((void*)block));
     }
 
     private static void AssertAddsUp()

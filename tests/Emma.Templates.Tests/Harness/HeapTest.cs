@@ -7,7 +7,12 @@ public static unsafe partial class EmmaHeap
     /// <summary>A test that begins with an empty heap and leaves one behind.</summary>
     public abstract class HeapTest : IDisposable
     {
-        protected HeapTest() => Destroy();
+        protected HeapTest()
+        {
+            // Caches of threads that earlier tests left dead are nobody's then.
+            Trim();
+            Destroy();
+        }
 
         public void Dispose()
         {
@@ -27,7 +32,7 @@ public static unsafe partial class EmmaHeap
         if (anyBlock == null)
             return;
 
-        nuint mapped = KernelEntry.MappedBytes;
+        nuint mapped = KernelEntry.MappedBytes + (nuint)s.Segments * LiveMarks.BytesPerSegment;
         for (Window* window = HeapState.Root->Space.Find((nuint)anyBlock); window != null; window = window->Next)
         {
             if (HasOtherHeapIn(window))
@@ -37,6 +42,16 @@ public static unsafe partial class EmmaHeap
         }
 
         Expect.Equal(mapped, s.MappedBytes);
+    }
+
+    /// <summary>The addresses of the heap's mappings of some kind.</summary>
+    private static nuint[] SlotsOf(nuint kind)
+    {
+        List<nuint> slots = [];
+        SlotWalk walk = HeapState.Root->Space.Walk();
+        for (nuint slot = walk.Next(kind); slot != 0; slot = walk.Next(kind))
+            slots.Add(slot);
+        return [.. slots];
     }
 
     /// <summary>

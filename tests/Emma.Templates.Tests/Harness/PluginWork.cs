@@ -24,7 +24,7 @@ public static unsafe partial class EmmaHeap
                 far = AlignedAlloc(4096, 1 << 30);
             return
             [
-                (nuint)small, (nuint)run, (nuint)large, (nuint)cached, (nuint)far,
+                (nuint)small, (nuint)run, (nuint)large, (nuint)cached, (nuint)far, .. SlotsOf(SlotKind.Magazines),
                 (nuint)HeapState.Root->Space.Find((nuint)small), (nuint)HeapState.Root->Space.Find((nuint)far), KernelMode.CodeAddress,
             ];
         }

@@ -10,7 +10,7 @@ public static unsafe partial class EmmaHeap
 
         public LockTests()
         {
-            KernelEntry.EnsureCreated();
+            HeapState.EnsureRunning();
             _lock = (Lock*)NativeMemory.AllocZeroed((nuint)sizeof(Lock));
         }
 

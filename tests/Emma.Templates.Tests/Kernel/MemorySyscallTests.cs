@@ -156,7 +156,7 @@ public static unsafe partial class EmmaHeap
 
         private static nuint FreeAddress(nuint pages)
         {
-            KernelEntry.EnsureCreated();
+            HeapState.EnsureRunning();
             // Addresses between the heap's windows and the kernel's own choices: nobody else maps there.
             nuint address = unchecked((nuint)0x6100_0000_0000UL) + (nuint)Random.Shared.Next(1 << 20) * 16 * Page;
             Expect.Equal((nuint)0, ProcessMaps.BytesIn(address, address + pages * Page));

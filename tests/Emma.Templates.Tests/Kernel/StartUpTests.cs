@@ -96,6 +96,16 @@ public static unsafe partial class EmmaHeap
             Expect.Equal((nuint)(112 * blocks.Length), GetStatistics().InUseBytes);
         }
 
+        public static void UseTheHeapWithoutMachineCode()
+        {
+            Warm();
+            ulong limit = ForbidDescriptors();
+            KernelAccess access = Kernel;
+            Libc.Change(Libc.LimitOfFiles, limit);
+            Expect.Equal(KernelAccess.Libc, access);
+            ShadowModelTests.RunThreads(300, threads: 4, steps: 1000);
+        }
+
         private static void Warm()
         {
             foreach (System.Reflection.AssemblyName reference in typeof(EmmaHeap).Assembly.GetReferencedAssemblies())

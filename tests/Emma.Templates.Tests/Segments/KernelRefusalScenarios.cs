@@ -33,7 +33,7 @@ public static unsafe partial class EmmaHeap
 
                 Libc.Change(Libc.LimitOfAddressSpace, limit);
                 Expect.True(threw, $"size {size}");
-                Expect.True(count == blocks.Length || (nuint)count * size > 36 << 20, $"{count} blocks of {size}");
+                Expect.True(count == blocks.Length || (nuint)count * GoodSize(size) > 40 << 20, $"{count} blocks of {size}");
                 AssertStatisticsAddUp(pin);
                 Expect.Equal((nuint)count * GoodSize(size) + 16, GetStatistics().InUseBytes);
                 for (int i = 0; i < count; i++)
@@ -60,6 +60,32 @@ public static unsafe partial class EmmaHeap
             Expect.Equal((nuint)24 << 20, kept);
             Expect.True(block != null);
             Expect.Equal((nuint)0, GetStatistics().CachedBytes);
+            AssertStatisticsAddUp(block);
+        }
+
+        public static void ReclaimSmallBlocksUnderAddressSpaceLimit()
+        {
+            WarmFailures();
+            Trim();
+            ulong limit = LimitAddressSpace(40 << 20);
+            nuint[] blocks = new nuint[1 << 20];
+            int count = 0;
+            for (nuint size = 16, bytes = 0; bytes < 32 << 20; size = size == 32_768 ? 16 : size * 2)
+            {
+                blocks[count] = (nuint)TryAlloc(size);
+                bytes += blocks[count++] == 0 ? 0 : size;
+            }
+
+            for (int i = 0; i < count; i++)
+                Free((void*)blocks[i]);
+            HeapStatistics kept = GetStatistics();
+            // Has room only if the kernel gets back all that the caller and the depots keep.
+            void* block = TryAlloc(35 << 20);
+            Libc.Change(Libc.LimitOfAddressSpace, limit);
+            Expect.Equal(Form.HasThreadCaches, kept.CachedBytes > 2 << 20);
+            Expect.True(block != null);
+            Expect.Equal((nuint)0, GetStatistics().CachedBytes);
+            Expect.Equal(UsableSize(block), GetStatistics().InUseBytes);
             AssertStatisticsAddUp(block);
         }
 
@@ -122,18 +148,27 @@ public static unsafe partial class EmmaHeap
             Trim();
             // Others have mapped on both sides of every mapping, and the kernel has made one mapping of each three.
             nuint segment = (nuint)Segment.Of(small);
-            nuint[] neighbours = [segment - 4096, segment + Segment.Size, large - 4096, large + Block];
-            foreach (nuint neighbour in neighbours)
+            nuint[] mappings = [segment, large, .. SlotsOf(SlotKind.Magazines)];
+            List<nuint> neighbours = [];
+            nuint retained = 0;
+            foreach (nuint mapping in mappings)
             {
-                Expect.Equal((nint)neighbour, Syscalls.Mmap(neighbour, 4096, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress));
-                if (neighbour <= segment + Segment.Size)
-                    Expect.Equal(0, Syscalls.Madvise(neighbour, 4096, Syscalls.MadvNoHugePage));
+                nuint length = HeapState.Root->Space.LengthAt(mapping);
+                retained += length;
+                foreach (nuint neighbour in new[] { mapping - 4096, mapping + length })
+                {
+                    neighbours.Add(neighbour);
+                    Expect.Equal((nint)neighbour, Syscalls.Mmap(neighbour, 4096, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress));
+                    if (mapping == segment)
+                        Expect.Equal(0, Syscalls.Madvise(neighbour, 4096, Syscalls.MadvNoHugePage));
+                }
             }
 
             using (new FullTableOfMappings(0))
                 Destroy();
 
-            Expect.Equal(Block + Segment.Size, HeapState.Root->Space.Retained);
+            Expect.Equal(Block + Segment.Size + Form.FirstMagazinesBytes, retained);
+            Expect.Equal(retained, HeapState.Root->Space.Retained);
             foreach (nuint stale in new[] { small, large })
             {
                 Expect.False(Owns((void*)stale));
@@ -145,8 +180,8 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(0, Syscalls.Munmap(neighbour, 4096));
             UseTheHeap(9);
             Trim();
-            Expect.False(ProcessMaps.IsMapped(small));
-            Expect.False(ProcessMaps.IsMapped(large));
+            Expect.Equal((nuint)0, HeapState.Root->Space.Retained);
+            Expect.All(mappings, mapping => Expect.False(ProcessMaps.IsMapped(mapping)));
         }
 
         public static void ReallocWhileMremapFails()

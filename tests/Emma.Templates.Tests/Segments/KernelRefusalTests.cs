@@ -20,6 +20,10 @@ public static unsafe partial class EmmaHeap
             ChildProcess.MustSucceed(nameof(Scenarios.ReclaimUnderAddressSpaceLimit), s_quietRuntime);
 
         [Fact]
+        public void Under_an_address_space_limit_freed_small_blocks_are_given_up_before_allocation_fails() =>
+            ChildProcess.MustSucceed(nameof(Scenarios.ReclaimSmallBlocksUnderAddressSpaceLimit), s_quietRuntime);
+
+        [Fact]
         public void A_range_that_munmap_refuses_is_kept_counted_and_unmapped_later() =>
             ChildProcess.MustSucceed(nameof(Scenarios.FreeWhileMunmapFails), s_quietRuntime);
 

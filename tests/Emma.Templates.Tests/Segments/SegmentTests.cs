@@ -30,11 +30,11 @@ public static unsafe partial class EmmaHeap
         {
             nuint[] blocks = new nuint[8 * 4096];
             for (int i = 0; i < blocks.Length; i++)
-                blocks[i] = (nuint)Alloc(1000);
+                blocks[i] = (nuint)Uncached.Alloc(1000);
             Expect.True(GetStatistics().Segments >= 8);
             new Random(1).Shuffle(blocks);
             foreach (nuint block in blocks)
-                Free((void*)block);
+                Uncached.Free((void*)block);
             Expect.Equal(1, GetStatistics().Segments);
         }
 
@@ -46,14 +46,14 @@ public static unsafe partial class EmmaHeap
             List<nuint> runs = [];
             for (int sizeClass = 1; sizeClass <= 40; sizeClass += 4)
             {
-                small.Add((nuint)Alloc(SizeClasses.SizeOf(sizeClass)));
+                small.Add((nuint)Uncached.Alloc(SizeClasses.SizeOf(sizeClass)));
                 runs.Add((nuint)Alloc(Run32));
                 runs.Add((nuint)Alloc(Run32 - 3 * Segment.PageSize));
             }
 
             Expect.True(GetStatistics().Segments >= 10);
             runs.ForEach(run => Free((void*)run));
-            small.ForEach(block => Free((void*)block));
+            small.ForEach(block => Uncached.Free((void*)block));
             Expect.Equal(1, GetStatistics().Segments);
             AssertStatisticsAddUp();
         }
@@ -77,7 +77,7 @@ public static unsafe partial class EmmaHeap
         [Fact]
         public void Runs_of_one_page_fill_a_segment_to_the_last_page()
         {
-            nuint[] pages = new nuint[63];
+            nuint[] pages = new nuint[Segment.PageCount - 1];
             for (int i = 0; i < pages.Length; i++)
                 pages[i] = (nuint)Alloc(40_000);
             Expect.Equal(1, GetStatistics().Segments);

@@ -4,6 +4,7 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
+    /// <summary>The slabs of one class as those see them who take and give single blocks.</summary>
     public sealed class BinTests : HeapTest
     {
         public static TheoryData<int> SomeClasses => new(1, 2, 8, 9, 17, 24, 33, 40, 41, 50, 60, 70, 71, 72);
@@ -22,19 +23,19 @@ public static unsafe partial class EmmaHeap
             int capacity = BlocksPerSlab(sizeClass);
             nuint[] blocks = new nuint[capacity + 1];
             for (int i = 0; i < blocks.Length; i++)
-                blocks[i] = (nuint)Alloc(size);
+                blocks[i] = (nuint)Uncached.Alloc(size);
 
             // The first slab is full, so the last block came from another one, and so does the next.
             Slab* first = Slab.Of(blocks[0]);
             Slab* second = Slab.Of(blocks[capacity]);
             Expect.True(first != second);
             Expect.Equal(0, first->FreeCount);
-            void* next = Alloc(size);
+            void* next = Uncached.Alloc(size);
             Expect.True(Slab.Of((nuint)next) == second);
 
-            Free((void*)blocks[capacity / 2]);
+            Uncached.Free((void*)blocks[capacity / 2]);
             Expect.Equal(1, first->FreeCount);
-            Expect.Equal(blocks[capacity / 2], (nuint)Alloc(size));
+            Expect.Equal(blocks[capacity / 2], (nuint)Uncached.Alloc(size));
             Expect.Equal(0, first->FreeCount);
         }
 
@@ -66,17 +67,17 @@ public static unsafe partial class EmmaHeap
         public void Pages_of_empty_slabs_serve_any_other_class()
         {
             // Fills a segment with slabs of one class, frees them, and demands that another class, and a run, use the very same pages.
-            nuint[] blocks = new nuint[62 * 2048];
-            void* pin = Alloc(16);
+            nuint[] blocks = new nuint[(Segment.PageCount - 1 - 1) * 2048];
+            void* pin = Uncached.Alloc(16);
             for (int i = 0; i < blocks.Length; i++)
-                blocks[i] = (nuint)Alloc(32);
+                blocks[i] = (nuint)Uncached.Alloc(32);
             Expect.Equal(1, GetStatistics().Segments);
             foreach (nuint block in blocks)
-                Free((void*)block);
+                Uncached.Free((void*)block);
 
             void* run = Alloc(30 * Segment.PageSize);
             for (int i = 0; i < 20 * 512; i++)
-                Expect.Equal((nuint)Segment.Of((nuint)pin), (nuint)Segment.Of((nuint)Alloc(128)));
+                Expect.Equal((nuint)Segment.Of((nuint)pin), (nuint)Segment.Of((nuint)Uncached.Alloc(128)));
             Expect.Equal((nuint)Segment.Of((nuint)pin), (nuint)Segment.Of((nuint)run));
             Expect.Equal(1, GetStatistics().Segments);
         }
@@ -84,14 +85,14 @@ public static unsafe partial class EmmaHeap
         [Fact]
         public void One_block_allocated_and_freed_in_turn_keeps_its_slab()
         {
-            void* block = Alloc(64);
-            Free(block);
+            void* block = Uncached.Alloc(64);
+            Uncached.Free(block);
             HeapStatistics before = GetStatistics();
             for (int i = 0; i < 1000; i++)
             {
-                void* again = Alloc(64);
+                void* again = Uncached.Alloc(64);
                 Expect.Equal((nuint)block, (nuint)again);
-                Free(again);
+                Uncached.Free(again);
             }
 
             Expect.Equal(before, GetStatistics());
@@ -100,25 +101,25 @@ public static unsafe partial class EmmaHeap
         [Fact]
         public void An_idle_slab_is_marked_in_its_segment_until_somebody_finds_it_in_use()
         {
-            void* pin = Alloc(5000);
+            void* pin = Uncached.Alloc(5000);
             Segment* segment = Segment.Of((nuint)pin);
-            void* block = Alloc(100);
+            void* block = Uncached.Alloc(100);
             Expect.Equal(0UL, segment->IdlePages);
-            Free(block);
+            Uncached.Free(block);
             Expect.Equal(Slab.PagesOf(Slab.Of((nuint)block)), segment->IdlePages);
-            Free(pin);
+            Uncached.Free(pin);
             Expect.True(segment->HoldsNothing);
             Expect.Equal(SizeClasses.PagesPerSlab(5120) + 1, BitOperations.PopCount(segment->IdlePages));
 
             // Both marks outlast the next allocation; whoever would unmap the segment finds the slabs in use and takes the marks off.
-            pin = Alloc(5000);
-            block = Alloc(100);
+            pin = Uncached.Alloc(5000);
+            block = Uncached.Alloc(100);
             Expect.True(segment->HoldsNothing);
             Trim();
             Expect.Equal(0UL, segment->IdlePages);
             Expect.True(Owns(pin) && Owns(block));
-            Free(block);
-            Free(pin);
+            Uncached.Free(block);
+            Uncached.Free(pin);
         }
 
         [Fact]
@@ -129,35 +130,35 @@ public static unsafe partial class EmmaHeap
             void* first = Alloc(run);
             void* second = Alloc(run);
             Expect.NotEqual((nuint)Segment.Of((nuint)first), (nuint)Segment.Of((nuint)second));
-            void* small = Alloc(64);
+            void* small = Uncached.Alloc(64);
             Segment* used = Segment.Of((nuint)small);
             void* other = used == Segment.Of((nuint)first) ? second : first;
-            Free(small);
+            Uncached.Free(small);
             Free(other == first ? second : first);
             Expect.True(HeapState.Root->Segments.IsReserve(used));
 
-            small = Alloc(64);
+            small = Uncached.Alloc(64);
             Free(other);
             Expect.True(HeapState.Root->Segments.IsReserve(Segment.Of((nuint)other)));
             Expect.Equal(2, GetStatistics().Segments);
-            Free(small);
+            Uncached.Free(small);
         }
 
         [Fact]
         public void Of_two_empty_slabs_of_a_class_one_is_given_back()
         {
-            void* pin = Alloc(1);
+            void* pin = Uncached.Alloc(1);
             int capacity = BlocksPerSlab(SizeClasses.Of(1024));
             nuint[] blocks = new nuint[capacity * 2];
             for (int i = 0; i < blocks.Length; i++)
-                blocks[i] = (nuint)Alloc(1024);
+                blocks[i] = (nuint)Uncached.Alloc(1024);
             Segment* segment = Segment.Of(blocks[0]);
             int free = BitOperations.PopCount(segment->FreePages);
             foreach (nuint block in blocks)
-                Free((void*)block);
+                Uncached.Free((void*)block);
             Expect.Equal(free + 1, BitOperations.PopCount(segment->FreePages));
             Expect.Equal(1, BitOperations.PopCount(segment->IdlePages));
-            Free(pin);
+            Uncached.Free(pin);
         }
 
         [Fact]
@@ -165,13 +166,13 @@ public static unsafe partial class EmmaHeap
         {
             void*[] blocks = new void*[100];
             for (int i = 0; i < blocks.Length; i++)
-                blocks[i] = Alloc(48);
-            Free(blocks[70]);
-            Free(blocks[30]);
-            Free(blocks[50]);
-            Expect.Equal((nuint)blocks[30], (nuint)Alloc(48));
-            Expect.Equal((nuint)blocks[50], (nuint)Alloc(48));
-            Expect.Equal((nuint)blocks[70], (nuint)Alloc(48));
+                blocks[i] = Uncached.Alloc(48);
+            Uncached.Free(blocks[70]);
+            Uncached.Free(blocks[30]);
+            Uncached.Free(blocks[50]);
+            Expect.Equal((nuint)blocks[30], (nuint)Uncached.Alloc(48));
+            Expect.Equal((nuint)blocks[50], (nuint)Uncached.Alloc(48));
+            Expect.Equal((nuint)blocks[70], (nuint)Uncached.Alloc(48));
         }
 
         [Fact]
@@ -182,11 +183,11 @@ public static unsafe partial class EmmaHeap
             {
                 nuint[] blocks = new nuint[256];
                 for (int i = 0; i < blocks.Length; i++)
-                    blocks[i] = (nuint)Alloc(512);
+                    blocks[i] = (nuint)Uncached.Alloc(512);
                 Parallel.For(0, 2, half =>
                 {
                     for (int i = half; i < blocks.Length; i += 2)
-                        Free((void*)blocks[i]);
+                        Uncached.Free((void*)blocks[i]);
                 });
                 Expect.Equal((nuint)0, GetStatistics().InUseBytes);
             }

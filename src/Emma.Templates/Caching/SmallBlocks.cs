@@ -1,0 +1,290 @@
+namespace Emma.Templates;
+
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrRuntimeFeature = global::System.Runtime.CompilerServices.RuntimeFeature;
+using ClrVolatile = global::System.Threading.Volatile;
+
+// Caching: what stands between the API and the slabs, so that most allocations and frees take no lock.
+//
+// Basic design (Bonwick and Adams, "Magazines and Vmem", 2001)
+//   A magazine is an array of pointers to free blocks of one class. A thread has two for each class it uses (ThreadCache): it allocates from and
+//   frees into the loaded one. When that is empty, or full, it exchanges it for its spare; when that does not help either, it
+//   exchanges a whole magazine with the depot of the class, a lock-free stack of full magazines (Depot). Only when the depot has none, or
+//   has enough, do blocks come from slabs, or go back to them, a magazine at a time under the bin's lock.
+//   A block may be freed by any thread: it joins that thread's magazine. So there are no owners and no lists of remote frees.
+//   .NET tells nobody that a thread has ended. Caches stand on a list (ThreadCacheList) with their owners' kernel ids, and whoever needs a cache,
+//   or is about to map a segment, asks the kernel for a few of those owners and takes over what the dead have left.
+//   Memory of magazines is type-stable (MagazineStore): a thread that lost the race for one may still read it.
+//
+// Which cache is mine?
+//   On CoreCLR the cache is a word of the thread control block (ThreadWord), and the fast paths are machine code beside the trampoline, because
+//   no other lookup costs as little in calls that are not inlined and in collectible load contexts (FastPathCode). NativeAOT compiles a
+//   [ThreadStatic] to a single load, so there, and wherever machine code is refused, it is one.
+//
+// Invariants
+//   * A block is live, or in one magazine, or free in its slab. The slab counts those in magazines as taken.
+//   * The words of a cache are written by its owner alone; by whoever has taken it from a dead owner; or by Destroy, when no other thread uses the heap.
+//   * A class without a magazine has the root's sentinel loaded, which is always empty and always full.
+//   * A depot holds full magazines only.
+//
+// Locking: none but the lock of the magazine store, held while it grows. The layer calls the others with none held.
+static unsafe partial class EmmaHeap
+{
+    /// <summary>Blocks of up to 32 KiB, as the API sees them: this form keeps free blocks of each thread's own in front of the slabs.</summary>
+    private struct SmallBlocks
+    {
+        /// <summary>How many owners of caches the kernel is asked for, at most, before a segment is mapped: little beside what filling one costs.</summary>
+        private const int ChecksBeforeMapping = 256;
+
+        // What every fast path reads, and nothing writes once the heap runs. 0: there is no machine code.
+        private nint _takeCode;
+        private nint _giveCode;
+        private nint _cacheCode;
+
+        /// <summary>Sizes below this may be taken by machine code. 0 without it.</summary>
+        private nuint _takeLimit;
+
+        /// <summary>A magazine without slots: no block before its top, and `Full` at it.</summary>
+        private ulong _sentinelEmpty;
+        private ulong _sentinelFull;
+
+        private fixed ulong _padding[2];
+
+        internal ThreadCacheList Caches;
+        internal MagazineStore Magazines;
+
+        /// <summary>Bytes that the layer needs behind the bins.</summary>
+        internal static nuint BytesBehindBins => (nuint)SizeClasses.Count * (nuint)sizeof(Depot) + (nuint)sizeof(ThreadCache);
+
+        /// <summary>The top of the sentinel magazine.</summary>
+        internal static ulong SentinelTop => (ulong)&HeapState.Root->Small._sentinelFull;
+
+        internal static Depot* DepotOf(int sizeClass) => (Depot*)HeapState.BehindBins + (sizeClass - 1);
+
+        /// <summary>A cache without magazines that nobody owns and nobody writes, for a thread that cannot have one.</summary>
+        internal static ThreadCache* NoCache => (ThreadCache*)DepotOf(SizeClasses.Count + 1);
+
+        /// <summary>The calling thread's cache by way of machine code, or of a thread static; null if it has none.</summary>
+        internal static ThreadCache* CurrentCache
+        {
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            get
+            {
+                if (!UsesMachineCode)
+                    return ThreadCacheList.Static;
+
+                nint code = HeapState.Root->Small._cacheCode;
+                return code == 0 ? ThreadCacheList.Static : unchecked((delegate*<ThreadCache*>)code)();
+            }
+        }
+
+        /// <summary>Whether the fast paths are machine code where that is to be had. A constant to the compiler.</summary>
+        private static bool UsesMachineCode
+        {
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            get => ClrRuntimeFeature.IsDynamicCodeCompiled;
+        }
+
+        /// <summary>Whether there is machine code, and the thread's word is where a cache is found.</summary>
+        internal readonly bool HasMachineCode => ClrVolatile.Read(in _cacheCode) != 0;
+
+        /// <summary>Makes the root's part of the layer and what lies behind the bins, both zeros so far.</summary>
+        internal void Initialize(byte* behindBins)
+        {
+            _sentinelFull = Magazine.Full;
+            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+                ((Depot*)behindBins)[sizeClass - 1].Initialize(sizeClass);
+            fixed (ulong* sentinel = &_sentinelFull)
+                ThreadCache.Reset((ThreadCache*)(behindBins + (nuint)SizeClasses.Count * (nuint)sizeof(Depot)), (ulong)sentinel);
+        }
+
+        /// <summary>Says where the fast paths' machine code lies. Nothing else is called before.</summary>
+        internal void Start(nint code)
+        {
+            if (code == 0)
+                return;
+
+            ClrVolatile.Write(ref _cacheCode, code + FastPathCode.CacheOffset);
+            ClrVolatile.Write(ref _takeCode, code + FastPathCode.TakeOffset);
+            ClrVolatile.Write(ref _giveCode, code + FastPathCode.GiveOffset);
+            ClrVolatile.Write(ref _takeLimit, SizeClasses.MaxTableSize + 1);
+        }
+
+        /// <summary>The machine code that the layer wants beside the trampoline; empty where it will not be used.</summary>
+        internal static byte[] MachineCode() => UsesMachineCode ? FastPathCode.Compose() : [];
+
+        /// <summary>Whether the fast half of an allocation may have a block of a size: of up to 1 KiB, once the heap runs.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static bool MayTake(nuint size) =>
+            UsesMachineCode ? size < HeapState.Root->Small._takeLimit : size <= SizeClasses.MaxTableSize;
+
+        /// <summary>The fast half of an allocation: a block from the calling thread's loaded magazine, or null.</summary>
+        /// <param name="size">A size that it may have.</param>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static void* TryTake(nuint size)
+        {
+            if (UsesMachineCode)
+                return unchecked((delegate*<nuint, void*>)HeapState.Root->Small._takeCode)(SizeClasses.OfTable(size));
+
+            ThreadCache* cache = CurrentCache;
+            return cache == null ? null : ThreadCache.TryTake(cache, SizeClasses.OfTable(size));
+        }
+
+        /// <summary>The same for a class. The heap runs.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static void* TryTakeOf(int sizeClass)
+        {
+            nint code = UsesMachineCode ? HeapState.Root->Small._takeCode : 0;
+            return code != 0 ? unchecked((delegate*<nuint, void*>)code)((nuint)sizeClass) : null;
+        }
+
+        /// <summary>Whether there is a fast half of a free, once the heap runs.</summary>
+        internal static bool MayGive
+        {
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            get => !UsesMachineCode || HeapState.Root->Small._giveCode != 0;
+        }
+
+        /// <summary>The fast half of a free: a small block goes to the calling thread's loaded magazine.</summary>
+        /// <returns>The block if it did not; null if it did, or is null.</returns>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static void* TryGive(void* block)
+        {
+            if (UsesMachineCode)
+                return unchecked((delegate*<void*, void*>)HeapState.Root->Small._giveCode)(block);
+
+            ThreadCache* cache = CurrentCache;
+            return cache != null && ThreadCache.TryGive(cache, block) ? null : block;
+        }
+
+        /// <summary>Allocates a block, or returns 0 if no memory is to be had.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+        internal nuint Allocate(int sizeClass)
+        {
+            ThreadCache* cache = Caches.Current();
+            if (cache != null)
+            {
+                void* block = ThreadCache.TakeLoaded(cache, sizeClass);
+                if (block == null)
+                    block = ThreadCache.TakeSlowly(cache, sizeClass);
+                return (nuint)block;
+            }
+
+            // No memory for a cache: the slabs serve everybody.
+            nuint uncached = 0;
+            FromSlabs(sizeClass, (ulong*)&uncached, 1);
+            LiveMarks.SetIfChecked(uncached);
+            return uncached;
+        }
+
+        /// <summary>Frees a block of a class; where the options have it checked, what is none changes nothing.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+        internal PointerCheck Free(nuint address, int sizeClass)
+        {
+            PointerCheck check = BoundaryChecks ? Examine(address, sizeClass) : PointerCheck.Valid;
+            if (check != PointerCheck.Valid || (BoundaryChecks && !LiveMarks.TryClear(address)))
+                return check;
+
+            ThreadCache* cache = Caches.Current();
+            if (cache == null)
+                return HeapState.BinOf(sizeClass)->Free(address);
+            ThreadCache.GiveSlowly(cache, sizeClass, address);
+            return PointerCheck.Valid;
+        }
+
+        /// <summary>Whether a live block begins at an address in a page of a class.</summary>
+        internal readonly PointerCheck Examine(nuint address, int sizeClass)
+        {
+            PointerCheck check = HeapState.BinOf(sizeClass)->Examine(address);
+            return BoundaryChecks && check == PointerCheck.Valid && !LiveMarks.IsSet(address) ? PointerCheck.AlreadyFree : check;
+        }
+
+        /// <summary>Takes blocks from slabs. Before a segment is mapped for them, the caches of some dead threads are looked through.</summary>
+        /// <returns>How many; 0: no memory is to be had.</returns>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+        internal int FromSlabs(int sizeClass, ulong* blocks, int count)
+        {
+            Bin* bin = HeapState.BinOf(sizeClass);
+            int taken = bin->AllocateMany(blocks, count, mayMap: false);
+            if (taken == 0 && ReclaimBeforeMapping())
+                taken = bin->AllocateMany(blocks, count, mayMap: false);
+            return taken != 0 ? taken : bin->AllocateMany(blocks, count, mayMap: true);
+        }
+
+        /// <summary>Before a segment is mapped: gives the slabs what dead threads have left.</summary>
+        /// <returns>Whether there were any.</returns>
+        internal bool ReclaimBeforeMapping() => Caches.ReclaimDead(ChecksBeforeMapping, out nuint _);
+
+        /// <summary>Gives the slabs every block that no live thread but the caller keeps: of the dead, of the caller, of the depots.</summary>
+        /// <param name="maxMagazines">So many magazines of depots, and caches of the dead, at most.</param>
+        /// <returns>Bytes unmapped.</returns>
+        internal nuint Flush(int maxMagazines)
+        {
+            Caches.ReclaimDead(maxMagazines, out nuint unmapped);
+            ThreadCache* own = CurrentCache;
+            if (own != null)
+                unmapped += ThreadCache.Empty(own);
+            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+                unmapped += DepotOf(sizeClass)->Flush(sizeClass, ref maxMagazines);
+            return unmapped;
+        }
+
+        /// <summary>Gives the kernel the memory of the magazines, if no thread holds any.</summary>
+        /// <returns>Bytes discarded.</returns>
+        internal nuint TrimMagazines() => Magazines.DiscardIfUnused();
+
+        /// <summary>Adds what the caches hold to a count, and takes it from what the slabs count as live.</summary>
+        internal readonly void AddTo(ref HeapCount count)
+        {
+            nuint cached = Caches.CachedBytes(out count.ThreadCaches);
+            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+                cached += DepotOf(sizeClass)->CachedBytes(sizeClass);
+            // While threads allocate and free, one may count as cached what no longer counts as in use.
+            count.InUse -= cached < count.InUse ? cached : count.InUse;
+            count.Cached += cached;
+            count.Header += Magazines.MappedBytes;
+        }
+
+        /// <summary>A number that changes, in all likelihood, when a thread allocates or frees.</summary>
+        internal readonly ulong Fingerprint()
+        {
+            ulong fingerprint = Caches.Fingerprint();
+            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+                fingerprint = unchecked(fingerprint * 31 + DepotOf(sizeClass)->Fingerprint);
+            return fingerprint;
+        }
+
+        /// <summary>Forgets every cached block: their memory is about to go. The caches stay with their threads, empty.</summary>
+        internal void Reset()
+        {
+            Caches.ResetAll();
+            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+                DepotOf(sizeClass)->Reset();
+            Magazines.Reset();
+        }
+
+        /// <summary>The heap has ended: nothing calls the machine code any more, which is about to be unmapped.</summary>
+        internal void Unload()
+        {
+            ClrVolatile.Write(ref _takeLimit, 0);
+            ClrVolatile.Write(ref _giveCode, 0);
+            ClrVolatile.Write(ref _cacheCode, 0);
+            ThreadWord.Release();
+        }
+
+        /// <summary>Has the layer's methods compiled before they run.</summary>
+        internal static void Prepare()
+        {
+            Compilation.Prepare(typeof(SmallBlocks));
+            Compilation.Prepare(typeof(ThreadCache));
+            Compilation.Prepare(typeof(ThreadCacheList));
+            Compilation.Prepare(typeof(CacheOwner));
+            Compilation.Prepare(typeof(ThreadWord));
+            Compilation.Prepare(typeof(Magazine));
+            Compilation.Prepare(typeof(MagazineStack));
+            Compilation.Prepare(typeof(MagazineStore));
+            Compilation.Prepare(typeof(Depot));
+        }
+    }
+}

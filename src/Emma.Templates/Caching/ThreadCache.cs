@@ -1,0 +1,361 @@
+namespace Emma.Templates;
+
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrVolatile = global::System.Threading.Volatile;
+
+static unsafe partial class EmmaHeap
+{
+    /// <summary>
+    /// The free blocks that one thread keeps: two magazines for each class, the loaded one and its spare, and what its fast paths need besides.
+    /// The structure belongs to the type, like the root: code that still holds a pointer to it after Destroy may use it.
+    /// </summary>
+    /// <remarks>
+    /// The first six members are known to the machine code (FastPathCode). Invariants: `_tops[c]` is the top of c's loaded magazine or of the sentinel,
+    /// always the sentinel for what is no small class; the spare is a magazine only if the loaded one is.
+    /// </remarks>
+    private struct ThreadCache
+    {
+        /// <summary>
+        /// The most bytes of free blocks that one thread keeps from the others: two magazines of each class. A test adds them up.
+        /// </summary>
+        internal const int MaxBytes = 5 << 20;
+
+        /// <summary>How many blocks a class's magazine is first filled with; every time it runs dry again, twice as many.</summary>
+        private const int FirstRefill = 8;
+
+        // The heap's first window, as PageMap.ClassOf uses it. No pages: every free goes the slow way, which looks again.
+        private nuint _windowBase;
+        private byte* _pageMap;
+        private nuint _pages;
+        private fixed ulong _tops[PageMap.Count];
+
+        // The window's marks of live blocks and its bytes, where there are marks.
+        private byte* _marks;
+        private nuint _markedBytes;
+
+        private fixed ulong _spares[SizeClasses.Count + 1];
+        private fixed byte _refills[SizeClasses.Count + 1];
+
+        /// <summary>Whose it is.</summary>
+        internal CacheOwner Owner;
+
+        /// <summary>Not 0 while a slow path changes magazines: a cache whose owner died then is not trusted.</summary>
+        private int _changing;
+
+        /// <summary>The next cache of the heap's list.</summary>
+        internal ThreadCache* Next;
+
+        /// <summary>Takes a block from the loaded magazine of a class. Null: it has none, or one to be marked that lies in a later window.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static void* TryTake(ThreadCache* cache, nuint sizeClass)
+        {
+            ulong* top = unchecked((ulong*)cache->_tops[sizeClass] - 1);
+            void* block = (void*)*top;
+            if (block == null || (BoundaryChecks && !TryMark(cache, (nuint)block)))
+                return null;
+
+            cache->_tops[sizeClass] = (ulong)top;
+            return block;
+        }
+
+        /// <summary>Takes a block from the loaded magazine of a class, wherever it lies; null: it has none.</summary>
+        internal static void* TakeLoaded(ThreadCache* cache, int sizeClass)
+        {
+            ulong* top = (ulong*)cache->_tops[sizeClass] - 1;
+            nuint block = (nuint)(*top);
+            if (block != 0)
+                cache->_tops[sizeClass] = (ulong)top;
+            LiveMarks.SetIfChecked(block);
+            return (void*)block;
+        }
+
+        /// <summary>Puts a block into the loaded magazine of its class. False: that is full, or the block is no small one.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static bool TryGive(ThreadCache* cache, void* block)
+        {
+            nuint page = unchecked((nuint)block - cache->_windowBase) >> Window.PageShift;
+            if (page >= cache->_pages)
+                return false;
+
+            nuint pageClass = ClrVolatile.Read(ref cache->_pageMap[page]);
+            ulong* top = (ulong*)cache->_tops[pageClass];
+            if (*top == Magazine.Full || (BoundaryChecks && !TryUnmark(cache, (nuint)block)))
+                return false;
+
+            *top = (ulong)block;
+            cache->_tops[pageClass] = unchecked((ulong)(top + 1));
+            return true;
+        }
+
+        /// <summary>Takes a block where the loaded magazine has none: from the spare, the depot or the slabs. Null: no memory is to be had.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+        internal static void* TakeSlowly(ThreadCache* cache, int sizeClass)
+        {
+            ClrVolatile.Write(ref cache->_changing, 1);
+            LookAtWindow(cache);
+            nuint alone = 0;
+            if (HasBlocks(cache->_spares[sizeClass]))
+                Exchange(cache, sizeClass);
+            else if (!TryLoadFull(cache, sizeClass) && !TryRefill(cache, sizeClass))
+                HeapState.Root->Small.FromSlabs(sizeClass, (ulong*)&alone, 1);
+            ClrVolatile.Write(ref cache->_changing, 0);
+
+            if (alone == 0)
+                return TakeLoaded(cache, sizeClass);
+            LiveMarks.SetIfChecked(alone);
+            return (void*)alone;
+        }
+
+        /// <summary>Takes a block of a class in, by way of the spare or the depot if the loaded magazine is full. It is marked live no more.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+        internal static void GiveSlowly(ThreadCache* cache, int sizeClass, nuint block)
+        {
+            ClrVolatile.Write(ref cache->_changing, 1);
+            LookAtWindow(cache);
+            if (!IsFull(cache->_tops[sizeClass]) || TryMakeRoom(cache, sizeClass))
+            {
+                ulong* top = (ulong*)cache->_tops[sizeClass];
+                *top = block;
+                cache->_tops[sizeClass] = (ulong)(top + 1);
+            }
+            else
+            {
+                ulong alone = block;
+                HeapState.BinOf(sizeClass)->FreeMany(&alone, 1);
+            }
+
+            ClrVolatile.Write(ref cache->_changing, 0);
+        }
+
+        /// <summary>Gives the slabs every block and the store every magazine.</summary>
+        /// <returns>Bytes unmapped.</returns>
+        internal static nuint Empty(ThreadCache* cache)
+        {
+            nuint unmapped = 0;
+            ClrVolatile.Write(ref cache->_changing, 1);
+            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+            {
+                ulong loaded = cache->_tops[sizeClass];
+                ulong spare = cache->_spares[sizeClass];
+                ResetClass(cache, sizeClass);
+                unmapped += Return(loaded, sizeClass) + Return(spare, sizeClass);
+            }
+
+            ClrVolatile.Write(ref cache->_changing, 0);
+            return unmapped;
+        }
+
+        /// <summary>Empties the cache of a dead thread. What it was changing when it died is left alone: no block is handed out twice.</summary>
+        /// <returns>Bytes unmapped.</returns>
+        internal static nuint EmptyDead(ThreadCache* cache)
+        {
+            if (ClrVolatile.Read(ref cache->_changing) == 0)
+                return Empty(cache);
+
+            Reset(cache, SmallBlocks.SentinelTop);
+            return 0;
+        }
+
+        /// <summary>Makes a dead thread's cache its new owner's, magazines and all, unless the dead one was changing them.</summary>
+        internal static ThreadCache* TakenOver(ThreadCache* cache)
+        {
+            if (ClrVolatile.Read(ref cache->_changing) != 0)
+                Reset(cache, SmallBlocks.SentinelTop);
+            return cache;
+        }
+
+        /// <summary>Makes the cache one without magazines, whatever it had.</summary>
+        internal static void Reset(ThreadCache* cache, ulong sentinel)
+        {
+            ClrVolatile.Write(ref cache->_pages, 0);
+            cache->_markedBytes = 0;
+            for (int pageClass = 0; pageClass < PageMap.Count; pageClass++)
+                cache->_tops[pageClass] = sentinel;
+            for (int sizeClass = 0; sizeClass <= SizeClasses.Count; sizeClass++)
+            {
+                cache->_spares[sizeClass] = sentinel;
+                cache->_refills[sizeClass] = 0;
+            }
+
+            ClrVolatile.Write(ref cache->_changing, 0);
+        }
+
+        /// <summary>Bytes of the blocks it keeps; about, if its owner allocates or frees meanwhile.</summary>
+        internal static nuint CachedBytes(ThreadCache* cache)
+        {
+            nuint bytes = 0;
+            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+            {
+                int blocks = CountAt(ClrVolatile.Read(ref cache->_tops[sizeClass])) + CountAt(ClrVolatile.Read(ref cache->_spares[sizeClass]));
+                bytes += (nuint)blocks * SizeClasses.SizeOf(sizeClass);
+            }
+
+            return bytes;
+        }
+
+        internal static ulong Fingerprint(ThreadCache* cache)
+        {
+            ulong fingerprint = 0;
+            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+            {
+                ulong tops = unchecked(ClrVolatile.Read(ref cache->_tops[sizeClass]) * 31 + ClrVolatile.Read(ref cache->_spares[sizeClass]));
+                fingerprint = unchecked(fingerprint * 31 + tops);
+            }
+
+            return fingerprint;
+        }
+
+        /// <summary>Marks a block of the first window live. False: it lies in another.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        private static bool TryMark(ThreadCache* cache, nuint block)
+        {
+            nuint offset = unchecked(block - cache->_windowBase);
+            if (offset >= cache->_markedBytes)
+                return false;
+
+            ClrVolatile.Write(ref cache->_marks[offset / SizeClasses.Granularity], LiveMarks.Live);
+            return true;
+        }
+
+        /// <summary>Takes the mark off a block in a page of the first window. False: no live block begins there.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        private static bool TryUnmark(ThreadCache* cache, nuint block)
+        {
+            ref byte mark = ref cache->_marks[unchecked(block - cache->_windowBase) / SizeClasses.Granularity];
+            if (ClrVolatile.Read(ref mark) != LiveMarks.Live || block % SizeClasses.Granularity != 0)
+                return false;
+
+            ClrVolatile.Write(ref mark, 0);
+            return true;
+        }
+
+        private static bool HasBlocks(ulong top) => *((ulong*)top - 1) != 0;
+
+        private static bool IsFull(ulong top) => *(ulong*)top == Magazine.Full;
+
+        private static bool IsSentinel(ulong top) => top == SmallBlocks.SentinelTop;
+
+        private static int CountAt(ulong top) => IsSentinel(top) ? 0 : Magazine.CountAt(top);
+
+        /// <summary>Copies what finds the class of a block; another thread may have mapped the window since, or Destroy unmapped it.</summary>
+        private static void LookAtWindow(ThreadCache* cache)
+        {
+            ref AddressSpace space = ref HeapState.Root->Space;
+            nuint pages = ClrVolatile.Read(ref space.FirstPages);
+            if (pages == cache->_pages)
+                return;
+
+            cache->_windowBase = space.FirstBase;
+            cache->_pageMap = space.FirstPageMap;
+            cache->_marks = space.FirstMarks;
+            cache->_markedBytes = space.FirstMarks == null ? 0 : pages << Window.PageShift;
+            cache->_pages = pages;
+        }
+
+        private static void Exchange(ThreadCache* cache, int sizeClass)
+        {
+            ulong loaded = cache->_tops[sizeClass];
+            cache->_tops[sizeClass] = cache->_spares[sizeClass];
+            cache->_spares[sizeClass] = loaded;
+        }
+
+        /// <summary>Loads a full magazine of the depot; the empty one that was loaded becomes the spare.</summary>
+        private static bool TryLoadFull(ThreadCache* cache, int sizeClass)
+        {
+            Depot* depot = SmallBlocks.DepotOf(sizeClass);
+            Magazine* full = depot->TryTake();
+            if (full == null)
+                return false;
+
+            ulong spare = cache->_spares[sizeClass];
+            if (!IsSentinel(cache->_tops[sizeClass]))
+            {
+                cache->_spares[sizeClass] = cache->_tops[sizeClass];
+                if (!IsSentinel(spare))
+                    HeapState.Root->Small.Magazines.Give(Magazine.Of(spare));
+            }
+
+            cache->_tops[sizeClass] = Magazine.TopAt(full, depot->Capacity);
+            return true;
+        }
+
+        /// <summary>Fills the loaded magazine, or a new one, from the slabs. False: there is no memory for one, or none for a block.</summary>
+        private static bool TryRefill(ThreadCache* cache, int sizeClass)
+        {
+            int capacity = SmallBlocks.DepotOf(sizeClass)->Capacity;
+            Magazine* magazine = IsSentinel(cache->_tops[sizeClass])
+                ? HeapState.Root->Small.Magazines.Take(capacity)
+                : Magazine.Of(cache->_tops[sizeClass]);
+            if (magazine == null)
+                return false;
+
+            int wanted = cache->_refills[sizeClass] == 0 ? FirstRefill : cache->_refills[sizeClass] * 2;
+            if (wanted > capacity)
+                wanted = capacity;
+            cache->_refills[sizeClass] = (byte)wanted;
+            cache->_tops[sizeClass] = Magazine.TopAt(magazine, 0);
+            int count = HeapState.Root->Small.FromSlabs(sizeClass, Magazine.Slots(magazine), wanted);
+            cache->_tops[sizeClass] = Magazine.TopAt(magazine, count);
+            return count != 0;
+        }
+
+        /// <summary>
+        /// Has a magazine with room loaded where the loaded one is full: the spare; or an empty one, and a full one goes to the depot or,
+        /// where that keeps enough, to the slabs. False: there is no memory for a magazine.
+        /// </summary>
+        private static bool TryMakeRoom(ThreadCache* cache, int sizeClass)
+        {
+            if (!IsFull(cache->_spares[sizeClass]))
+            {
+                Exchange(cache, sizeClass);
+                return true;
+            }
+
+            // Full and sentinel, or full and full, or the sentinel twice.
+            Depot* depot = SmallBlocks.DepotOf(sizeClass);
+            ref MagazineStore store = ref HeapState.Root->Small.Magazines;
+            ulong spare = cache->_spares[sizeClass];
+            Magazine* empty;
+            if (IsSentinel(spare))
+            {
+                empty = store.Take(depot->Capacity);
+            }
+            else if (depot->TryGive(Magazine.Of(spare)))
+            {
+                cache->_spares[sizeClass] = SmallBlocks.SentinelTop;
+                empty = store.Take(depot->Capacity);
+            }
+            else
+            {
+                empty = Magazine.Of(spare);
+                HeapState.BinOf(sizeClass)->FreeMany(Magazine.Slots(empty), depot->Capacity);
+            }
+
+            if (empty == null)
+                return false;
+
+            cache->_spares[sizeClass] = cache->_tops[sizeClass];
+            cache->_tops[sizeClass] = Magazine.TopAt(empty, 0);
+            return true;
+        }
+
+        private static void ResetClass(ThreadCache* cache, int sizeClass)
+        {
+            cache->_tops[sizeClass] = SmallBlocks.SentinelTop;
+            cache->_spares[sizeClass] = SmallBlocks.SentinelTop;
+            cache->_refills[sizeClass] = 0;
+        }
+
+        private static nuint Return(ulong top, int sizeClass)
+        {
+            if (IsSentinel(top))
+                return 0;
+
+            Magazine* magazine = Magazine.Of(top);
+            nuint unmapped = HeapState.BinOf(sizeClass)->FreeMany(Magazine.Slots(magazine), Magazine.CountAt(top));
+            HeapState.Root->Small.Magazines.Give(magazine);
+            return unmapped;
+        }
+    }
+}

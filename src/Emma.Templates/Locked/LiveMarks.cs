@@ -1,0 +1,25 @@
+namespace Emma.Templates;
+
+static unsafe partial class EmmaHeap
+{
+    /// <summary>Which blocks are live: here the slabs themselves know, and there are no marks.</summary>
+    private static class LiveMarks
+    {
+        /// <summary>Bytes of marks that a segment has.</summary>
+        internal const nuint BytesPerSegment = 0;
+
+        internal static bool TryMap(nuint windowSize, out byte* marks)
+        {
+            marks = null;
+            return windowSize != 0;
+        }
+
+        internal static void Unmap(byte* marks, nuint windowSize)
+        {
+        }
+
+        internal static void Discard(Segment* segment)
+        {
+        }
+    }
+}

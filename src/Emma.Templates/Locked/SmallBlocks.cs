@@ -1,0 +1,71 @@
+namespace Emma.Templates;
+
+// Locked: what stands between the API and the slabs in a heap without thread caches: nothing. Every allocation and every free takes its bin's lock.
+// The members are those of the form with thread caches.
+static unsafe partial class EmmaHeap
+{
+    /// <summary>Blocks of up to 32 KiB, as the API sees them: this form takes each from the slabs, under the lock of its class.</summary>
+    private struct SmallBlocks
+    {
+        /// <summary>Bytes that the layer needs behind the bins.</summary>
+        internal static nuint BytesBehindBins => 0;
+
+        /// <summary>Whether there is a fast half of a free: there is none.</summary>
+        internal static bool MayGive => false;
+
+        /// <summary>Whether the fast half of an allocation may have a block of a size: there is none.</summary>
+        internal static bool MayTake(nuint size) => false;
+
+        internal static void* TryTake(nuint size) => null;
+
+        internal static void* TryTakeOf(int sizeClass) => null;
+
+        internal static void* TryGive(void* block) => block;
+
+        /// <summary>The machine code that the layer wants beside the trampoline: none.</summary>
+        internal static byte[] MachineCode() => [];
+
+        internal static void Prepare()
+        {
+        }
+
+        internal readonly void Initialize(byte* behindBins)
+        {
+        }
+
+        internal readonly void Start(nint code) => Assert(code == 0);
+
+        /// <summary>Allocates a block, or returns 0 if no memory is to be had.</summary>
+        internal readonly nuint Allocate(int sizeClass) => HeapState.BinOf(sizeClass)->Allocate();
+
+        /// <summary>Frees a block of a class; an address that is none, or that is free, changes nothing.</summary>
+        internal readonly PointerCheck Free(nuint address, int sizeClass) => HeapState.BinOf(sizeClass)->Free(address);
+
+        /// <summary>Whether a live block begins at an address in a page of a class.</summary>
+        internal readonly PointerCheck Examine(nuint address, int sizeClass) => HeapState.BinOf(sizeClass)->Examine(address);
+
+        /// <summary>Before a segment is mapped for a page run: no dead thread has left anything.</summary>
+        internal readonly bool ReclaimBeforeMapping() => false;
+
+        internal readonly nuint Flush(int maxMagazines) => 0;
+
+        internal readonly nuint TrimMagazines() => 0;
+
+        /// <summary>Adds what the layer keeps to a count.</summary>
+        internal readonly void AddTo(ref HeapCount count)
+        {
+            count.Cached = 0;
+            count.ThreadCaches = 0;
+        }
+
+        internal readonly ulong Fingerprint() => 0;
+
+        internal readonly void Reset()
+        {
+        }
+
+        internal readonly void Unload()
+        {
+        }
+    }
+}

@@ -1,0 +1,188 @@
+using System.Xml.Linq;
+using Emma.Generator.Tests.Harness;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+
+namespace Emma.Generator.Tests;
+
+/// <summary>The option chooses between two forms of the heap that look alike from outside.</summary>
+public class ThreadCacheTests
+{
+    private const string CachingLayer = "MyHeap/Caching/";
+    private const string LockedLayer = "MyHeap/Locked/";
+
+    private const SymbolDisplayMiscellaneousOptions NullabilityAndKeywords =
+        SymbolDisplayMiscellaneousOptions.IncludeNullableReferenceTypeModifier | SymbolDisplayMiscellaneousOptions.UseSpecialTypes;
+
+    /// <summary>All that the compiler can print of a declaration.</summary>
+    private static readonly SymbolDisplayFormat s_declaration = new(
+        SymbolDisplayGlobalNamespaceStyle.Omitted,
+        SymbolDisplayTypeQualificationStyle.NameAndContainingTypesAndNamespaces,
+        (SymbolDisplayGenericsOptions)0xFF,
+        (SymbolDisplayMemberOptions)0xFF,
+        SymbolDisplayDelegateStyle.NameAndSignature,
+        SymbolDisplayExtensionMethodStyle.Default,
+        (SymbolDisplayParameterOptions)0xFF,
+        SymbolDisplayPropertyStyle.ShowReadWriteDescriptor,
+        SymbolDisplayLocalOptions.None,
+        SymbolDisplayKindOptions.IncludeTypeKeyword,
+        NullabilityAndKeywords);
+
+    private static readonly GeneratorOutput s_cached = Emit("true");
+    private static readonly GeneratorOutput s_locked = Emit("false");
+
+    [Fact]
+    public void A_heap_has_thread_caches_unless_it_says_otherwise()
+    {
+        GeneratorOutput unsaid = new TestProject("""[assembly: Emma.EmmaAllocator("MyHeap", Public = true)]""").Generate();
+
+        Assert.Equal(Texts(s_cached), Texts(unsaid));
+    }
+
+    [Fact]
+    public void Without_ThreadCache_every_file_of_the_caching_layer_is_left_out_and_those_of_the_locked_form_take_its_place()
+    {
+        Assert.Equal(LayerIn("Caching"), FilesOf(s_cached, CachingLayer));
+        Assert.Empty(FilesOf(s_cached, LockedLayer));
+        Assert.Equal(LayerIn("Locked"), FilesOf(s_locked, LockedLayer));
+        Assert.Empty(FilesOf(s_locked, CachingLayer));
+    }
+
+    [Fact]
+    public void All_other_files_are_the_same_in_both_forms() =>
+        Assert.Equal(
+            Texts(s_cached).Where(file => !file.Key.StartsWith(CachingLayer, StringComparison.Ordinal)),
+            Texts(s_locked).Where(file => !file.Key.StartsWith(LockedLayer, StringComparison.Ordinal)));
+
+    [Fact]
+    public void Both_forms_have_exactly_the_same_public_members()
+    {
+        string[] cached = [.. PublicMembers(s_cached).Select(Declaration)];
+
+        Assert.Contains("public static MyHeap.LocalHeap MyHeap.Local { get; }", cached);
+        Assert.Contains("readonly ref struct MyHeap.LocalHeap", cached);
+        Assert.Contains("public T* MyHeap.LocalHeap.Alloc<T>([nuint count = 1]) where T : unmanaged", cached);
+        Assert.Equal(cached, PublicMembers(s_locked).Select(Declaration));
+    }
+
+    [Fact]
+    public void Every_public_member_is_documented_in_both_forms_down_to_its_parameters()
+    {
+        foreach (ISymbol member in PublicMembers(s_cached).Concat(PublicMembers(s_locked)))
+        {
+            XElement documentation = XElement.Parse(member.GetDocumentationCommentXml() is { Length: > 0 } xml ? xml : "<member />");
+            Assert.True(documentation.Element("summary")?.Value.Trim().Length > 0, $"{Declaration(member)} has no summary.");
+            if (member is not IMethodSymbol method)
+                continue;
+
+            Assert.Equal(method.Parameters.Select(parameter => parameter.Name), NamesOf(documentation, "param"));
+            Assert.Equal(method.TypeParameters.Select(parameter => parameter.Name), NamesOf(documentation, "typeparam"));
+            Assert.True(
+                method.ReturnsVoid || method.Parameters.IsEmpty || documentation.Element("returns") is not null,
+                $"{Declaration(member)} does not say what it returns.");
+        }
+    }
+
+    [Fact]
+    public void A_member_of_LocalHeap_is_documented_alike_in_both_forms() =>
+        Assert.Equal(
+            PublicMembers(s_cached).Where(IsOfLocalHeap).Select(member => member.GetDocumentationCommentXml()),
+            PublicMembers(s_locked).Where(IsOfLocalHeap).Select(member => member.GetDocumentationCommentXml()));
+
+    [Theory]
+    [InlineData("true")]
+    [InlineData("false")]
+    public void The_compiler_keeps_a_LocalHeap_on_its_thread(string threadCache)
+    {
+        string[] offences =
+        [
+            "class C { MyHeap.LocalHeap _field; }",
+            "class C { static MyHeap.LocalHeap s_field; }",
+            "class C { object M() => (object)MyHeap.Local; }",
+            "class C { unsafe System.Action M() { var local = MyHeap.Local; return () => local.Free(null); } }",
+            "class C { unsafe async System.Threading.Tasks.Task M() { var local = MyHeap.Local; await M(); local.Free(null); } }",
+            "class C { System.Collections.Generic.List<MyHeap.LocalHeap> M() => null!; }",
+        ];
+
+        string heap = $"""[assembly: Emma.EmmaAllocator("MyHeap", ThreadCache = {threadCache})]""";
+        Assert.All(offences, offence => Assert.Contains(
+            new TestProject(heap, offence).Generate().Compilation.GetDiagnostics(),
+            diagnostic => diagnostic.Severity == DiagnosticSeverity.Error && diagnostic.Location.SourceTree!.FilePath == "Source1.cs"));
+    }
+
+    [Fact]
+    public void The_emitted_text_depends_on_nothing_but_the_attribute()
+    {
+        const string Heaps =
+            """
+            [assembly: Emma.EmmaAllocator("MyHeap", Public = true)]
+            [assembly: Emma.EmmaAllocator("Audio.Mixer", ThreadCache = false, BoundaryChecks = true)]
+            """;
+        TestProject project = new(Heaps);
+        SortedDictionary<string, string> expected = Texts(project.Generate());
+
+        CSharpCompilationOptions options = project.Options;
+        CSharpCompilationOptions[] others =
+        [
+            options.WithNullableContextOptions(NullableContextOptions.Disable),
+            options.WithNullableContextOptions(NullableContextOptions.Warnings),
+            options.WithNullableContextOptions(NullableContextOptions.Annotations),
+            options.WithOverflowChecks(true),
+            options.WithOptimizationLevel(OptimizationLevel.Release),
+            options.WithGeneralDiagnosticOption(ReportDiagnostic.Error),
+        ];
+        Assert.All(others, other => Assert.Equal(expected, Texts((project with { Options = other }).Generate())));
+        Assert.All(TestProject.Languages, language => Assert.Equal(expected, Texts((project with { Language = language }).Generate())));
+    }
+
+    private static GeneratorOutput Emit(string threadCache) =>
+        new TestProject($"""[assembly: Emma.EmmaAllocator("MyHeap", Public = true, ThreadCache = {threadCache})]""").Generate();
+
+    private static SortedDictionary<string, string> Texts(GeneratorOutput output) =>
+        new(output.HeapHintNames.ToDictionary(name => name, name => output[name]), StringComparer.Ordinal);
+
+    private static string[] FilesOf(GeneratorOutput output, string layer) =>
+        [.. output.HeapHintNames.Where(name => name.StartsWith(layer, StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+
+    private static string[] LayerIn(string folder) =>
+        [
+            .. Repository.Templates().Keys
+                .Where(path => path.StartsWith($"{folder}/", StringComparison.Ordinal))
+                .Select(path => $"MyHeap/{Path.ChangeExtension(path, ".g.cs")}")
+                .Order(StringComparer.Ordinal),
+        ];
+
+    /// <summary>What a user sees of a heap: its class, and all that is public in it, however deep.</summary>
+    private static ISymbol[] PublicMembers(GeneratorOutput output)
+    {
+        List<ISymbol> members = [];
+        Add(output.Compilation.GetTypeByMetadataName("MyHeap")!);
+        return [.. members.OrderBy(Declaration, StringComparer.Ordinal)];
+
+        void Add(INamedTypeSymbol type)
+        {
+            members.Add(type);
+            foreach (ISymbol member in type.GetMembers().Where(IsVisible))
+            {
+                if (member is INamedTypeSymbol nested)
+                    Add(nested);
+                else
+                    members.Add(member);
+            }
+        }
+    }
+
+    private static bool IsVisible(ISymbol member) =>
+        member is { DeclaredAccessibility: Accessibility.Public, IsImplicitlyDeclared: false } and not IMethodSymbol { AssociatedSymbol: not null };
+
+    private static bool IsOfLocalHeap(ISymbol member) => member.ContainingType?.Name == "LocalHeap";
+
+    private static string Declaration(ISymbol member) => member.ToDisplayString(s_declaration);
+
+    private static string[] NamesOf(XElement documentation, string element) =>
+        [
+            .. documentation.Elements(element)
+                .Where(parameter => parameter.Value.Trim().Length > 0)
+                .Select(parameter => parameter.Attribute("name")!.Value),
+        ];
+}

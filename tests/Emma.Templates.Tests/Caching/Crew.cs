@@ -1,0 +1,63 @@
+using System.Runtime.ExceptionServices;
+
+namespace Emma.Templates;
+
+public static unsafe partial class EmmaHeap
+{
+    /// <summary>Threads of a test's own. What one of them throws is thrown by the test.</summary>
+    private static class Crew
+    {
+        private const int StackBytes = 256 * 1024;
+
+        private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+
+        /// <summary>Runs a body on so many new threads at once, and waits until all have ended, in the kernel's eyes too.</summary>
+        internal static void Run(int count, Action<int> body)
+        {
+            HeapState.EnsureRunning();
+            Exception? failure = null;
+            Thread[] threads = new Thread[count];
+            int[] ids = new int[count];
+            for (int i = 0; i < count; i++)
+            {
+                int number = i;
+                threads[i] = new Thread(() => Attempt(number), StackBytes);
+                threads[i].Start();
+            }
+
+            foreach (Thread thread in threads)
+                thread.Join();
+            foreach (int id in ids)
+                AwaitEnd(id);
+            if (failure is not null)
+                ExceptionDispatchInfo.Throw(failure);
+
+            void Attempt(int number)
+            {
+                ids[number] = CurrentThread.Id;
+                try
+                {
+                    body(number);
+                }
+                catch (Exception exception)
+                {
+                    Interlocked.CompareExchange(ref failure, exception, null);
+                }
+            }
+        }
+
+        /// <summary>Runs a body on a new thread.</summary>
+        internal static void RunOne(Action body) => Run(1, _ => body());
+
+        /// <summary>Waits for the others; fails if they do not come, because one of them failed.</summary>
+        internal static void Meet(Barrier barrier) =>
+            Expect.True(barrier.SignalAndWait(s_patience), "another thread did not come");
+
+        /// <summary>A joined thread may still be on its way out.</summary>
+        private static void AwaitEnd(int id)
+        {
+            while (Syscalls.TgKill(Syscalls.GetPid(), id, 0) == 0)
+                Thread.Yield();
+        }
+    }
+}

@@ -1,0 +1,35 @@
+using System.Collections.Concurrent;
+
+namespace Emma.Templates.Tests;
+
+/// <summary>Threads of a test's own.</summary>
+public static class Threads
+{
+    /// <summary>
+    /// Runs a body on so many new threads at once, each with its number, and waits until the kernel, too, has forgotten them: only then
+    /// does a heap know that what they kept is nobody's. What one of them throws, this throws.
+    /// </summary>
+    public static void Run(int count, Action<int> body)
+    {
+        ConcurrentQueue<Exception> failures = [];
+        string[] tasks = new string[count];
+        Thread[] threads = Enumerable.Range(0, count).Select(number => new Thread(() =>
+        {
+            try
+            {
+                tasks[number] = File.ResolveLinkTarget("/proc/thread-self", returnFinalTarget: false)!.FullName;
+                body(number);
+            }
+            catch (Exception exception)
+            {
+                failures.Enqueue(exception);
+            }
+        })).ToArray();
+        Array.ForEach(threads, thread => thread.Start());
+        Array.ForEach(threads, thread => thread.Join());
+        // Join returns a little before the thread has left the kernel.
+        Assert.True(SpinWait.SpinUntil(() => !tasks.Any(Directory.Exists), 60_000));
+        if (!failures.IsEmpty)
+            throw new AggregateException(failures);
+    }
+}
