@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Reflection;
 using System.Runtime.CompilerServices;
@@ -15,6 +15,7 @@ internal static unsafe class Program
     private const int Operations = 100_000;
     private const int WarmUpRounds = 45;
     private const int Rounds = 60;
+    private const string NeverTrimmed = "Native code has no collectible contexts and does not call this.";
 
     private static readonly (string Name, Func<int, TimeSpan>[] Inlined, Func<int, TimeSpan>[] Outlined)[] s_candidates =
     [
@@ -63,6 +64,9 @@ internal static unsafe class Program
         return [.. s_candidates.Select((_, i) => $"{Mean(inlined, i)} | {Mean(outlined, i)}")];
     }
 
+    [UnconditionalSuppressMessage("Trimming", "IL2026", Justification = NeverTrimmed)]
+    [UnconditionalSuppressMessage("Trimming", "IL2075", Justification = NeverTrimmed)]
+    [UnconditionalSuppressMessage("SingleFile", "IL3000", Justification = NeverTrimmed)]
     private static string[] MeasureInCollectibleContext()
     {
         AssemblyLoadContext context = new("collectible", isCollectible: true);

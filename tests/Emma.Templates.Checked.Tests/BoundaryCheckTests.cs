@@ -100,6 +100,26 @@ public static unsafe partial class EmmaHeap
         public void Freeing_a_block_again_while_its_segment_is_unmapped_never_faults() =>
             ChildProcess.MustSucceed(nameof(Scenarios.FreeAgainWhileSegmentsComeAndGo));
 
+        [Fact]
+        public void The_marks_of_live_blocks_go_with_Destroy_and_with_the_load_context()
+        {
+            FreshCopy.Settle();
+            ulong before = WindowsWithMarks();
+            AlignedAlloc(100, 1 << 30);
+            for (int i = 0; i < 70; i++)
+                AlignedAlloc(4096, 1 << 30);
+            Expect.Equal(before + 2, WindowsWithMarks());
+            Destroy();
+            Expect.Equal(before, WindowsWithMarks());
+            FreshCopy.RunAndUnload(nameof(PluginWork.UseEverything));
+            Expect.Equal(before, WindowsWithMarks());
+        }
+
+        /// <summary>How many windows the mappings of their size could be of. Marks of two windows may lie side by side, as one mapping.</summary>
+        private static ulong WindowsWithMarks() => ProcessMaps.Read()
+            .Where(mapping => mapping.Rights == "rw-p" && mapping.Path == "")
+            .Aggregate(0UL, (sum, mapping) => sum + (mapping.End - mapping.Start) / (Window.DefaultSize / SizeClasses.Granularity));
+
         private static void AssertRefused(void* pointer)
         {
             HeapStatistics before = GetStatistics();

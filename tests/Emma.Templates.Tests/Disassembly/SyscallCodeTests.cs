@@ -32,7 +32,13 @@ public static unsafe partial class EmmaHeap
         {
             Dictionary<string, string> registers = new Dictionary<string, string>
             {
-                ["RDI"] = "number", ["RSI"] = "a", ["RDX"] = "b", ["RCX"] = "c", ["R8"] = "d", ["R9"] = "e", ["[RSP+8]"] = "f",
+                ["RDI"] = "number",
+                ["RSI"] = "a",
+                ["RDX"] = "b",
+                ["RCX"] = "c",
+                ["R8"] = "d",
+                ["R9"] = "e",
+                ["[RSP+8]"] = "f",
             };
             foreach (Instruction move in Disassembler.Decode(MachineCode.Syscall).Where(instruction => instruction.Mnemonic == Mnemonic.Mov))
             {

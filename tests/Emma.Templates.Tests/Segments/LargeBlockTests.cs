@@ -168,6 +168,7 @@ public static unsafe partial class EmmaHeap
             nuint place = window->Claim(length / Window.SlotSize, 1, 0);
             Expect.True(place >= window->Base && place + length <= window->Base + window->Size);
             nuint metadata = window->MetadataLength;
+            LiveMarks.Unmap(window->Marks, window->Size);
             Expect.Equal(0, Syscalls.Munmap((nuint)window, metadata));
             space.UnchargeMetadata(metadata);
             Expect.Equal(mapped, GetStatistics().MappedBytes);
