@@ -16,6 +16,9 @@ static unsafe partial class EmmaHeap
     /// <summary>Whether every pointer that crosses the API is proved to be a live block first.</summary>
     private const bool BoundaryChecks = false;
 
+    /// <summary>Whether blocks carry canaries, are zeroed and held back when freed, and lie beside inaccessible pages.</summary>
+    private const bool Hardened = false;
+
     /// <summary>The most bytes the heap may map; 0: no limit.</summary>
     private const long MemoryLimit = 0;
 }

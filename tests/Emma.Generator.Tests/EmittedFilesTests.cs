@@ -111,7 +111,7 @@ public partial class EmittedFilesTests
     [Fact]
     public void The_options_file_of_a_dotted_heap_with_every_option() =>
         Snapshot.Matches(OptionsOf(
-            """[assembly: Emma.EmmaAllocator("Audio.Memory.Mixer", BoundaryChecks = true, MemoryLimit = 1L << 40, Public = true, ThreadCache = false)]""",
+            """[assembly: Emma.EmmaAllocator("Audio.Memory.Mixer", BoundaryChecks = true, Hardened = true, MemoryLimit = 1L << 40, Public = true, ThreadCache = false)]""",
             "Audio.Memory.Mixer"));
 
     [Fact]

@@ -37,7 +37,7 @@ public class MarkerTests
                 .Select(property => $"{property.PropertyType.Name} {property.Name} = {property.GetValue(marker)}")
                 .Order(StringComparer.Ordinal),
         ];
-        Assert.Equal(["Boolean BoundaryChecks = False", "Boolean Public = False", "Boolean ThreadCache = True", "Int64 MemoryLimit = 0"], options);
+        Assert.Equal(["Boolean BoundaryChecks = False", "Boolean Hardened = False", "Boolean Public = False", "Boolean ThreadCache = True", "Int64 MemoryLimit = 0"], options);
     }
 
     [Fact]

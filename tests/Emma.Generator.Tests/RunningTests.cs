@@ -8,9 +8,9 @@ namespace Emma.Generator.Tests;
 /// <summary>Emitted heaps, compiled and run in load contexts of their own.</summary>
 public class RunningTests
 {
-    /// <summary>The four forms of a heap: with and without thread caches, and each of them with and without boundary checks.</summary>
+    /// <summary>The forms of a heap: with and without thread caches, each of them with and without boundary checks, and hardened.</summary>
     public static TheoryData<string> Forms =>
-        ["", ", BoundaryChecks = true", ", ThreadCache = false", ", ThreadCache = false, BoundaryChecks = true"];
+        ["", ", BoundaryChecks = true", ", ThreadCache = false", ", ThreadCache = false, BoundaryChecks = true", ", Hardened = true"];
 
     public static MatrixTheoryData<LanguageVersion, string> LanguagesAndForms => new(TestProject.Languages, Forms.Select(form => form.Data));
 
@@ -45,6 +45,98 @@ public class RunningTests
         using PluginAssembly assembly = new(new TestProject(source).Generate().Emit());
 
         Assert.Equal(form.Contains("ThreadCache = false", StringComparison.Ordinal) ? "0 False" : "1 True", assembly.Call("Caches", "Run"));
+    }
+
+    /// <summary>
+    /// A forked child must not compile: once a heap has started, none of its methods may have to be.
+    /// </summary>
+    [Theory]
+    [MemberData(nameof(OptimizationsAndForms))]
+    public void A_heap_that_has_started_is_compiled(OptimizationLevel optimization, string form)
+    {
+        string source =
+            $$"""
+            using System;
+            using System.Linq;
+            using System.Reflection;
+            using System.Runtime;
+            using System.Runtime.CompilerServices;
+            [assembly: Emma.EmmaAllocator("Audio.Mixer"{{form}})]
+           
+            static class Late
+            {
+                const BindingFlags All = BindingFlags.DeclaredOnly | BindingFlags.Static | BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;
+                public static string Run()
+                {
+                    _ = Audio.Mixer.Kernel;
+                    string late = Compile(typeof(Audio.Mixer));
+                    foreach (Type part in typeof(Audio.Mixer).GetNestedTypes(All))
+                        late += Compile(part);
+
+                    return late;
+                }
+
+                static string Compile(Type type)
+                {
+                    string late = "";
+                    foreach (MethodBase method in ((MethodBase[])type.GetMethods(All)).Concat(type.GetConstructors(All)))
+                    {
+                        long compiled = JitInfo.GetCompiledMethodCount(currentThread: true);
+                        if (!method.ContainsGenericParameters && !method.IsAbstract)
+                            RuntimeHelpers.PrepareMethod(method.MethodHandle);
+                        if (JitInfo.GetCompiledMethodCount(currentThread: true) != compiled)
+                            late += $"{type.Name}.{method.Name} ";
+                    }
+
+                    return late;
+                }
+            }
+            """;
+        TestProject project = With(new TestProject(source), options => options.WithOptimizationLevel(optimization));
+        using PluginAssembly assembly = new(project.Generate().Emit());
+
+        Assert.Equal("", assembly.Call("Late", "Run"));
+    }
+
+    /// <summary>Members that users add to the class are compiled with it; what they need and cannot have is their callers' affair.</summary>
+    [Theory]
+    [InlineData("internal static int UseMissing() => Missing.Number();")]
+    [InlineData("sealed class Derived : Base { internal int Number() => 1; }")]
+    [InlineData("internal struct Holder { internal Value Held; internal void Set() => Held = default; }")]
+    public void A_member_of_the_users_that_needs_a_missing_assembly_keeps_the_heap_from_nothing(string member)
+    {
+        const string needed = "public static class Missing { public static int Number() => 1; } public class Base { } public struct Value { public int Number; }";
+        TestProject library = new(needed) { AssemblyName = "Library" };
+        string source =
+            $$"""
+            using System.Runtime.Loader;
+            [assembly: Emma.EmmaAllocator("Audio.Mixer")]
+            namespace Audio { static partial class Mixer { {{member}} } }
+            static unsafe class Resolver
+            {
+                static int s_depth, s_deepest;
+
+                public static object Run()
+                {
+                    AssemblyLoadContext.GetLoadContext(typeof(Resolver).Assembly)!.Resolving += (_, _) =>
+                    {
+                        s_deepest = System.Math.Max(s_deepest, ++s_depth);
+                        if (s_depth < 10)
+                            Audio.Mixer.Free(Audio.Mixer.Alloc(100));
+                        s_depth--;
+                        return null;
+                    };
+                    Audio.Mixer.Free(Audio.Mixer.Alloc(100));
+                    Audio.Mixer.Destroy();
+                    return s_deepest;
+                }
+            }
+            """;
+        TestProject project = new(source);
+        project = project with { References = [.. project.References, library.Compile().ToMetadataReference()] };
+        using PluginAssembly assembly = new(project.Generate().Emit());
+
+        Assert.InRange((int)assembly.Call("Resolver", "Run")!, 0, 2);
     }
 
     [Fact]

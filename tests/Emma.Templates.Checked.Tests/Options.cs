@@ -5,5 +5,6 @@ static unsafe partial class EmmaHeap
 {
     private const string HeapName = "CheckedHeap";
     private const bool BoundaryChecks = true;
+    private const bool Hardened = false;
     private const long MemoryLimit = 0;
 }

@@ -5,5 +5,6 @@ static unsafe partial class EmmaHeap
 {
     private const string HeapName = "LockedHeap";
     private const bool BoundaryChecks = false;
+    private const bool Hardened = false;
     private const long MemoryLimit = 0;
 }

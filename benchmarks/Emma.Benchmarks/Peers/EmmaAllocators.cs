@@ -67,3 +67,25 @@ internal readonly unsafe struct CheckedHeapAllocator : IAllocator
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void AlignedFree(void* block) => CheckedHeap.AlignedFree(block);
 }
+
+/// <summary>The heap that looks for misuse.</summary>
+internal readonly unsafe struct HardenedHeapAllocator : IAllocator
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void* Alloc(nuint size) => HardenedHeap.Alloc(size);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void* AllocZeroed(nuint size) => HardenedHeap.AllocZeroed(size);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void* AlignedAlloc(nuint size, nuint alignment) => HardenedHeap.AlignedAlloc(size, alignment);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void* Realloc(void* block, nuint size) => HardenedHeap.Realloc(block, size);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Free(void* block) => HardenedHeap.Free(block);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AlignedFree(void* block) => HardenedHeap.AlignedFree(block);
+}

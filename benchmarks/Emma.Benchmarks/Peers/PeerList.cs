@@ -14,6 +14,7 @@ internal static class PeerList
     internal const string CollectibleLocalName = "emma, Local, collectible";
     internal const string LockedName = "emma, locked";
     internal const string CheckedName = "emma, checked";
+    internal const string HardenedName = "emma, hardened";
     internal const string MimallocName = "mimalloc";
     internal const string JemallocName = "jemalloc";
     internal const string TcmallocName = "tcmalloc";
@@ -28,6 +29,7 @@ internal static class PeerList
         (CollectibleLocalName, new(() => new CollectiblePeer(CollectibleLocalName, EmmaVersion, LocalName, runsWorkloads: false))),
         (LockedName, new(() => new EmmaPeer<LockedHeapAllocator>(LockedName, EmmaVersion, runsWorkloads: true))),
         (CheckedName, new(() => new EmmaPeer<CheckedHeapAllocator>(CheckedName, EmmaVersion, runsWorkloads: false))),
+        (HardenedName, new(() => new EmmaPeer<HardenedHeapAllocator>(HardenedName, EmmaVersion, runsWorkloads: false))),
         (MimallocName, new(() => new Peer<MimallocAllocator>(MimallocName, MimallocAllocator.Version))),
         (JemallocName, new(() => new Peer<JemallocAllocator>(JemallocName, JemallocAllocator.Version))),
         (TcmallocName, new(() => new Peer<TcmallocAllocator>(TcmallocName, TcmallocAllocator.Version))),

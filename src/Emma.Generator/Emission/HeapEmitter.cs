@@ -88,6 +88,9 @@ internal static class HeapEmitter
             /// <summary>Whether every pointer that crosses the API is proved to be a live block first.</summary>
             private const bool BoundaryChecks = {{(heap.BoundaryChecks ? "true" : "false")}};
 
+            /// <summary>Whether blocks carry canaries, are zeroed and held back when freed, and lie beside inaccessible pages.</summary>
+            private const bool Hardened = {{(heap.Hardened ? "true" : "false")}};
+
             /// <summary>The most bytes the heap may map; 0: no limit.</summary>
             private const long MemoryLimit = {{heap.MemoryLimit}};
         }

@@ -42,10 +42,22 @@ internal sealed class Template
     public string Path { get; }
 
     /// <summary>
-    /// Whether the file is one of a heap with these options. Two folders hold what declares the same members in two ways: with the layer of
-    /// thread caches, and without it.
+    /// Whether the file is one of a heap with these options. Some folders hold what declares the same members in two ways: Caching or Locked, Plain or
+    /// Hardened. A hardened heap has thread caches in any case, but no fast paths, and so the LocalHeap of a heap without.
     /// </summary>
-    public bool IsPartOf(Heap heap) => !Path.StartsWith(heap.ThreadCache ? "Locked/" : "Caching/", StringComparison.Ordinal);
+    public bool IsPartOf(Heap heap)
+    {
+        string folder = Path.Substring(0, Path.IndexOf('/') + 1);
+        return folder switch
+        {
+            "Plain/" => !heap.Hardened,
+            "Hardened/" => heap.Hardened,
+            _ when heap.Hardened && Path.EndsWith("/LocalHeap", StringComparison.Ordinal) => folder == "Locked/",
+            "Caching/" => heap.ThreadCache || heap.Hardened,
+            "Locked/" => !heap.ThreadCache && !heap.Hardened,
+            _ => true,
+        };
+    }
 
     /// <summary>The file as it stands.</summary>
     public string Text { get; }

@@ -18,7 +18,7 @@ internal static class TemplateNames
 
     private static HashSet<string> Collect()
     {
-        HashSet<string> names = ["HeapName", "BoundaryChecks", "MemoryLimit"];
+        HashSet<string> names = ["HeapName", "BoundaryChecks", "Hardened", "MemoryLimit"];
         foreach (Template template in Template.All)
         {
             SyntaxNode root = CSharpSyntaxTree.ParseText(template.Text).GetRoot();

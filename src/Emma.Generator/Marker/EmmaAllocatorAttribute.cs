@@ -34,6 +34,13 @@ namespace Emma
         public bool BoundaryChecks { get; set; }
 
         /// <summary>
+        /// Whether the heap looks for misuse at the price of speed and memory: implies <c>BoundaryChecks</c>; blocks have canaries and are zeroed, held back and
+        /// looked through before they are used again; those above 32 KiB have inaccessible memory around them and are unmapped when freed. Memory found
+        /// corrupted ends the process with a message. <c>ThreadCache</c> has no effect then. Default: <c>false</c>.
+        /// </summary>
+        public bool Hardened { get; set; }
+
+        /// <summary>
         /// The most bytes that the heap may map from the kernel; past it allocation fails as out of memory.
         /// Default: <c>0</c>, no limit. A negative number is an error.
         /// </summary>

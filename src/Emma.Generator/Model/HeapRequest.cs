@@ -76,14 +76,18 @@ internal sealed class HeapRequest
             ContainingNamespace: { Name: "Emma", ContainingNamespace.IsGlobalNamespace: true },
         };
 
-    private Heap ToHeap(bool isRefused) =>
-        new(
+    private Heap ToHeap(bool isRefused)
+    {
+        bool hardened = Option(nameof(Heap.Hardened), false);
+        return new Heap(
             Name,
             Option(nameof(Heap.ThreadCache), true),
-            Option(nameof(Heap.BoundaryChecks), false),
+            hardened || Option(nameof(Heap.BoundaryChecks), false),
+            hardened,
             MemoryLimit,
             Option("Public", false),
             isRefused);
+    }
 
     private T Option<T>(string name, T defaultValue)
     {

@@ -62,13 +62,16 @@ static unsafe partial class EmmaHeap
     [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
     private static void* AllocateSmallSlowly(int sizeClass)
     {
-        ref SmallBlocks small = ref HeapState.Root->Small;
-        nuint block = small.Allocate(sizeClass);
+        ref Root root = ref *HeapState.Root;
+        nuint block = root.Small.Allocate(sizeClass);
         for (int attempt = 0; block == 0 && attempt < ReclaimAttempts; attempt++)
         {
+            root.Small.Flush(int.MaxValue);
+            root.Giving.Acquire();
             // A segment that holds nothing would have served this block: the reserve may stay.
-            Reclaim(keepReserve: true);
-            block = small.Allocate(sizeClass);
+            GiveBack(keepReserve: true);
+            block = root.Small.AllocateUncached(sizeClass);
+            root.Giving.Release();
         }
 
         return (void*)block;
@@ -81,31 +84,36 @@ static unsafe partial class EmmaHeap
             return null;
 
         size = ClrMath.Max(size, 1);
-        nuint block = AllocateBigOnce(size, alignment, zeroed);
+        ref Root root = ref *HeapState.Root;
+        bool isRun = !Hardened && size <= LargeBlocks.Threshold && alignment <= MaxRunAlignment;
+        nuint block = isRun ? AllocateRun(size, alignment, zeroed) : root.Large.Allocate(size, alignment, zeroed, givingIsHeld: false);
         for (int attempt = 0; block == 0 && attempt < ReclaimAttempts; attempt++)
         {
-            Reclaim(keepReserve: size <= LargeBlocks.Threshold);
-            block = AllocateBigOnce(size, alignment, zeroed);
+            root.Small.Flush(int.MaxValue);
+            root.Giving.Acquire();
+            GiveBack(keepReserve: isRun);
+            block = isRun ? AllocateRun(size, alignment, zeroed, mayMap: true) : root.Large.Allocate(size, alignment, zeroed, givingIsHeld: true);
+            root.Giving.Release();
         }
 
         return (void*)block;
     }
 
-    private static nuint AllocateBigOnce(nuint size, nuint alignment, bool zeroed) =>
-        size <= LargeBlocks.Threshold && alignment <= MaxRunAlignment
-            ? AllocateRun(size, alignment, zeroed)
-            : HeapState.Root->Large.Allocate(size, alignment, zeroed);
-
     private static nuint AllocateRun(nuint size, nuint alignment, bool zeroed)
+    {
+        nuint block = AllocateRun(size, alignment, zeroed, mayMap: false);
+        if (block != 0)
+            return block;
+
+        HeapState.Root->Small.ReclaimBeforeMapping();
+        return AllocateRun(size, alignment, zeroed, mayMap: true);
+    }
+
+    private static nuint AllocateRun(nuint size, nuint alignment, bool zeroed, bool mayMap)
     {
         int pages = PagesFor(size);
         int alignmentPages = (int)ClrMath.Max(alignment >> Segment.PageShift, 1);
-        ref Root root = ref *HeapState.Root;
-        PageRun run = root.Segments.AllocateRun(pages, alignmentPages, mayMap: false);
-        if (run.IsNone && root.Small.ReclaimBeforeMapping())
-            run = root.Segments.AllocateRun(pages, alignmentPages, mayMap: false);
-        if (run.IsNone)
-            run = root.Segments.AllocateRun(pages, alignmentPages, mayMap: true);
+        PageRun run = HeapState.Root->Segments.AllocateRun(pages, alignmentPages, mayMap);
         if (run.IsNone)
             return 0;
 
@@ -163,7 +171,7 @@ static unsafe partial class EmmaHeap
         if (moved != 0)
             return (void*)moved;
 
-        Reclaim(keepReserve: false);
+        Reclaim(int.MaxValue);
         return inPlace && large.TryResizeInPlace((nuint)block, size) ? block : (void*)large.TryMove((nuint)block, size, alignment);
     }
 
@@ -208,7 +216,7 @@ static unsafe partial class EmmaHeap
     private static void FinishRelease(void* block, PointerCheck check)
     {
         if (check == PointerCheck.ValidAndLast)
-            HeapState.Root->Segments.ReleaseIfEmpty(Segment.Of((nuint)block));
+            HeapState.Root->Segments.ReleaseIfEmpty(Segment.Of((nuint)block), givingIsHeld: false);
         else
             ThrowBadPointer(block, "Free", check);
     }
@@ -257,17 +265,28 @@ static unsafe partial class EmmaHeap
         _ => HeapState.BinOf(pageClass)->BlockSize,
     };
 
-    /// <summary>
-    /// Before giving up: unmaps, or frees for other uses, whatever the heap keeps only to be faster. Waits for what other threads are
-    /// giving back right now.
-    /// </summary>
+    /// <summary>Unmaps whatever the heap keeps only to be faster, after waiting for what other threads are giving back right now.</summary>
+    /// <param name="maxMagazines">How many magazines of free blocks are emptied, about.</param>
     /// <returns>Bytes given back to the kernel.</returns>
-    private static nuint Reclaim(bool keepReserve, int maxMagazines = int.MaxValue)
+    private static nuint Reclaim(int maxMagazines)
     {
         ref Root root = ref *HeapState.Root;
         nuint given = root.Small.Flush(maxMagazines);
         root.Giving.Acquire();
-        given += root.Large.EmptyCache();
+        given += GiveBack(keepReserve: false);
+        root.Giving.Release();
+        return given;
+    }
+
+    /// <summary>
+    /// Unmaps, or frees for other uses, whatever the heap keeps only to be faster. The caller holds the lock of giving back; if it
+    /// allocates before it lets go of that, nothing free is out of its sight, because somebody is just giving it back.
+    /// </summary>
+    /// <returns>Bytes given back to the kernel.</returns>
+    private static nuint GiveBack(bool keepReserve)
+    {
+        ref Root root = ref *HeapState.Root;
+        nuint given = root.Large.EmptyCache();
         for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
         {
             Segment* segment = HeapState.BinOf(sizeClass)->ReleaseIdleSlab();
@@ -277,9 +296,7 @@ static unsafe partial class EmmaHeap
 
         if (!keepReserve)
             given += root.Segments.ReleaseAllEmpty();
-        given += root.Space.RetryRetained();
-        root.Giving.Release();
-        return given;
+        return given + root.Space.RetryRetained();
     }
 
     /// <summary>Gives the kernel what is free, as far as this much work does.</summary>
@@ -289,7 +306,7 @@ static unsafe partial class EmmaHeap
     private static nuint TrimSome(int maxMagazines, int maxSegments)
     {
         ref Root root = ref *HeapState.Root;
-        nuint given = Reclaim(keepReserve: false, maxMagazines);
+        nuint given = Reclaim(maxMagazines);
         SlotWalk walk = root.Space.Walk();
         for (nuint segment = walk.Next(SlotKind.Segment); segment != 0 && maxSegments > 0; segment = walk.Next(SlotKind.Segment))
         {

@@ -19,20 +19,13 @@ static unsafe partial class EmmaHeap
     /// <returns>Bytes.</returns>
     /// <exception cref="global::System.ArgumentException"><paramref name="ptr"/> is no block of this heap.</exception>
     public static nuint UsableSize(void* ptr) =>
-        ptr == null ? 0 : SizeOf((nuint)ptr, RequireBlock(ptr, nameof(UsableSize)));
+        ptr == null ? 0 : UsableSizeOfBlock(ptr, nameof(UsableSize));
 
     /// <summary>The bytes that a block has if so many are asked for: asking for them all costs nothing more.</summary>
     /// <param name="byteCount">Bytes.</param>
     /// <returns>Bytes, not fewer than <paramref name="byteCount"/>.</returns>
-    /// <remarks>A block of more than 2 MiB may get up to an eighth more, where a freed one of that size is at hand.</remarks>
-    public static nuint GoodSize(nuint byteCount)
-    {
-        if (byteCount <= SizeClasses.MaxSize)
-            return SizeClasses.SizeOf(SizeClasses.Of(byteCount));
-        if (byteCount <= LargeBlocks.Threshold)
-            return (nuint)PagesFor(byteCount) << Segment.PageShift;
-        return byteCount <= AddressSpace.MaxBytes ? LargeBlocks.LengthFor(byteCount) : byteCount;
-    }
+    /// <remarks>A block of more than 2 MiB may get up to an eighth more: where a freed one of that size is at hand, and when it grows.</remarks>
+    public static nuint GoodSize(nuint byteCount) => UsableSizeFor(byteCount);
 
     /// <summary>Whether an address lies in a live block of this heap, or in a slab that has live blocks or had some lately.</summary>
     /// <param name="ptr">Any value: it is not read through.</param>

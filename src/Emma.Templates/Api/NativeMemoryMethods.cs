@@ -99,7 +99,7 @@ static unsafe partial class EmmaHeap
                 return;
         }
 
-        Release(ptr);
+        ReleaseBlock(ptr);
     }
 
     /// <summary>Allocates a block at a multiple of an alignment. Its contents are undefined.</summary>
@@ -142,24 +142,40 @@ static unsafe partial class EmmaHeap
     /// <summary>Sets bytes of any memory to zero.</summary>
     /// <param name="ptr">The first byte.</param>
     /// <param name="byteCount">Bytes.</param>
-    public static void Clear(void* ptr, nuint byteCount) => ClrNativeMemory.Clear(ptr, byteCount);
+    /// <exception cref="global::System.ArgumentException">The heap is hardened, and the bytes begin in it and do not lie within one live block.</exception>
+    public static void Clear(void* ptr, nuint byteCount)
+    {
+        RequireRange(ptr, byteCount, nameof(Clear));
+        ClrNativeMemory.Clear(ptr, byteCount);
+    }
 
     /// <summary>Copies bytes of any memory; the two places may overlap.</summary>
     /// <param name="source">The first byte to read.</param>
     /// <param name="destination">The first byte to write.</param>
     /// <param name="byteCount">Bytes.</param>
-    public static void Copy(void* source, void* destination, nuint byteCount) => ClrNativeMemory.Copy(source, destination, byteCount);
+    /// <exception cref="global::System.ArgumentException">The heap is hardened, and either place begins in it and does not lie within one live block.</exception>
+    public static void Copy(void* source, void* destination, nuint byteCount)
+    {
+        RequireRange(source, byteCount, nameof(Copy));
+        RequireRange(destination, byteCount, nameof(Copy));
+        ClrNativeMemory.Copy(source, destination, byteCount);
+    }
 
     /// <summary>Sets bytes of any memory to a value.</summary>
     /// <param name="ptr">The first byte.</param>
     /// <param name="byteCount">Bytes.</param>
     /// <param name="value">What each byte becomes.</param>
-    public static void Fill(void* ptr, nuint byteCount, byte value) => ClrNativeMemory.Fill(ptr, byteCount, value);
+    /// <exception cref="global::System.ArgumentException">The heap is hardened, and the bytes begin in it and do not lie within one live block.</exception>
+    public static void Fill(void* ptr, nuint byteCount, byte value)
+    {
+        RequireRange(ptr, byteCount, nameof(Fill));
+        ClrNativeMemory.Fill(ptr, byteCount, value);
+    }
 
     [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
     private static void* AllocSlowly(nuint byteCount)
     {
-        void* block = Allocate(byteCount, false);
+        void* block = AllocateBlock(byteCount, false);
         if (block == null)
             ThrowOutOfMemory(byteCount);
         return block;
@@ -168,7 +184,7 @@ static unsafe partial class EmmaHeap
     [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
     private static void* AllocZeroedSlowly(nuint byteCount)
     {
-        void* block = Allocate(byteCount, true);
+        void* block = AllocateBlock(byteCount, true);
         if (block == null)
             ThrowOutOfMemory(byteCount);
         return block;

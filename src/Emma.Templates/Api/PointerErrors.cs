@@ -33,7 +33,7 @@ static unsafe partial class EmmaHeap
     {
         bool ours = HeapState.Root->Space.Find((nuint)block) != null;
         string finding =
-            check == PointerCheck.NotABlock ? "which lies inside a block or behind the last one, not where a block begins. Pass the pointer that the allocation returned"
+            check == PointerCheck.NotABlock ? "which lies inside a block or behind the last one. Pass the pointer that the allocation returned"
             : ours ? "where no live block of this heap begins. It was freed already, or never allocated"
             : ForeignOwner.Find((nuint)block) is string owner ? $"which is a block of the heap {owner}. Pass it to that heap"
             : "which lies outside this heap. Pass it to whatever allocated it";

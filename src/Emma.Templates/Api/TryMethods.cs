@@ -37,7 +37,7 @@ static unsafe partial class EmmaHeap
     /// <returns>The block, at a multiple of 16, or null if there is no room for it. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
-    public static void* TryAllocZeroed(nuint byteCount) => Allocate(byteCount, true);
+    public static void* TryAllocZeroed(nuint byteCount) => AllocateBlock(byteCount, true);
 
     /// <summary>Allocates a block of zeros for a number of elements, or returns null.</summary>
     /// <param name="elementCount">Elements.</param>
@@ -45,7 +45,7 @@ static unsafe partial class EmmaHeap
     /// <returns>The block, at a multiple of 16, or null if there is no room for it. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
-    public static void* TryAllocZeroed(nuint elementCount, nuint elementSize) => Allocate(Product(elementCount, elementSize), true);
+    public static void* TryAllocZeroed(nuint elementCount, nuint elementSize) => AllocateBlock(Product(elementCount, elementSize), true);
 
     /// <summary>Changes the size of a block as <c>Realloc</c> does, or returns null.</summary>
     /// <param name="ptr">A block of this heap; null: as <c>TryAlloc</c>.</param>
@@ -53,7 +53,7 @@ static unsafe partial class EmmaHeap
     /// <returns>The block, which may have moved, or null: then the old block is as it was.</returns>
     /// <exception cref="global::System.ArgumentException"><paramref name="ptr"/> is no block of this heap.</exception>
     public static void* TryRealloc(void* ptr, nuint byteCount) =>
-        ptr == null ? Allocate(byteCount, false) : Reallocate(ptr, byteCount, SizeClasses.Granularity);
+        ptr == null ? AllocateBlock(byteCount, false) : ReallocateBlock(ptr, byteCount, SizeClasses.Granularity);
 
     /// <summary>Allocates a block at a multiple of an alignment, or returns null. Its contents are undefined.</summary>
     /// <param name="byteCount">Bytes; 0 gives a unique block too.</param>
@@ -64,7 +64,7 @@ static unsafe partial class EmmaHeap
     public static void* TryAlignedAlloc(nuint byteCount, nuint alignment)
     {
         RequireAlignment(alignment);
-        return AllocateAligned(byteCount, alignment);
+        return AllocateAlignedBlock(byteCount, alignment);
     }
 
     /// <summary>Changes the size and the alignment of a block as <c>AlignedRealloc</c> does, or returns null.</summary>
@@ -76,11 +76,11 @@ static unsafe partial class EmmaHeap
     public static void* TryAlignedRealloc(void* ptr, nuint byteCount, nuint alignment)
     {
         RequireAlignment(alignment);
-        return ptr == null ? AllocateAligned(byteCount, alignment) : Reallocate(ptr, byteCount, alignment);
+        return ptr == null ? AllocateAlignedBlock(byteCount, alignment) : ReallocateBlock(ptr, byteCount, alignment);
     }
 
     [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
-    private static void* TryAllocSlowly(nuint byteCount) => Allocate(byteCount, false);
+    private static void* TryAllocSlowly(nuint byteCount) => AllocateBlock(byteCount, false);
 
     private static void RequireAlignment(nuint alignment)
     {

@@ -43,7 +43,9 @@ static unsafe partial class EmmaHeap
             return true;
         }
 
-        /// <summary>Gives the slabs the blocks of some magazines.</summary>
+        internal readonly bool IsEmpty => _full.Depth == 0;
+
+        /// <summary>Gives the slabs the blocks of some magazines. The caller holds the lock of giving back.</summary>
         /// <param name="sizeClass">The depot's class.</param>
         /// <param name="maxMagazines">How many magazines at most; how many more afterwards.</param>
         /// <returns>Bytes unmapped.</returns>
@@ -56,7 +58,7 @@ static unsafe partial class EmmaHeap
                 if (magazine == null)
                     break;
 
-                unmapped += HeapState.BinOf(sizeClass)->FreeMany(Magazine.Slots(magazine), _capacity);
+                unmapped += HeapState.BinOf(sizeClass)->FreeMany(Magazine.Slots(magazine), _capacity, givingIsHeld: true);
                 HeapState.Root->Small.Magazines.Give(magazine);
             }
 

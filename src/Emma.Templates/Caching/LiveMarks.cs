@@ -20,6 +20,12 @@ static unsafe partial class EmmaHeap
 
         internal const byte Live = 1;
 
+        /// <summary>A block of a hardened heap that is being handed out, resized or freed: no longer free, and not to be looked at.</summary>
+        internal const byte Busy = 2;
+
+        /// <summary>What a block is marked that comes from a magazine or a slab.</summary>
+        private const byte Taken = Hardened ? Busy : Live;
+
         /// <summary>Maps the marks of a window of some bytes, where there are any. False: the kernel refuses.</summary>
         internal static bool TryMap(nuint windowSize, out byte* marks)
         {
@@ -28,16 +34,17 @@ static unsafe partial class EmmaHeap
                 return true;
 
             nint result = Syscalls.Mmap(0, windowSize / SizeClasses.Granularity, Syscalls.ProtReadWrite, Syscalls.MapUnreserved);
+            // An error is negative, and no address: the conversion would throw in a project that checks arithmetic.
+            if (result <= 0)
+                return false;
+
             marks = (byte*)result;
-            return result > 0;
+            return true;
         }
 
-        /// <summary>Unmaps the marks of a window.</summary>
-        internal static void Unmap(byte* marks, nuint windowSize)
-        {
-            if (marks != null)
-                Syscalls.Munmap((nuint)marks, windowSize / SizeClasses.Granularity);
-        }
+        /// <summary>Unmaps the marks of a window, if there are any. False: the kernel refuses.</summary>
+        internal static bool TryUnmap(byte* marks, nuint windowSize) =>
+            marks == null || Syscalls.Munmap((nuint)marks, windowSize / SizeClasses.Granularity) == 0;
 
         /// <summary>Gives the kernel the marks of a segment that is about to go, in which nothing lives.</summary>
         internal static void Discard(Segment* segment)
@@ -50,7 +57,7 @@ static unsafe partial class EmmaHeap
         internal static void SetIfChecked(nuint block)
         {
             if (BoundaryChecks && block != 0)
-                ClrVolatile.Write(ref *MarkOf(block), Live);
+                ClrVolatile.Write(ref *MarkOf(block), Taken);
         }
 
         /// <summary>Takes the mark off a live block. False: none begins at this address, which is one in a slab.</summary>
@@ -66,7 +73,7 @@ static unsafe partial class EmmaHeap
 
         internal static bool IsSet(nuint block) => ClrVolatile.Read(ref *MarkOf(block)) == Live;
 
-        private static byte* MarkOf(nuint address)
+        internal static byte* MarkOf(nuint address)
         {
             Window* window = HeapState.Root->Space.Find(address);
             return window->Marks + (address - window->Base) / SizeClasses.Granularity;

@@ -98,7 +98,7 @@ static unsafe partial class EmmaHeap
         public void Free(void* ptr)
         {
             if (!ThreadCache.TryGive(_cache, ptr))
-                Release(ptr);
+                ReleaseBlock(ptr);
         }
     }
 }

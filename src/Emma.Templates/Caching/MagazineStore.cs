@@ -52,7 +52,7 @@ static unsafe partial class EmmaHeap
                 return 0;
 
             nuint discarded = 0;
-            _lock.Acquire();
+            Enter();
             Magazine* all = _unused.TakeAll();
             if (_carved != 0 && Magazine.DepthOf(all) == _carved)
             {
@@ -90,9 +90,23 @@ static unsafe partial class EmmaHeap
             _carved = 0;
         }
 
+        private void Enter()
+        {
+            if (_lock.Acquire())
+                Recover();
+        }
+
+        /// <summary>After a thread died while it grew the store: what it mapped and did not count is counted now. Lost are magazines that it had in hand, at most all unused ones.</summary>
+        private void Recover()
+        {
+            int area = _mapped / MagazinesPerArea;
+            if (_mapped % MagazinesPerArea != 0)
+                ClrVolatile.Write(ref _mapped, area * MagazinesPerArea + (int)(HeapState.Root->Space.LengthAt((nuint)_areas[area]) / Magazine.Bytes));
+        }
+
         private Magazine* Carve()
         {
-            _lock.Acquire();
+            Enter();
             // Whoever held the lock may have had them all in hand.
             Magazine* magazine = _unused.TryPop();
             if (magazine == null && (_carved < _mapped || TryGrow()))

@@ -37,22 +37,13 @@ static unsafe partial class EmmaHeap
         /// <summary>How many owners of caches the kernel is asked for, at most, before a segment is mapped: little beside what filling one costs.</summary>
         private const int ChecksBeforeMapping = 256;
 
-        // What every fast path reads, and nothing writes once the heap runs. 0: there is no machine code.
-        private nint _takeCode;
-        private nint _giveCode;
-        private nint _cacheCode;
-
-        /// <summary>Sizes below this may be taken by machine code. 0 without it.</summary>
-        private nuint _takeLimit;
-
         /// <summary>A magazine without slots: no block before its top, and `Full` at it.</summary>
         private ulong _sentinelEmpty;
         private ulong _sentinelFull;
 
-        private fixed ulong _padding[2];
-
         internal ThreadCacheList Caches;
         internal MagazineStore Magazines;
+        internal EmptyBlocks Empty;
 
         /// <summary>Bytes that the layer needs behind the bins.</summary>
         internal static nuint BytesBehindBins => (nuint)SizeClasses.Count * (nuint)sizeof(Depot) + (nuint)sizeof(ThreadCache);
@@ -74,7 +65,7 @@ static unsafe partial class EmmaHeap
                 if (!UsesMachineCode)
                     return ThreadCacheList.Static;
 
-                nint code = HeapState.Root->Small._cacheCode;
+                nint code = FastPathEntries.Current->Cache;
                 return code == 0 ? ThreadCacheList.Static : unchecked((delegate*<ThreadCache*>)code)();
             }
         }
@@ -87,11 +78,12 @@ static unsafe partial class EmmaHeap
         }
 
         /// <summary>Whether there is machine code, and the thread's word is where a cache is found.</summary>
-        internal readonly bool HasMachineCode => ClrVolatile.Read(in _cacheCode) != 0;
+        internal static bool HasMachineCode => ClrVolatile.Read(ref FastPathEntries.Current->Cache) != 0;
 
         /// <summary>Makes the root's part of the layer and what lies behind the bins, both zeros so far.</summary>
         internal void Initialize(byte* behindBins)
         {
+            *FastPathEntries.Current = default;
             _sentinelFull = Magazine.Full;
             for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
                 ((Depot*)behindBins)[sizeClass - 1].Initialize(sizeClass);
@@ -105,19 +97,20 @@ static unsafe partial class EmmaHeap
             if (code == 0)
                 return;
 
-            ClrVolatile.Write(ref _cacheCode, code + FastPathCode.CacheOffset);
-            ClrVolatile.Write(ref _takeCode, code + FastPathCode.TakeOffset);
-            ClrVolatile.Write(ref _giveCode, code + FastPathCode.GiveOffset);
-            ClrVolatile.Write(ref _takeLimit, SizeClasses.MaxTableSize + 1);
+            FastPathEntries* entries = FastPathEntries.Current;
+            ClrVolatile.Write(ref entries->Cache, code + FastPathCode.CacheOffset);
+            ClrVolatile.Write(ref entries->Take, code + FastPathCode.TakeOffset);
+            ClrVolatile.Write(ref entries->Give, code + FastPathCode.GiveOffset);
+            ClrVolatile.Write(ref entries->TakeLimit, SizeClasses.MaxTableSize + 1);
         }
 
         /// <summary>The machine code that the layer wants beside the trampoline; empty where it will not be used.</summary>
         internal static byte[] MachineCode() => UsesMachineCode ? FastPathCode.Compose() : [];
 
-        /// <summary>Whether the fast half of an allocation may have a block of a size: of up to 1 KiB, once the heap runs.</summary>
+        /// <summary>Whether the fast half of an allocation may have a block of a size: of up to 1 KiB, once the heap runs, and never in a hardened one.</summary>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static bool MayTake(nuint size) =>
-            UsesMachineCode ? size < HeapState.Root->Small._takeLimit : size <= SizeClasses.MaxTableSize;
+            !Hardened && (UsesMachineCode ? size < FastPathEntries.Current->TakeLimit : size <= SizeClasses.MaxTableSize);
 
         /// <summary>The fast half of an allocation: a block from the calling thread's loaded magazine, or null.</summary>
         /// <param name="size">A size that it may have.</param>
@@ -125,7 +118,7 @@ static unsafe partial class EmmaHeap
         internal static void* TryTake(nuint size)
         {
             if (UsesMachineCode)
-                return unchecked((delegate*<nuint, void*>)HeapState.Root->Small._takeCode)(SizeClasses.OfTable(size));
+                return unchecked((delegate*<nuint, void*>)FastPathEntries.Current->Take)(SizeClasses.OfTable(size));
 
             ThreadCache* cache = CurrentCache;
             return cache == null ? null : ThreadCache.TryTake(cache, SizeClasses.OfTable(size));
@@ -135,7 +128,7 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void* TryTakeOf(int sizeClass)
         {
-            nint code = UsesMachineCode ? HeapState.Root->Small._takeCode : 0;
+            nint code = UsesMachineCode && !Hardened ? FastPathEntries.Current->Take : 0;
             return code != 0 ? unchecked((delegate*<nuint, void*>)code)((nuint)sizeClass) : null;
         }
 
@@ -143,7 +136,7 @@ static unsafe partial class EmmaHeap
         internal static bool MayGive
         {
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            get => !UsesMachineCode || HeapState.Root->Small._giveCode != 0;
+            get => !Hardened && (!UsesMachineCode || FastPathEntries.Current->Give != 0);
         }
 
         /// <summary>The fast half of a free: a small block goes to the calling thread's loaded magazine.</summary>
@@ -152,7 +145,7 @@ static unsafe partial class EmmaHeap
         internal static void* TryGive(void* block)
         {
             if (UsesMachineCode)
-                return unchecked((delegate*<void*, void*>)HeapState.Root->Small._giveCode)(block);
+                return unchecked((delegate*<void*, void*>)FastPathEntries.Current->Give)(block);
 
             ThreadCache* cache = CurrentCache;
             return cache != null && ThreadCache.TryGive(cache, block) ? null : block;
@@ -172,10 +165,15 @@ static unsafe partial class EmmaHeap
             }
 
             // No memory for a cache: the slabs serve everybody.
-            nuint uncached = 0;
-            FromSlabs(sizeClass, (ulong*)&uncached, 1);
-            LiveMarks.SetIfChecked(uncached);
-            return uncached;
+            return AllocateUncached(sizeClass);
+        }
+
+        /// <summary>Allocates a block that no cache had, without waiting for the lock of giving back; 0: no memory is to be had.</summary>
+        internal readonly nuint AllocateUncached(int sizeClass)
+        {
+            nuint block = HeapState.BinOf(sizeClass)->Allocate();
+            LiveMarks.SetIfChecked(block);
+            return block;
         }
 
         /// <summary>Frees a block of a class; where the options have it checked, what is none changes nothing.</summary>
@@ -207,26 +205,49 @@ static unsafe partial class EmmaHeap
         {
             Bin* bin = HeapState.BinOf(sizeClass);
             int taken = bin->AllocateMany(blocks, count, mayMap: false);
-            if (taken == 0 && ReclaimBeforeMapping())
-                taken = bin->AllocateMany(blocks, count, mayMap: false);
-            return taken != 0 ? taken : bin->AllocateMany(blocks, count, mayMap: true);
+            if (taken != 0)
+                return taken;
+
+            ReclaimBeforeMapping();
+            return bin->AllocateMany(blocks, count, mayMap: true);
         }
 
-        /// <summary>Before a segment is mapped: gives the slabs what dead threads have left.</summary>
-        /// <returns>Whether there were any.</returns>
-        internal bool ReclaimBeforeMapping() => Caches.ReclaimDead(ChecksBeforeMapping, out nuint _);
+        /// <summary>Before a segment is mapped: gives the slabs what dead threads have left, or waits for another thread that does.</summary>
+        internal void ReclaimBeforeMapping()
+        {
+            ThreadCacheList.NoticeFork();
+            HeapState.Root->Giving.Acquire();
+            Caches.ReclaimDead(ChecksBeforeMapping);
+            HeapState.Root->Giving.Release();
+        }
 
-        /// <summary>Gives the slabs every block that no live thread but the caller keeps: of the dead, of the caller, of the depots.</summary>
+        /// <summary>
+        /// Gives the slabs every block that no live thread but the caller keeps: of the dead, of the caller, of the depots. It holds the lock of
+        /// giving back for what is in neither meanwhile, so that whoever takes it next finds all of it.
+        /// </summary>
         /// <param name="maxMagazines">So many magazines of depots, and caches of the dead, at most.</param>
         /// <returns>Bytes unmapped.</returns>
         internal nuint Flush(int maxMagazines)
         {
-            Caches.ReclaimDead(maxMagazines, out nuint unmapped);
+            ThreadCacheList.NoticeFork();
+            ref Lock giving = ref HeapState.Root->Giving;
+            giving.Acquire();
+            nuint unmapped = Caches.ReclaimDead(maxMagazines);
             ThreadCache* own = CurrentCache;
             if (own != null)
                 unmapped += ThreadCache.Empty(own);
+            giving.Release();
             for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
-                unmapped += DepotOf(sizeClass)->Flush(sizeClass, ref maxMagazines);
+            {
+                Depot* depot = DepotOf(sizeClass);
+                if (depot->IsEmpty)
+                    continue;
+
+                giving.Acquire();
+                unmapped += depot->Flush(sizeClass, ref maxMagazines);
+                giving.Release();
+            }
+
             return unmapped;
         }
 
@@ -243,7 +264,7 @@ static unsafe partial class EmmaHeap
             // While threads allocate and free, one may count as cached what no longer counts as in use.
             count.InUse -= cached < count.InUse ? cached : count.InUse;
             count.Cached += cached;
-            count.Header += Magazines.MappedBytes;
+            count.Header += Magazines.MappedBytes + Empty.MappedBytes;
         }
 
         /// <summary>A number that changes, in all likelihood, when a thread allocates or frees.</summary>
@@ -262,29 +283,17 @@ static unsafe partial class EmmaHeap
             for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
                 DepotOf(sizeClass)->Reset();
             Magazines.Reset();
+            Empty.Reset();
         }
 
         /// <summary>The heap has ended: nothing calls the machine code any more, which is about to be unmapped.</summary>
         internal void Unload()
         {
-            ClrVolatile.Write(ref _takeLimit, 0);
-            ClrVolatile.Write(ref _giveCode, 0);
-            ClrVolatile.Write(ref _cacheCode, 0);
+            FastPathEntries* entries = FastPathEntries.Current;
+            ClrVolatile.Write(ref entries->TakeLimit, 0);
+            ClrVolatile.Write(ref entries->Give, 0);
+            ClrVolatile.Write(ref entries->Cache, 0);
             ThreadWord.Release();
-        }
-
-        /// <summary>Has the layer's methods compiled before they run.</summary>
-        internal static void Prepare()
-        {
-            Compilation.Prepare(typeof(SmallBlocks));
-            Compilation.Prepare(typeof(ThreadCache));
-            Compilation.Prepare(typeof(ThreadCacheList));
-            Compilation.Prepare(typeof(CacheOwner));
-            Compilation.Prepare(typeof(ThreadWord));
-            Compilation.Prepare(typeof(Magazine));
-            Compilation.Prepare(typeof(MagazineStack));
-            Compilation.Prepare(typeof(MagazineStore));
-            Compilation.Prepare(typeof(Depot));
         }
     }
 }

@@ -8,13 +8,13 @@ static unsafe partial class EmmaHeap
 {
     /// <summary>
     /// The free blocks that one thread keeps: two magazines for each class, the loaded one and its spare, and what its fast paths need besides.
-    /// The structure belongs to the type, like the root: code that still holds a pointer to it after Destroy may use it.
+    /// The structure lies in a pinned array, like the root: code that still holds a pointer to it after Destroy may use it.
     /// </summary>
     /// <remarks>
     /// The first six members are known to the machine code (FastPathCode). Invariants: `_tops[c]` is the top of c's loaded magazine or of the sentinel,
     /// always the sentinel for what is no small class; the spare is a magazine only if the loaded one is.
     /// </remarks>
-    private struct ThreadCache
+    private partial struct ThreadCache
     {
         /// <summary>
         /// The most bytes of free blocks that one thread keeps from the others: two magazines of each class. A test adds them up.
@@ -23,6 +23,9 @@ static unsafe partial class EmmaHeap
 
         /// <summary>How many blocks a class's magazine is first filled with; every time it runs dry again, twice as many.</summary>
         private const int FirstRefill = 8;
+
+        /// <summary>Blocks below this size, two cache lines, are likely to share one with a neighbour.</summary>
+        private const nuint SharesLines = 128;
 
         // The heap's first window, as PageMap.ClassOf uses it. No pages: every free goes the slow way, which looks again.
         private nuint _windowBase;
@@ -45,6 +48,9 @@ static unsafe partial class EmmaHeap
 
         /// <summary>The next cache of the heap's list.</summary>
         internal ThreadCache* Next;
+
+        /// <summary>The blocks that the owner freed last and that wait before they are used again, in a hardened heap.</summary>
+        internal Quarantine Quarantine;
 
         /// <summary>Takes a block from the loaded magazine of a class. Null: it has none, or one to be marked that lies in a later window.</summary>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
@@ -113,22 +119,25 @@ static unsafe partial class EmmaHeap
         {
             ClrVolatile.Write(ref cache->_changing, 1);
             LookAtWindow(cache);
+            bool hadNone = IsSentinel(cache->_tops[sizeClass]);
             if (!IsFull(cache->_tops[sizeClass]) || TryMakeRoom(cache, sizeClass))
             {
                 ulong* top = (ulong*)cache->_tops[sizeClass];
                 *top = block;
                 cache->_tops[sizeClass] = (ulong)(top + 1);
+                if (hadNone && SizeClasses.SizeOf(sizeClass) < SharesLines)
+                    Cover(cache, sizeClass);
             }
             else
             {
                 ulong alone = block;
-                HeapState.BinOf(sizeClass)->FreeMany(&alone, 1);
+                HeapState.BinOf(sizeClass)->FreeMany(&alone, 1, givingIsHeld: false);
             }
 
             ClrVolatile.Write(ref cache->_changing, 0);
         }
 
-        /// <summary>Gives the slabs every block and the store every magazine.</summary>
+        /// <summary>Gives the slabs every block and the store every magazine. The caller holds the lock of giving back.</summary>
         /// <returns>Bytes unmapped.</returns>
         internal static nuint Empty(ThreadCache* cache)
         {
@@ -142,6 +151,7 @@ static unsafe partial class EmmaHeap
                 unmapped += Return(loaded, sizeClass) + Return(spare, sizeClass);
             }
 
+            unmapped += cache->Quarantine.Empty();
             ClrVolatile.Write(ref cache->_changing, 0);
             return unmapped;
         }
@@ -178,13 +188,14 @@ static unsafe partial class EmmaHeap
                 cache->_refills[sizeClass] = 0;
             }
 
+            cache->Quarantine.Reset();
             ClrVolatile.Write(ref cache->_changing, 0);
         }
 
         /// <summary>Bytes of the blocks it keeps; about, if its owner allocates or frees meanwhile.</summary>
         internal static nuint CachedBytes(ThreadCache* cache)
         {
-            nuint bytes = 0;
+            nuint bytes = cache->Quarantine.Bytes;
             for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
             {
                 int blocks = CountAt(ClrVolatile.Read(ref cache->_tops[sizeClass])) + CountAt(ClrVolatile.Read(ref cache->_spares[sizeClass]));
@@ -196,7 +207,7 @@ static unsafe partial class EmmaHeap
 
         internal static ulong Fingerprint(ThreadCache* cache)
         {
-            ulong fingerprint = 0;
+            ulong fingerprint = cache->Quarantine.Fingerprint;
             for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
             {
                 ulong tops = unchecked(ClrVolatile.Read(ref cache->_tops[sizeClass]) * 31 + ClrVolatile.Read(ref cache->_spares[sizeClass]));
@@ -301,6 +312,17 @@ static unsafe partial class EmmaHeap
         }
 
         /// <summary>
+        /// Puts a few blocks of the slabs above the only one in a magazine. The thread that freed that one had allocated none of its class, so another thread had,
+        /// which probably uses its neighbours: if it were handed out next, the two threads would write to one cache line (Berger and others, "Hoard", 2000).
+        /// </summary>
+        private static void Cover(ThreadCache* cache, int sizeClass)
+        {
+            ulong* top = (ulong*)cache->_tops[sizeClass];
+            int count = HeapState.BinOf(sizeClass)->AllocateMany(top, FirstRefill, mayMap: false);
+            cache->_tops[sizeClass] = (ulong)(top + count);
+        }
+
+        /// <summary>
         /// Has a magazine with room loaded where the loaded one is full: the spare; or an empty one, and a full one goes to the depot or,
         /// where that keeps enough, to the slabs. False: there is no memory for a magazine.
         /// </summary>
@@ -329,7 +351,7 @@ static unsafe partial class EmmaHeap
             else
             {
                 empty = Magazine.Of(spare);
-                HeapState.BinOf(sizeClass)->FreeMany(Magazine.Slots(empty), depot->Capacity);
+                HeapState.BinOf(sizeClass)->FreeMany(Magazine.Slots(empty), depot->Capacity, givingIsHeld: false);
             }
 
             if (empty == null)
@@ -353,7 +375,7 @@ static unsafe partial class EmmaHeap
                 return 0;
 
             Magazine* magazine = Magazine.Of(top);
-            nuint unmapped = HeapState.BinOf(sizeClass)->FreeMany(Magazine.Slots(magazine), Magazine.CountAt(top));
+            nuint unmapped = HeapState.BinOf(sizeClass)->FreeMany(Magazine.Slots(magazine), Magazine.CountAt(top), givingIsHeld: true);
             HeapState.Root->Small.Magazines.Give(magazine);
             return unmapped;
         }

@@ -4,8 +4,6 @@ using ClrException = global::System.Exception;
 using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
-using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
-using ClrRuntimeHelpers = global::System.Runtime.CompilerServices.RuntimeHelpers;
 using ClrThreadStatic = global::System.ThreadStaticAttribute;
 using ClrVolatile = global::System.Threading.Volatile;
 
@@ -53,9 +51,6 @@ static unsafe partial class EmmaHeap
 
         private const int ShareChecked = 8;
 
-        /// <summary>Stands for an owner while a dead one's cache is emptied. No thread has this id.</summary>
-        private const int BeingEmptied = -1;
-
         private const nuint CacheAlignment = 64;
 
         [ClrThreadStatic]
@@ -82,26 +77,25 @@ static unsafe partial class EmmaHeap
             return cache != null ? cache : Enter();
         }
 
-        /// <summary>Gives the slabs what dead threads have left.</summary>
+        /// <summary>Gives the slabs what dead threads have left. The caller holds the lock of giving back.</summary>
         /// <param name="checks">How many owners are looked at, at most.</param>
-        /// <param name="unmapped">Bytes unmapped.</param>
-        /// <returns>Whether there was a dead one.</returns>
-        internal bool ReclaimDead(int checks, out nuint unmapped)
+        /// <returns>Bytes unmapped.</returns>
+        internal nuint ReclaimDead(int checks)
         {
-            bool any = false;
-            unmapped = 0;
+            Assert(HeapState.Root->Giving.IsHeld);
+            nuint unmapped = 0;
             int count = ClrVolatile.Read(ref _count);
             if (checks > count)
                 checks = count;
             while (true)
             {
-                ThreadCache* dead = TakeFromDead(BeingEmptied, ref checks);
+                // The caller's own meanwhile: if it dies, somebody finds the cache with it.
+                ThreadCache* dead = TakeFromDead(CurrentThread.Id, ref checks);
                 if (dead == null)
-                    return any;
+                    return unmapped;
 
                 unmapped += ThreadCache.EmptyDead(dead);
                 dead->Owner.Leave();
-                any = true;
             }
         }
 
@@ -136,13 +130,19 @@ static unsafe partial class EmmaHeap
 
         private readonly ThreadCache* First => (ThreadCache*)ClrVolatile.Read(in _first);
 
-        private static bool IsDead(int owner) =>
-            Syscalls.TgKill(Syscalls.GetPid(), owner, 0) == -Syscalls.ErrorNoSuchProcess;
+        /// <summary>Must come before any owner is asked for: in a forked process, the only thread's id is not the one its cache bears.</summary>
+        internal static void NoticeFork()
+        {
+            ThreadCache* cache = SmallBlocks.CurrentCache;
+            if (CurrentThread.HasNewId() && cache != null)
+                cache->Owner.TryChange(cache->Owner.Word, CurrentThread.Id);
+        }
 
         /// <summary>Gives the calling thread a cache: its dead namesake's, one that nobody has, a dead thread's, or a new one.</summary>
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         private ThreadCache* Enter()
         {
+            NoticeFork();
             int self = CurrentThread.Id;
             ThreadCache* cache = TakeOver(self);
             if (cache == null)
@@ -189,7 +189,7 @@ static unsafe partial class EmmaHeap
 
                 long word = cache->Owner.Word;
                 int owner = CacheOwner.IdIn(word);
-                if (owner > 0 && IsDead(owner) && cache->Owner.TryChange(word, newOwner))
+                if (owner > 0 && CurrentThread.IsDead(owner) && cache->Owner.TryChange(word, newOwner))
                 {
                     // The next search looks at it once more.
                     found = cache;
@@ -228,10 +228,7 @@ static unsafe partial class EmmaHeap
         {
             try
             {
-                int bytes = sizeof(ThreadCache) + (int)CacheAlignment;
-                nuint memory = (nuint)ClrRuntimeHelpers.AllocateTypeAssociatedMemory(typeof(ThreadCache), bytes);
-                ThreadCache* cache = (ThreadCache*)AddressSpace.AlignUp(memory, CacheAlignment);
-                ClrNativeMemory.Clear(cache, (nuint)sizeof(ThreadCache));
+                ThreadCache* cache = (ThreadCache*)PinnedMemory.Allocate((nuint)sizeof(ThreadCache), CacheAlignment);
                 ThreadCache.Reset(cache, SmallBlocks.SentinelTop);
                 return cache;
             }

@@ -48,7 +48,7 @@ static unsafe partial class EmmaHeap
         internal bool IsFirstOfItsKey => Sequence == 1;
 
         /// <summary>Whether the machine code uses the word: it is set from then on, and is where a thread's cache is found.</summary>
-        internal static bool IsUsed => HeapState.Root->Small.HasMachineCode;
+        internal static bool IsUsed => SmallBlocks.HasMachineCode;
 
         /// <summary>The heap's word, made unless it exists; null where there cannot be one. Any number of threads may race.</summary>
         internal static ThreadWord? EnsureCreated()

@@ -99,8 +99,8 @@ static unsafe partial class EmmaHeap
             if (!ClrOperatingSystem.IsLinux() || ClrRuntimeInformation.ProcessArchitecture != ClrArchitecture.X64)
             {
                 throw new ClrPlatformNotSupportedException(
-                    $"{HeapName}: an Emma heap runs on Linux x64 (glibc or musl, CoreCLR or NativeAOT), and this is {ClrRuntimeInformation.OSDescription} " +
-                    $"on {ClrRuntimeInformation.ProcessArchitecture}. There, use System.Runtime.InteropServices.NativeMemory, which has the same methods.");
+                    $"{HeapName}: an Emma heap runs on Linux x64, and this is {ClrRuntimeInformation.OSDescription} " +
+                    $"on {ClrRuntimeInformation.ProcessArchitecture}. There, use NativeMemory, which has the same methods.");
             }
 
             // Whatever refuses executable memory, libc's own code is executable already. So is it for a handler of the exception that the refusal
@@ -162,8 +162,8 @@ static unsafe partial class EmmaHeap
             }
 
             throw new ClrPlatformNotSupportedException(
-                $"{HeapName}: this process may neither map executable memory nor find libc's function syscall, so the heap cannot reach the kernel. " +
-                "Allow one of the two, or use System.Runtime.InteropServices.NativeMemory.");
+                $"{HeapName}: this process may neither map executable memory nor find libc's function syscall. " +
+                "Allow one of the two, or use NativeMemory.");
         }
 
         private void UnmapCode()

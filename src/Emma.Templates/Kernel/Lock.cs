@@ -15,10 +15,16 @@ static unsafe partial class EmmaHeap
     /// on the managed heap and loads no type of another assembly: handlers of such events run on this very thread and may call the heap.
     /// </summary>
     /// <remarks>
-    /// The owner word is 0 when free, else the kernel's id of the owning thread. Taking the lock is one atomic operation; giving it back is a
+    /// The owner word is 0 when free, else the owning thread's name, the lower half of which is its kernel id. Taking the lock is one atomic operation; giving it back is a
     /// store and a load, which the processor may swap: then the owner misses a thread that is about to sleep. So a thread that is about to sleep
     /// says so, has every processor pass a barrier, and looks again: either the owner sees it, or it sees the lock free. It pays for
     /// the owner's barrier too, but only when it sleeps anyway (Dice, Huang and Yang, "Asymmetric Dekker Synchronization", 2001).
+    /// <para>
+    /// A thread may die with the lock, or not exist in a process that was forked while it held it. Whoever waits asks the kernel for the owner now and then, and takes a dead
+    /// one's lock over; what the lock protects may then be half changed. An owner word with the caller's own id is a dead predecessor's. A dead owner whose
+    /// id a living thread has been given since looks alive until that thread ends. Beside the id stands a number that each thread has to itself: without it, whoever finds an owner
+    /// dead could take the lock from another thread that was given the dead one's id in between (models/lock.pml).
+    /// </para>
     /// </remarks>
     private struct Lock
     {
@@ -27,18 +33,21 @@ static unsafe partial class EmmaHeap
 
         private const int PausesPerSpin = 8;
 
-        private int _owner;
+        /// <summary>Milliseconds of sleep after which the owner, if it is still the same, is asked for again.</summary>
+        private const int PatienceInMilliseconds = 20;
+
+        private long _owner;
         private int _sleepers;
 
+        /// <returns>Whether it was a dead thread's: what it protects must be mended first.</returns>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal void Acquire()
+        internal bool Acquire()
         {
-            int self = CurrentThread.Id;
-            if (ClrInterlocked.CompareExchange(ref _owner, self, 0) != 0)
-                AcquireSlow(self);
+            long self = CurrentThread.Name;
+            return ClrInterlocked.CompareExchange(ref _owner, self, 0) != 0 && AcquireSlow(self);
         }
 
-        internal bool TryAcquire() => ClrInterlocked.CompareExchange(ref _owner, CurrentThread.Id, 0) == 0;
+        internal bool TryAcquire() => ClrInterlocked.CompareExchange(ref _owner, CurrentThread.Name, 0) == 0;
 
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal void Release()
@@ -50,31 +59,38 @@ static unsafe partial class EmmaHeap
         }
 
         /// <summary>Whether the calling thread holds this lock.</summary>
-        internal readonly bool IsHeld => ClrVolatile.Read(in _owner) == CurrentThread.Id;
+        internal readonly bool IsHeld => ClrVolatile.Read(in _owner) == CurrentThread.Name;
 
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-        private void AcquireSlow(int self)
+        private bool AcquireSlow(long self)
         {
-            Assert(!IsHeld);
             for (int i = 0; i < Spins; i++)
             {
                 if (ClrVolatile.Read(ref _owner) == 0 && ClrInterlocked.CompareExchange(ref _owner, self, 0) == 0)
-                    return;
+                    return false;
                 ClrThread.SpinWait(PausesPerSpin);
             }
 
             ClrInterlocked.Increment(ref _sleepers);
             ClrInterlocked.MemoryBarrierProcessWide();
+            long owner;
             while (true)
             {
-                int owner = ClrVolatile.Read(ref _owner);
-                if (owner != 0)
-                    Syscalls.FutexWait((int*)ClrUnsafe.AsPointer(ref _owner), owner);
-                else if (ClrInterlocked.CompareExchange(ref _owner, self, 0) == 0)
-                    break;
+                owner = ClrVolatile.Read(ref _owner);
+                int id = CurrentThread.IdIn(owner);
+                if (owner == 0 || id == CurrentThread.IdIn(self) || CurrentThread.IsDead(id))
+                {
+                    if (ClrInterlocked.CompareExchange(ref _owner, self, owner) == owner)
+                        break;
+                }
+                else
+                {
+                    Syscalls.FutexWait((int*)ClrUnsafe.AsPointer(ref _owner), id, PatienceInMilliseconds);
+                }
             }
 
             ClrInterlocked.Decrement(ref _sleepers);
+            return owner != 0;
         }
 
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
@@ -84,21 +100,45 @@ static unsafe partial class EmmaHeap
     /// <summary>What the heap knows of the calling thread. One thread static and no initializer: the cheapest kind there is.</summary>
     private static class CurrentThread
     {
+        private const int IdBits = 32;
+
         [ClrThreadStatic]
-        private static int t_id;
+        private static long t_name;
+
+        private static int s_names;
+
+        /// <summary>The kernel's id of the calling thread in the lower half, and a number that no other thread of this heap has: never 0.</summary>
+        internal static long Name
+        {
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            get
+            {
+                long name = t_name;
+                return name != 0 ? name : Ask();
+            }
+        }
 
         /// <summary>The kernel's id of the calling thread: never 0, and no other live thread has it.</summary>
         internal static int Id
         {
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            get
-            {
-                int id = t_id;
-                return id != 0 ? id : Ask();
-            }
+            get => IdIn(Name);
+        }
+
+        internal static int IdIn(long name) => unchecked((int)name);
+
+        /// <summary>Whether no thread of this process has a kernel id.</summary>
+        internal static bool IsDead(int thread) => Syscalls.TgKill(Syscalls.GetPid(), thread, 0) == -Syscalls.ErrorNoSuchProcess;
+
+        /// <summary>Asks the kernel anew: the only thread of a forked process has another id than where it was forked. The caller holds no lock.</summary>
+        /// <returns>Whether the id has changed.</returns>
+        internal static bool HasNewId()
+        {
+            int before = IdIn(t_name);
+            return before != 0 && before != Syscalls.GetTid() && Ask() != 0;
         }
 
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-        private static int Ask() => t_id = Syscalls.GetTid();
+        private static long Ask() => t_name = unchecked(((long)ClrInterlocked.Increment(ref s_names) << IdBits) | (uint)Syscalls.GetTid());
     }
 }

@@ -23,6 +23,7 @@ static unsafe partial class EmmaHeap
         };
 
         internal const int Mmap = 9;
+        internal const int Mprotect = 10;
         internal const int Munmap = 11;
         internal const int Mremap = 25;
         internal const int Madvise = 28;

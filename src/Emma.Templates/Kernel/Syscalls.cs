@@ -24,10 +24,7 @@ static unsafe partial class EmmaHeap
         internal const int MadvNoHugePage = 15;
 
         internal const int ErrorNoSuchProcess = 3;
-        internal const int ErrorAgain = 11;
-        internal const int ErrorNoMemory = 12;
         internal const int ErrorExists = 17;
-        internal const int ErrorInvalid = 22;
 
         private const int FutexWaitPrivate = 0 | 128;
         private const int FutexWakePrivate = 1 | 128;
@@ -38,15 +35,22 @@ static unsafe partial class EmmaHeap
         internal static nint Munmap(nuint address, nuint length) =>
             KernelEntry.Invoke(MachineCode.Munmap, (nint)address, (nint)length);
 
+        internal static nint Mprotect(nuint address, nuint length, int protection) =>
+            KernelEntry.Invoke(MachineCode.Mprotect, (nint)address, (nint)length, protection);
+
         internal static nint Mremap(nuint address, nuint oldLength, nuint newLength, int flags, nuint target) =>
             KernelEntry.Invoke(MachineCode.Mremap, (nint)address, (nint)oldLength, (nint)newLength, flags, (nint)target);
 
         internal static nint Madvise(nuint address, nuint length, int advice) =>
             KernelEntry.Invoke(MachineCode.Madvise, (nint)address, (nint)length, advice);
 
-        /// <summary>Sleeps while the word holds the expected value; woken by FutexWake, a signal, or at once if it does not.</summary>
-        internal static nint FutexWait(int* word, int expected) =>
-            KernelEntry.Invoke(MachineCode.Futex, (nint)word, FutexWaitPrivate, expected);
+        /// <summary>Sleeps while the word holds the expected value; woken by FutexWake, a signal, after a time, or at once if it does not.</summary>
+        internal static nint FutexWait(int* word, int expected, int milliseconds)
+        {
+            const long nanosecondsPerMillisecond = 1_000_000;
+            long* time = stackalloc long[] { milliseconds / 1000, milliseconds % 1000 * nanosecondsPerMillisecond };
+            return KernelEntry.Invoke(MachineCode.Futex, (nint)word, FutexWaitPrivate, expected, (nint)time);
+        }
 
         internal static nint FutexWake(int* word, int waiters) =>
             KernelEntry.Invoke(MachineCode.Futex, (nint)word, FutexWakePrivate, waiters);

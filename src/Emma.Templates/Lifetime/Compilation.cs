@@ -1,52 +1,94 @@
 namespace Emma.Templates;
 
 using ClrBindingFlags = global::System.Reflection.BindingFlags;
-using ClrDynamicallyAccessedMembers = global::System.Diagnostics.CodeAnalysis.DynamicallyAccessedMembersAttribute;
-using ClrDynamicallyAccessedMemberTypes = global::System.Diagnostics.CodeAnalysis.DynamicallyAccessedMemberTypes;
-using ClrMethodInfo = global::System.Reflection.MethodInfo;
+using ClrException = global::System.Exception;
+using ClrMethodBase = global::System.Reflection.MethodBase;
+using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
+using ClrOutOfMemoryException = global::System.OutOfMemoryException;
 using ClrRuntimeFeature = global::System.Runtime.CompilerServices.RuntimeFeature;
 using ClrRuntimeHelpers = global::System.Runtime.CompilerServices.RuntimeHelpers;
+using ClrThread = global::System.Threading.Thread;
+using ClrThreadStatic = global::System.ThreadStaticAttribute;
 using ClrType = global::System.Type;
+using ClrUnconditionalSuppressMessage = global::System.Diagnostics.CodeAnalysis.UnconditionalSuppressMessageAttribute;
 
 static unsafe partial class EmmaHeap
 {
     /// <summary>
-    /// Has the layers below the API compiled before they run. A method compiled at its first call may find the compiler out of memory just when
-    /// the kernel refuses mappings, and throw, with a lock held and work half done.
+    /// Has the heap's methods compiled before they run, whether anybody has called them or not. A method compiled at its
+    /// first call may find the compiler out of memory just when the kernel refuses mappings, and throw, with a lock held and work half done. And a forked
+    /// child cannot compile at all: the runtime writes machine code to memory that child and parent share, so that both would go astray.
+    /// Members that users have added to the class, and non-public types in it, are compiled with it: nothing tells them from the heap's own.
     /// </summary>
+    [ClrUnconditionalSuppressMessage("Trimming", "IL2070")] // What is trimmed away is not called.
+    [ClrUnconditionalSuppressMessage("Trimming", "IL2075")]
     private static class Compilation
     {
-        private const ClrDynamicallyAccessedMemberTypes Methods =
-            ClrDynamicallyAccessedMemberTypes.PublicMethods | ClrDynamicallyAccessedMemberTypes.NonPublicMethods;
+        /// <summary>Bytes from which the base library's methods for memory do their work in another way, twice.</summary>
+        private const int ManyBytes = 8192;
+
+        [ClrThreadStatic]
+        private static bool t_preparing;
+
+        private const ClrBindingFlags Declared = ClrBindingFlags.DeclaredOnly | ClrBindingFlags.Static | ClrBindingFlags.Instance
+            | ClrBindingFlags.Public | ClrBindingFlags.NonPublic;
 
         internal static void Prepare()
         {
-            if (!ClrRuntimeFeature.IsDynamicCodeCompiled)
+            // To compile a user's method may run a load context's resolver on this thread, which may use the heap: then it does without.
+            if (!ClrRuntimeFeature.IsDynamicCodeCompiled || t_preparing)
                 return;
 
-            Prepare(typeof(Lock));
-            Prepare(typeof(CurrentThread));
-            Prepare(typeof(KernelEntry));
-            Prepare(typeof(Syscalls));
-            Prepare(typeof(AddressSpace));
-            Prepare(typeof(Window));
-            Prepare(typeof(SlotWalk));
-            Prepare(typeof(PageMap));
-            Prepare(typeof(Segment));
-            Prepare(typeof(SegmentManager));
-            Prepare(typeof(LargeBlocks));
-            Prepare(typeof(SizeClasses));
-            Prepare(typeof(Slab));
-            Prepare(typeof(Bin));
-            SmallBlocks.Prepare();
+            try
+            {
+                t_preparing = true;
+                UseBaseLibrary();
+                ClrType heap = typeof(Compilation).DeclaringType!;
+                Prepare(heap);
+                Prepare(typeof(HeapStatistics));
+                Prepare(typeof(LocalHeap));
+                foreach (ClrType part in heap.GetNestedTypes(ClrBindingFlags.NonPublic))
+                    Prepare(part);
+            }
+            catch (ClrException exception) when (exception is not ClrOutOfMemoryException)
+            {
+                // A type within the class that the user has added cannot be loaded. The heap works, but its parts are compiled as they are called.
+            }
+            finally
+            {
+                t_preparing = false;
+            }
         }
 
-        internal static void Prepare([ClrDynamicallyAccessedMembers(Methods)] ClrType type)
+        private static void Prepare(ClrType type)
         {
-            const ClrBindingFlags declared = ClrBindingFlags.DeclaredOnly | ClrBindingFlags.Static | ClrBindingFlags.Instance
-                | ClrBindingFlags.Public | ClrBindingFlags.NonPublic;
-            foreach (ClrMethodInfo method in type.GetMethods(declared))
-                ClrRuntimeHelpers.PrepareMethod(method.MethodHandle);
+            foreach (ClrMethodBase method in type.GetMethods(Declared))
+                Prepare(method);
+            foreach (ClrMethodBase constructor in type.GetConstructors(Declared))
+                Prepare(constructor);
+        }
+
+        private static void Prepare(ClrMethodBase method)
+        {
+            try
+            {
+                if (!method.ContainsGenericParameters)
+                    ClrRuntimeHelpers.PrepareMethod(method.MethodHandle);
+            }
+            catch (ClrException exception) when (exception is not ClrOutOfMemoryException)
+            {
+                // One that the user has added to the class, and that cannot be compiled: whoever calls it will see.
+            }
+        }
+
+        /// <summary>Has what the heap calls of the base library bound to its code.</summary>
+        private static void UseBaseLibrary()
+        {
+            byte* bytes = stackalloc byte[ManyBytes];
+            ClrNativeMemory.Fill(bytes, ManyBytes, 1);
+            ClrNativeMemory.Clear(bytes, ManyBytes);
+            ClrNativeMemory.Copy(bytes, bytes + ManyBytes / 2, ManyBytes / 2);
+            ClrThread.SpinWait(1);
         }
     }
 }

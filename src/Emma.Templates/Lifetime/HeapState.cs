@@ -6,14 +6,13 @@ using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrInvalidOperationException = global::System.InvalidOperationException;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
-using ClrRuntimeHelpers = global::System.Runtime.CompilerServices.RuntimeHelpers;
 using ClrVolatile = global::System.Threading.Volatile;
 
 // Lifetime: how a heap comes to be and goes.
 //
 // Basic design
-//   The root is a few kilobytes that belong to the type itself (RuntimeHelpers.AllocateTypeAssociatedMemory): they have a constant
-//   address, need no mapping, outlive Destroy and go with the load context. Everything else begins with the first allocation.
+//   The root is a few kilobytes of a pinned array in a static (PinnedMemory): they have a constant address, need no mapping, outlive Destroy
+//   and go with the load context. Everything else begins with the first allocation.
 //   Starting maps the code page and nothing else; it holds no lock, may be done by many threads at once, and may fail and be
 //   tried again. The first window and segment are mapped when the first block needs them.
 //   Destroy unmaps all block memory and resets the root; the code page stays, because compiled code and other threads may
@@ -43,6 +42,9 @@ static unsafe partial class EmmaHeap
         internal LargeBlocks Large;
         internal SegmentManager Segments;
         internal int State;
+
+        /// <summary>A random number, in a hardened heap that has started.</summary>
+        internal ulong Cookie;
     }
 
     /// <summary>The heap as a whole: its root, its start and its end.</summary>
@@ -100,12 +102,13 @@ static unsafe partial class EmmaHeap
         internal static void Clear()
         {
             Root->Trimming.Acquire();
+            // Forgotten before it is unmapped: if the thread dies in between, memory is lost, and nobody reads what is gone.
             Root->Small.Reset();
-            Root->Space.UnmapAll();
-            Root->Large.Reset();
-            Root->Segments.Reset();
             for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
                 BinOf(sizeClass)->Reset();
+            Root->Segments.Reset();
+            Root->Large.Reset();
+            Root->Space.UnmapAll();
             Root->Trimming.Release();
         }
 
@@ -130,10 +133,7 @@ static unsafe partial class EmmaHeap
         private static Root* CreateRoot()
         {
             nuint bytes = RootBytes + (nuint)SizeClasses.Count * (nuint)sizeof(Bin) + SmallBlocks.BytesBehindBins;
-            nuint memory = (nuint)ClrRuntimeHelpers.AllocateTypeAssociatedMemory(typeof(Root), (int)(bytes + RootAlignment));
-            byte* root = (byte*)AddressSpace.AlignUp(memory, RootAlignment);
-            for (nuint i = 0; i < bytes; i++)
-                root[i] = 0;
+            byte* root = PinnedMemory.Allocate(bytes, RootAlignment);
             Bin* bins = (Bin*)(root + RootBytes);
             for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
                 bins[sizeClass - 1].Initialize(sizeClass);
@@ -147,7 +147,7 @@ static unsafe partial class EmmaHeap
             if (IsUnloaded)
             {
                 throw new ClrInvalidOperationException(
-                    $"{HeapName}: the load context of this heap has been collected and its memory is gone; nothing can be allocated any more.");
+                    $"{HeapName}: the load context of this heap has been collected, and its memory with it.");
             }
 
             BaseLibrary.Load();
@@ -157,6 +157,7 @@ static unsafe partial class EmmaHeap
                 KeepSentinel();
             Compilation.Prepare();
             KernelEntry.EnsureCreated(SmallBlocks.MachineCode());
+            StartBlockMethods();
             Root->Small.Start(KernelEntry.CodeBehind);
             if (ClrInterlocked.CompareExchange(ref Root->State, Running, NotStarted) == NotStarted)
                 IdleTrim.Begin(s_assembly = new object());

@@ -14,9 +14,7 @@ static unsafe partial class EmmaHeap
             return windowSize != 0;
         }
 
-        internal static void Unmap(byte* marks, nuint windowSize)
-        {
-        }
+        internal static bool TryUnmap(byte* marks, nuint windowSize) => marks == null && windowSize != 0;
 
         internal static void Discard(Segment* segment)
         {

@@ -2,7 +2,7 @@ namespace Emma.Templates;
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>This heap for code that allocates and frees many small blocks in a row. Without <c>ThreadCache</c> it is no faster than the heap itself.</summary>
+    /// <summary>This heap for code that allocates and frees many small blocks in a row. Without <c>ThreadCache</c>, or hardened, it is no faster than the heap itself.</summary>
     public static LocalHeap Local => default;
 
     /// <summary>
@@ -39,6 +39,6 @@ static unsafe partial class EmmaHeap
         /// <summary>Frees a block, aligned or not, from wherever in this heap it came.</summary>
         /// <param name="ptr">A block of this heap; null: nothing happens.</param>
         /// <exception cref="global::System.ArgumentException"><paramref name="ptr"/> is no block of this heap; see the heap's own <c>Free</c>.</exception>
-        public void Free(void* ptr) => Release(ptr);
+        public void Free(void* ptr) => ReleaseBlock(ptr);
     }
 }

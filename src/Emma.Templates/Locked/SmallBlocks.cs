@@ -25,10 +25,6 @@ static unsafe partial class EmmaHeap
         /// <summary>The machine code that the layer wants beside the trampoline: none.</summary>
         internal static byte[] MachineCode() => [];
 
-        internal static void Prepare()
-        {
-        }
-
         internal readonly void Initialize(byte* behindBins)
         {
         }
@@ -38,6 +34,8 @@ static unsafe partial class EmmaHeap
         /// <summary>Allocates a block, or returns 0 if no memory is to be had.</summary>
         internal readonly nuint Allocate(int sizeClass) => HeapState.BinOf(sizeClass)->Allocate();
 
+        internal readonly nuint AllocateUncached(int sizeClass) => HeapState.BinOf(sizeClass)->Allocate();
+
         /// <summary>Frees a block of a class; an address that is none, or that is free, changes nothing.</summary>
         internal readonly PointerCheck Free(nuint address, int sizeClass) => HeapState.BinOf(sizeClass)->Free(address);
 
@@ -45,7 +43,9 @@ static unsafe partial class EmmaHeap
         internal readonly PointerCheck Examine(nuint address, int sizeClass) => HeapState.BinOf(sizeClass)->Examine(address);
 
         /// <summary>Before a segment is mapped for a page run: no dead thread has left anything.</summary>
-        internal readonly bool ReclaimBeforeMapping() => false;
+        internal readonly void ReclaimBeforeMapping()
+        {
+        }
 
         internal readonly nuint Flush(int maxMagazines) => 0;
 

@@ -18,6 +18,7 @@ using ClrVolatile = global::System.Threading.Volatile;
 //
 // Invariants
 //   * Mapped = the code page + each window's metadata + the mapped length of every slot word, and never exceeds MemoryLimit.
+//   * The windows of a heap do not overlap, so that an address has one slot word and one class byte. Those of other heaps may.
 //   * A slot word is 0 (free), or mapped length | SlotKind at the head of a mapping and SlotKind.Tail in the slots behind it.
 //   * Only what this heap mapped is ever unmapped; a range that munmap refuses stays owned (SlotKind.Retained), is
 //     discarded, and is tried again.
@@ -50,6 +51,10 @@ static unsafe partial class EmmaHeap
 
         private Lock _lock;
         private nint _first;
+
+        /// <summary>Windows of before Destroy, which nothing is found through any more: the kernel would not unmap what describes them.</summary>
+        private nint _spent;
+
         private long _mapped;
         private long _retained;
         private long _metadata;
@@ -119,20 +124,22 @@ static unsafe partial class EmmaHeap
         /// <param name="length">Bytes, a multiple of the kernel's page.</param>
         /// <param name="alignment">A power of two; at least a slot is given.</param>
         /// <param name="kind">What the head slot becomes.</param>
+        /// <param name="metadata">Bytes of metadata that come with it, charged together: charged before, they might be in the way of somebody who has room without them.</param>
         /// <returns>The address, or 0: the limit is reached or the kernel refused.</returns>
-        internal nuint Map(nuint length, nuint alignment, nuint kind)
+        internal nuint Map(nuint length, nuint alignment, nuint kind, nuint metadata = 0)
         {
             Assert(length % OsPageSize == 0 && length <= MaxBytes);
-            if (!TryCharge(length))
+            if (!TryCharge(length + metadata))
                 return 0;
 
             nuint address = MapUncharged(length, alignment, Syscalls.ProtReadWrite);
             if (address == 0)
             {
-                Uncharge(length);
+                Uncharge(length + metadata);
                 return 0;
             }
 
+            ClrInterlocked.Add(ref _metadata, (long)metadata);
             Publish(address, length, kind);
             return address;
         }
@@ -185,10 +192,20 @@ static unsafe partial class EmmaHeap
                 return false;
 
             Window* window = Find(address);
-            _lock.Acquire();
+            Enter();
             window->Release(SlotCountOf(newLength) + window->SlotOf(address), SlotCountOf(oldLength) - SlotCountOf(newLength));
             _lock.Release();
             Uncharge(oldLength - newLength);
+            return true;
+        }
+
+        /// <summary>Unmaps part of a mapping the caller owns, which keeps its slots. False: the kernel refused, and nothing changed.</summary>
+        internal bool TryUnmapWithin(nuint address, nuint length)
+        {
+            if (length != 0 && Syscalls.Munmap(address, length) != 0)
+                return false;
+
+            Uncharge(length);
             return true;
         }
 
@@ -219,7 +236,7 @@ static unsafe partial class EmmaHeap
             Window* window = Find(address);
             nuint next = window->SlotOf(address) + SlotCountOf(oldLength);
             nuint count = SlotCountOf(newLength) - SlotCountOf(oldLength);
-            _lock.Acquire();
+            Enter();
             bool free = window->AreFree(next, count);
             if (free)
                 window->Take(next, count, SlotKind.Tail);
@@ -231,7 +248,7 @@ static unsafe partial class EmmaHeap
         internal void ReleaseBehind(nuint address, nuint oldLength, nuint newLength)
         {
             Window* window = Find(address);
-            _lock.Acquire();
+            Enter();
             window->Release(window->SlotOf(address) + SlotCountOf(oldLength), SlotCountOf(newLength) - SlotCountOf(oldLength));
             _lock.Release();
         }
@@ -240,7 +257,7 @@ static unsafe partial class EmmaHeap
         internal void FreeSlots(nuint address, nuint length)
         {
             Window* window = Find(address);
-            _lock.Acquire();
+            Enter();
             window->Release(window->SlotOf(address), SlotCountOf(length));
             _lock.Release();
         }
@@ -290,6 +307,15 @@ static unsafe partial class EmmaHeap
             return window;
         }
 
+        /// <summary>Whether a window of this heap lies in a range of addresses, in part. The caller holds the lock.</summary>
+        internal readonly bool HasWindowIn(nuint start, nuint end)
+        {
+            Window* window = First;
+            while (window != null && !window->Overlaps(start, end))
+                window = window->Next;
+            return window != null;
+        }
+
         /// <summary>A walk over the slots as they are now. Slots that change meanwhile may be missed.</summary>
         internal readonly SlotWalk Walk() => new SlotWalk(First);
 
@@ -320,7 +346,7 @@ static unsafe partial class EmmaHeap
         /// <summary>Discards what describes windows in which nothing is mapped.</summary>
         internal void DiscardEmptyWindows()
         {
-            _lock.Acquire();
+            Enter();
             for (Window* window = First; window != null; window = window->Next)
                 window->DiscardIfEmpty();
             _lock.Release();
@@ -335,6 +361,10 @@ static unsafe partial class EmmaHeap
                 for (nuint address = walk.Next(kind); address != 0; address = walk.Next(kind))
                 {
                     nuint length = LengthAt(address);
+                    // A thread died before it could say what it had mapped here, if anything.
+                    if (length == 0)
+                        continue;
+
                     PageMap.Set(address, length, PageMap.None, PageMap.None);
                     Publish(address, length, SlotKind.Busy);
                     if (kind == SlotKind.Segment)
@@ -348,21 +378,50 @@ static unsafe partial class EmmaHeap
             if (Retained != 0)
                 return;
 
-            Window* window = First;
+            Window* windows = First;
+            Window* spent = (Window*)_spent;
             First = null;
+            _spent = 0;
+            long left = UnmapWindows(windows) + UnmapWindows(spent);
+            // What threads had charged when they died is nobody's now.
+            ClrVolatile.Write(ref _mapped, left);
+            ClrVolatile.Write(ref _metadata, left);
+        }
+
+        /// <summary>Unmaps windows in which nothing is mapped. Those that the kernel refuses to unmap are tried again the next time.</summary>
+        /// <returns>Bytes of metadata that are still mapped.</returns>
+        private long UnmapWindows(Window* window)
+        {
+            long left = 0;
             while (window != null)
             {
                 Window* next = window->Next;
-                nuint length = window->MetadataLength;
-                LiveMarks.Unmap(window->Marks, window->Size);
-                if (Syscalls.Munmap((nuint)window, length) == 0)
+                long length = (long)window->MetadataLength;
+                if (!Window.TryUnmap(window))
                 {
-                    Uncharge(length);
-                    ClrInterlocked.Add(ref _metadata, -(long)length);
+                    window->Next = (Window*)_spent;
+                    _spent = (nint)window;
+                    left += length;
                 }
 
                 window = next;
             }
+
+            return left;
+        }
+
+        private void Enter()
+        {
+            if (_lock.Acquire())
+                Recover();
+        }
+
+        /// <summary>Counts the windows' slots anew after a thread died while it changed them. Lost are slots that the thread had taken, and a window that it was making.</summary>
+        private void Recover()
+        {
+            First = First;
+            for (Window* window = First; window != null; window = window->Next)
+                window->Recount();
         }
 
         /// <summary>
@@ -385,7 +444,7 @@ static unsafe partial class EmmaHeap
                 return 0;
 
             nuint address = 0;
-            _lock.Acquire();
+            Enter();
             Window* last = null;
             for (Window* window = First; window != null && address == 0; window = window->Next)
             {

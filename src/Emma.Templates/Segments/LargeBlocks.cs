@@ -3,6 +3,7 @@ namespace Emma.Templates;
 using ClrException = global::System.Exception;
 using ClrFile = global::System.IO.File;
 using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrMath = global::System.Math;
 using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
 using ClrVolatile = global::System.Threading.Volatile;
 
@@ -11,7 +12,8 @@ static unsafe partial class EmmaHeap
     /// <summary>
     /// Blocks with a mapping of their own: larger than half a segment, or aligned to more than a page run can be. A block's size is the
     /// mapped length in its slot word. Freed mappings wait in a small cache, oldest first out, because the kernel takes milliseconds to
-    /// map, fill and unmap what a program often asks for again at once.
+    /// map, fill and unmap what a program often asks for again at once. One that is too long is cut in two, and one that is too short grows: its pages are
+    /// what it is kept for, and a program whose sizes vary seldom finds one that fits.
     /// </summary>
     /// <remarks>
     /// Whoever changes a slot from Large to Busy owns the block, so that of two frees one is refused. The lock covers the cache alone.
@@ -26,7 +28,7 @@ static unsafe partial class EmmaHeap
 
         private const int MaxCached = 16;
 
-        /// <summary>A cached mapping may exceed what is asked for by 1/8; what is more goes back to the kernel.</summary>
+        /// <summary>A cached mapping may exceed what is asked for by 1/8; what is more is cut off.</summary>
         private const int SlackShift = 3;
 
         private Lock _lock;
@@ -51,17 +53,21 @@ static unsafe partial class EmmaHeap
         internal static nuint LengthFor(nuint size) => AddressSpace.AlignUp(size, AddressSpace.OsPageSize);
 
         /// <summary>Allocates a block of at least a size, zeroed if asked to; 0 if the limit or the kernel refuses.</summary>
-        internal nuint Allocate(nuint size, nuint alignment, bool zeroed)
+        /// <param name="size">Bytes.</param>
+        /// <param name="alignment">A power of two.</param>
+        /// <param name="zeroed">Whether it must be all zeros.</param>
+        /// <param name="givingIsHeld">Whether the caller holds the lock of giving back; else it holds none.</param>
+        internal nuint Allocate(nuint size, nuint alignment, bool zeroed, bool givingIsHeld)
         {
             if (size > AddressSpace.MaxBytes || alignment > AddressSpace.MaxBytes)
                 return 0;
 
             nuint length = LengthFor(size);
-            nuint address = TakeCached(ref length, alignment);
+            nuint address = TakeCached(ref length, alignment, givingIsHeld, out nuint usedBytes);
             if (address != 0)
             {
                 if (zeroed)
-                    ClrNativeMemory.Clear((void*)address, size);
+                    ClrNativeMemory.Clear((void*)address, ClrMath.Min(usedBytes, size));
             }
             else
             {
@@ -70,19 +76,19 @@ static unsafe partial class EmmaHeap
                     return 0;
             }
 
-            Enter(address, length);
+            Register(address, length);
             return address;
         }
 
-        /// <summary>Frees a block. False: no live block begins there.</summary>
+        /// <summary>Frees a block: in a hardened heap its pages are gone at once. False: no live block begins there.</summary>
         internal bool TryFree(nuint address)
         {
             nuint length = HeapState.Root->Space.TryOwn(address, SlotKind.Large);
             if (length == 0)
                 return false;
 
-            Leave(address, length);
-            if (length > MaxCachedBytes)
+            Unregister(address, length);
+            if (Hardened || length > MaxCachedBytes)
                 HeapState.Root->Space.Unmap(address, length);
             else
                 Cache(address, length);
@@ -102,54 +108,19 @@ static unsafe partial class EmmaHeap
                 return true;
             }
 
-            if (!space.TryCharge(length - oldLength))
-                return false;
-
-            if (space.TryClaimBehind(address, oldLength, length))
-            {
-                if (Syscalls.Mremap(address, oldLength, length, 0, 0) == (nint)address)
-                {
-                    SetTail(address, oldLength, length, PageMap.LargeTail);
-                    space.Publish(address, length, SlotKind.Large);
-                    ClrInterlocked.Add(ref _bytes, (long)(length - oldLength));
-                    return true;
-                }
-
-                space.ReleaseBehind(address, oldLength, length);
-            }
-
-            space.Uncharge(length - oldLength);
-            return false;
+            return TryGrowInPlace(address, oldLength, WithSlack(length)) || TryGrowInPlace(address, oldLength, length);
         }
 
         /// <summary>Grows a block by moving its pages, not its bytes, to a place with room. 0: the kernel or the limit refuses.</summary>
         internal nuint TryMove(nuint address, nuint size, nuint alignment)
         {
-            ref AddressSpace space = ref HeapState.Root->Space;
-            nuint oldLength = space.LengthAt(address);
+            nuint oldLength = HeapState.Root->Space.LengthAt(address);
             nuint length = LengthFor(size);
-            if (length <= oldLength || !space.TryCharge(length - oldLength))
+            if (length <= oldLength)
                 return 0;
 
-            // An inaccessible mapping proves the place to be ours before MREMAP_FIXED replaces whatever lies there.
-            nuint target = space.MapUncharged(length, alignment, Syscalls.ProtNone);
-            if (target != 0)
-            {
-                const int moveThere = Syscalls.MremapMayMove | Syscalls.MremapFixed;
-                if (Syscalls.Mremap(address, oldLength, length, moveThere, target) == (nint)target)
-                {
-                    space.Publish(address, oldLength, SlotKind.Busy);
-                    Leave(address, oldLength);
-                    space.FreeSlots(address, oldLength);
-                    Enter(target, length);
-                    return target;
-                }
-
-                GiveUpTarget(target, length);
-            }
-
-            space.Uncharge(length - oldLength);
-            return 0;
+            nuint target = TryMoveTo(address, oldLength, WithSlack(length), alignment);
+            return target != 0 ? target : TryMoveTo(address, oldLength, length, alignment);
         }
 
         /// <summary>Unmaps what the cache holds. The caller holds the lock of giving back.</summary>
@@ -169,6 +140,77 @@ static unsafe partial class EmmaHeap
             _cachedBytes = 0;
             _count = 0;
             _bytes = 0;
+        }
+
+        /// <summary>A block that grows once grows again, as a rule: it gets an eighth more, addresses until it is used. Bytes.</summary>
+        private static nuint WithSlack(nuint length) => LengthFor(length + (length >> SlackShift));
+
+        private bool TryGrowInPlace(nuint address, nuint oldLength, nuint length)
+        {
+            ref AddressSpace space = ref HeapState.Root->Space;
+            if (!space.TryCharge(length - oldLength))
+                return false;
+
+            if (TryExtend(address, oldLength, length))
+            {
+                SetTail(address, oldLength, length, PageMap.LargeTail);
+                space.Publish(address, length, SlotKind.Large);
+                ClrInterlocked.Add(ref _bytes, (long)(length - oldLength));
+                return true;
+            }
+
+            space.Uncharge(length - oldLength);
+            return false;
+        }
+
+        private nuint TryMoveTo(nuint address, nuint oldLength, nuint length, nuint alignment)
+        {
+            ref AddressSpace space = ref HeapState.Root->Space;
+            if (!space.TryCharge(length - oldLength))
+                return 0;
+
+            nuint target = TryMovePages(address, oldLength, length, alignment);
+            if (target == 0)
+            {
+                space.Uncharge(length - oldLength);
+                return 0;
+            }
+
+            space.Publish(address, oldLength, SlotKind.Busy);
+            Unregister(address, oldLength);
+            space.FreeSlots(address, oldLength);
+            Register(target, length);
+            return target;
+        }
+
+        /// <summary>Lengthens a mapping where it lies, its bytes charged already. False: the kernel refuses, or what lies behind is taken.</summary>
+        private static bool TryExtend(nuint address, nuint oldLength, nuint length)
+        {
+            ref AddressSpace space = ref HeapState.Root->Space;
+            if (!space.TryClaimBehind(address, oldLength, length))
+                return false;
+            if (Syscalls.Mremap(address, oldLength, length, 0, 0) == (nint)address)
+                return true;
+
+            space.ReleaseBehind(address, oldLength, length);
+            return false;
+        }
+
+        /// <summary>Moves a mapping's pages to a longer one at free slots, its bytes charged already. The old place's slots are the caller's to free.</summary>
+        /// <returns>The new place, Busy; 0: the kernel refuses.</returns>
+        private static nuint TryMovePages(nuint address, nuint oldLength, nuint length, nuint alignment)
+        {
+            // An inaccessible mapping proves the place to be ours before MREMAP_FIXED replaces whatever lies there.
+            nuint target = HeapState.Root->Space.MapUncharged(length, alignment, Syscalls.ProtNone);
+            if (target == 0)
+                return 0;
+
+            const int moveThere = Syscalls.MremapMayMove | Syscalls.MremapFixed;
+            if (Syscalls.Mremap(address, oldLength, length, moveThere, target) == (nint)target)
+                return target;
+
+            GiveUpTarget(target, length);
+            return 0;
         }
 
         /// <summary>
@@ -209,7 +251,29 @@ static unsafe partial class EmmaHeap
             return false;
         }
 
-        private void Enter(nuint address, nuint length)
+        private void Enter()
+        {
+            if (_lock.Acquire())
+                Recover();
+        }
+
+        /// <summary>Finds the cached mappings again after a thread died while it changed the cache. Lost until Destroy is one that it had in hand.</summary>
+        private void Recover()
+        {
+            int count = 0;
+            nuint bytes = 0;
+            SlotWalk walk = HeapState.Root->Space.Walk();
+            for (nuint address = walk.Next(SlotKind.Cached); address != 0 && count < MaxCached; address = walk.Next(SlotKind.Cached))
+            {
+                _cached[count++] = address;
+                bytes += HeapState.Root->Space.LengthAt(address);
+            }
+
+            ClrVolatile.Write(ref _cachedCount, count);
+            ClrVolatile.Write(ref _cachedBytes, (long)bytes);
+        }
+
+        private void Register(nuint address, nuint length)
         {
             PageMap.Set(address, length, PageMap.Large, PageMap.LargeTail);
             HeapState.Root->Space.Publish(address, length, SlotKind.Large);
@@ -218,7 +282,7 @@ static unsafe partial class EmmaHeap
             ClrInterlocked.Add(ref _bytes, (long)length);
         }
 
-        private void Leave(nuint address, nuint length)
+        private void Unregister(nuint address, nuint length)
         {
             PageMap.Set(address, length, PageMap.None, PageMap.None);
             ClrInterlocked.Decrement(ref _count);
@@ -262,7 +326,7 @@ static unsafe partial class EmmaHeap
 
         private bool TryCache(nuint address, nuint length)
         {
-            _lock.Acquire();
+            Enter();
             bool room = _cachedCount < MaxCached && (nuint)_cachedBytes + length <= MaxCachedBytes;
             if (room)
             {
@@ -280,46 +344,116 @@ static unsafe partial class EmmaHeap
         /// <returns>Bytes given back, or null if the cache is empty.</returns>
         private nuint? UnmapOldest()
         {
-            _lock.Acquire();
+            Enter();
             nuint oldest = _cachedCount == 0 ? 0 : Uncache(0);
             _lock.Release();
             return oldest == 0 ? null : HeapState.Root->Space.Unmap(oldest, HeapState.Root->Space.LengthAt(oldest));
         }
 
-        /// <summary>Takes the smallest cached mapping that fits; cuts it if it is much too large.</summary>
-        private nuint TakeCached(ref nuint length, nuint alignment)
+        /// <summary>Takes a mapping from the cache and makes it about as long as is asked for; 0: there is none that will do.</summary>
+        /// <param name="length">Bytes that are asked for, then those that the mapping has.</param>
+        /// <param name="alignment">A power of two.</param>
+        /// <param name="givingIsHeld">Whether the caller holds the lock of giving back: whoever finds no room waits by it for what is cut off here.</param>
+        /// <param name="usedBytes">So many bytes of it may hold what its last user left; those behind them are zeros.</param>
+        private nuint TakeCached(ref nuint length, nuint alignment, bool givingIsHeld, out nuint usedBytes)
         {
+            usedBytes = 0;
             if (ClrVolatile.Read(ref _cachedCount) == 0)
                 return 0;
 
-            ref AddressSpace space = ref HeapState.Root->Space;
-            nuint best = 0;
-            nuint bestLength = 0;
-            int bestIndex = 0;
-            _lock.Acquire();
+            if (!givingIsHeld)
+                HeapState.Root->Giving.Acquire();
+            nuint address = UncacheNearest(length, alignment, out usedBytes);
+            if (address != 0)
+            {
+                if (usedBytes < length)
+                    address = Grow(address, usedBytes, length, alignment);
+                else if (usedBytes - length <= length >> SlackShift || !TryCut(address, usedBytes, length))
+                    length = usedBytes;
+            }
+
+            if (!givingIsHeld)
+                HeapState.Root->Giving.Release();
+            return address;
+        }
+
+        /// <summary>Takes the shortest cached mapping that is long enough, or else the longest, unless its pages would be a small part; it is Busy.</summary>
+        private nuint UncacheNearest(nuint length, nuint alignment, out nuint foundLength)
+        {
+            nuint worthwhile = length >> SlackShift;
+            nuint found = 0;
+            int foundAt = 0;
+            foundLength = 0;
+            Enter();
             for (int i = 0; i < _cachedCount; i++)
             {
                 nuint candidate = (nuint)_cached[i];
-                nuint candidateLength = space.LengthAt(candidate);
-                if (candidateLength >= length && (candidate & (alignment - 1)) == 0 && (best == 0 || candidateLength < bestLength))
+                nuint candidateLength = HeapState.Root->Space.LengthAt(candidate);
+                bool nearer = foundLength < length ? candidateLength > foundLength : candidateLength >= length && candidateLength < foundLength;
+                if (nearer && candidateLength >= worthwhile && (candidate & (alignment - 1)) == 0)
                 {
-                    best = candidate;
-                    bestLength = candidateLength;
-                    bestIndex = i;
+                    found = candidate;
+                    foundLength = candidateLength;
+                    foundAt = i;
                 }
             }
 
-            if (best != 0)
-                Uncache(bestIndex);
+            if (found != 0)
+                Uncache(foundAt);
             _lock.Release();
-            if (best == 0)
-                return 0;
+            return found;
+        }
 
-            if (bestLength - length <= length >> SlackShift || !space.TryUnmapTail(best, bestLength, length))
-                length = bestLength;
-            else
-                space.Publish(best, length, SlotKind.Busy);
-            return best;
+        /// <summary>Lengthens a mapping that is the caller's, where it lies or elsewhere. If that is refused, it is unmapped, and 0 returned.</summary>
+        private static nuint Grow(nuint address, nuint oldLength, nuint length, nuint alignment)
+        {
+            ref AddressSpace space = ref HeapState.Root->Space;
+            if (space.TryCharge(length - oldLength))
+            {
+                if (TryExtend(address, oldLength, length))
+                    return address;
+
+                nuint target = TryMovePages(address, oldLength, length, alignment);
+                if (target != 0)
+                {
+                    space.FreeSlots(address, oldLength);
+                    return target;
+                }
+
+                space.Uncharge(length - oldLength);
+            }
+
+            space.Unmap(address, oldLength);
+            return 0;
+        }
+
+        /// <summary>
+        /// Cuts a mapping that is the caller's, and keeps what follows in slots of its own, if that is much. False: the kernel refuses, and nothing changed.
+        /// </summary>
+        private bool TryCut(nuint address, nuint oldLength, nuint length)
+        {
+            ref AddressSpace space = ref HeapState.Root->Space;
+            nuint restOffset = AddressSpace.AlignUp(length, Window.SlotSize);
+            if (restOffset + Threshold > oldLength)
+            {
+                if (!space.TryUnmapTail(address, oldLength, length))
+                    return false;
+
+                space.Publish(address, length, SlotKind.Busy);
+                return true;
+            }
+
+            if (!space.TryUnmapWithin(address + length, restOffset - length))
+                return false;
+
+            // The rest has its head before the mapping lets go of it: should the thread end between the two, Destroy unmaps both.
+            nuint rest = address + restOffset;
+            nuint restLength = oldLength - restOffset;
+            space.Publish(rest, restLength, SlotKind.Busy);
+            space.Publish(address, length, SlotKind.Busy);
+            if (!TryCache(rest, restLength))
+                space.Unmap(rest, restLength);
+            return true;
         }
 
         /// <summary>Removes a mapping from the cache; it is the caller's, and Busy.</summary>

@@ -57,6 +57,9 @@ static unsafe partial class EmmaHeap
             Assert(address % Segment.PageSize == 0 && length != 0);
             byte* bytes = HeapState.Root->Space.Find(address)->ClassOf(address);
             nuint pages = (length + Segment.PageSize - 1) / Segment.PageSize;
+            // The head comes last, and goes first: if it has a class, all its pages have theirs, whatever becomes of the thread.
+            if (head == None)
+                ClrVolatile.Write(ref *bytes, None);
             if (pages > 1)
                 ClrNativeMemory.Fill(bytes + 1, pages - 1, (byte)tail);
             ClrVolatile.Write(ref *bytes, (byte)head);

@@ -1,5 +1,7 @@
 namespace Emma.Templates;
 
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -69,7 +71,7 @@ static unsafe partial class EmmaHeap
         private PageRun Allocate(int count, int alignment, int runPages, bool mayMap)
         {
             PageRun run = default;
-            _lock.Acquire();
+            Enter();
             Segment* segment = FindFitting(count, alignment, Glances);
             if (segment == null && mayMap)
                 segment = MapSegment();
@@ -92,7 +94,7 @@ static unsafe partial class EmmaHeap
                 return false;
 
             ulong added = Segment.MaskOf(page + count, newCount - count);
-            _lock.Acquire();
+            Enter();
             bool free = (segment->FreePages & added) == added;
             if (free)
             {
@@ -110,7 +112,7 @@ static unsafe partial class EmmaHeap
         /// <summary>Gives back the last pages of a run.</summary>
         internal void ShrinkRun(Segment* segment, int page, int count, int newCount)
         {
-            _lock.Acquire();
+            Enter();
             Segment.SlabAt(segment, page)->PageCount = (byte)newCount;
             _runPages -= count - newCount;
             GivePages(segment, page + newCount, count - newCount);
@@ -122,7 +124,7 @@ static unsafe partial class EmmaHeap
         {
             Segment* segment = Segment.Of(address);
             bool holdsNothing = false;
-            _lock.Acquire();
+            Enter();
             // Of two threads that free the same run, the second comes here after the first.
             bool live = PageMap.ClassOf(address) == PageMap.Run;
             if (live)
@@ -136,7 +138,7 @@ static unsafe partial class EmmaHeap
 
             _lock.Release();
             if (holdsNothing)
-                ReleaseIfEmpty(segment);
+                ReleaseIfEmpty(segment, givingIsHeld: false);
             return live;
         }
 
@@ -144,7 +146,7 @@ static unsafe partial class EmmaHeap
         /// <returns>Whether nothing lives in the segment any more: the caller calls ReleaseIfEmpty once it holds no lock.</returns>
         internal bool FreeSlab(Segment* segment, int page, int count)
         {
-            _lock.Acquire();
+            Enter();
             GivePages(segment, page, count);
             bool holdsNothing = segment->HoldsNothing;
             _lock.Release();
@@ -154,7 +156,7 @@ static unsafe partial class EmmaHeap
         /// <summary>The pages of the run that begins at an address; 0: none does any more.</summary>
         internal int PagesOfRun(nuint address)
         {
-            _lock.Acquire();
+            Enter();
             int pages = PageMap.ClassOf(address) == PageMap.Run
                 ? Segment.SlabAt(Segment.Of(address), Segment.PageOf(address))->PageCount
                 : 0;
@@ -175,7 +177,7 @@ static unsafe partial class EmmaHeap
         /// <summary>Adds what the segments hold to a count: bytes of headers, of free pages and of page runs.</summary>
         internal void AddTo(ref HeapCount count)
         {
-            _lock.Acquire();
+            Enter();
             count.Segments = _count;
             count.Header += (nuint)_count * Segment.PageSize;
             count.InUse += (nuint)_runPages << Segment.PageShift;
@@ -204,19 +206,39 @@ static unsafe partial class EmmaHeap
             return null;
         }
 
+        private void Enter()
+        {
+            if (_lock.Acquire())
+                Recover();
+        }
+
+        /// <summary>
+        /// Makes the lists anew after a thread died while it changed them: a segment's masks are whole at any time. Lost are pages that the thread had taken
+        /// out of a mask, and a segment that it was mapping or unmapping.
+        /// </summary>
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+        private void Recover()
+        {
+            _count = 0;
+            ClrVolatile.Write(ref _reserve, 0);
+            for (int i = 0; i < Lists; i++)
+                _heads[i] = 0;
+            SlotWalk walk = HeapState.Root->Space.Walk();
+            for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
+            {
+                _count++;
+                ((Segment*)address)->List = -1;
+                Relist((Segment*)address);
+            }
+        }
+
         private Segment* MapSegment()
         {
             ref AddressSpace space = ref HeapState.Root->Space;
-            if (!space.TryChargeMetadata(LiveMarks.BytesPerSegment))
-                return null;
-
             // Busy until the header stands: a walk over the segments must not read it before.
-            nuint address = space.Map(Segment.Size, Segment.Size, SlotKind.Busy);
+            nuint address = space.Map(Segment.Size, Segment.Size, SlotKind.Busy, LiveMarks.BytesPerSegment);
             if (address == 0)
-            {
-                space.UnchargeMetadata(LiveMarks.BytesPerSegment);
                 return null;
-            }
 
             if (space.Mapped < HugePagesFrom)
                 Syscalls.Madvise(address, Segment.Size, Syscalls.MadvNoHugePage);
@@ -224,6 +246,7 @@ static unsafe partial class EmmaHeap
             Segment* segment = (Segment*)address;
             segment->FreePages = Segment.AllPages;
             segment->List = -1;
+            Guards.CloseFresh(segment);
             space.Publish(address, Segment.Size, SlotKind.Segment);
             _count++;
             Relist(segment);
@@ -238,6 +261,7 @@ static unsafe partial class EmmaHeap
             ClrVolatile.Write(ref segment->FreePages, segment->FreePages & ~mask);
             segment->DirtyPages |= mask;
             Relist(segment);
+            Guards.Open(segment, page, count);
             return run;
         }
 
@@ -245,6 +269,7 @@ static unsafe partial class EmmaHeap
         private void GivePages(Segment* segment, int page, int count)
         {
             PageMap.Set(Segment.AddressOf(segment, page), (nuint)count << Segment.PageShift, PageMap.None, PageMap.None);
+            Guards.Close(segment, page, count);
             Give(segment, Segment.MaskOf(page, count));
         }
 

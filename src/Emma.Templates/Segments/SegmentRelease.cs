@@ -4,18 +4,24 @@ using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
 {
-    // How segments and their free pages go back to the kernel. Everything here is called with the lock of giving back held, or takes it.
+    // How segments and their free pages go back to the kernel. Everything here is called with the lock of giving back held, or takes it;
+    // ReleaseIfEmpty alone is for both kinds of callers.
     private partial struct SegmentManager
     {
         /// <summary>
-        /// Unmaps a segment in which nothing lives, unless it may become the reserve. No lock is held; the segment may be gone already.
+        /// Unmaps a segment in which nothing lives, unless it may become the reserve; it may be gone already. The caller holds no lock but, perhaps,
+        /// that of giving back.
         /// </summary>
         /// <returns>Bytes unmapped.</returns>
-        internal nuint ReleaseIfEmpty(Segment* segment)
+        internal nuint ReleaseIfEmpty(Segment* segment, bool givingIsHeld)
         {
-            HeapState.Root->Giving.Acquire();
+            ref Lock giving = ref HeapState.Root->Giving;
+            if (givingIsHeld)
+                return Release(segment, keepReserve: true);
+
+            giving.Acquire();
             nuint unmapped = Release(segment, keepReserve: true);
-            HeapState.Root->Giving.Release();
+            giving.Release();
             return unmapped;
         }
 
@@ -41,7 +47,7 @@ static unsafe partial class EmmaHeap
             Assert(HeapState.Root->Giving.IsHeld);
             nuint address = (nuint)segment;
             bool empty = false;
-            _lock.Acquire();
+            Enter();
             // Whoever unmaps a segment takes it out under this lock first, so that what is still a segment here may be read.
             if (HeapState.Root->Space.KindAt(address) == SlotKind.Segment && segment->HoldsNothing)
             {
@@ -91,7 +97,7 @@ static unsafe partial class EmmaHeap
         {
             Assert(HeapState.Root->Giving.IsHeld);
             ulong pages = 0;
-            _lock.Acquire();
+            Enter();
             if (HeapState.Root->Space.KindAt((nuint)segment) == SlotKind.Segment)
             {
                 pages = segment->FreePages & segment->DirtyPages;
@@ -119,7 +125,7 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            _lock.Acquire();
+            Enter();
             segment->DirtyPages &= ~clean;
             Give(segment, pages);
             _lock.Release();

@@ -109,6 +109,9 @@ static unsafe partial class EmmaHeap
 
         internal readonly bool Contains(nuint address) => unchecked(address - Base) < Size;
 
+        /// <summary>Whether the window, or its metadata, lies in a range in part.</summary>
+        internal readonly bool Overlaps(nuint start, nuint end) => start < Base + Size && end > Base - GuardBytes - MetadataReach;
+
         internal readonly nuint SlotOf(nuint address) => (address - Base) >> SlotShift;
 
         internal readonly nuint AddressOf(nuint slot) => Base + (slot << SlotShift);
@@ -137,6 +140,9 @@ static unsafe partial class EmmaHeap
             for (int attempt = 0; attempt < MapAttempts; attempt++)
             {
                 nuint start = LowestBase + (nuint)(Random() % places) * unit;
+                if (space.HasWindowIn(start - reach, start + size))
+                    continue;
+
                 nint result = Syscalls.Mmap(start - reach, metadata, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress);
                 if (result == (nint)(start - reach))
                 {
@@ -152,9 +158,19 @@ static unsafe partial class EmmaHeap
                     break;
             }
 
-            LiveMarks.Unmap(marks, size);
+            LiveMarks.TryUnmap(marks, size);
             space.UnchargeMetadata(metadata);
             return null;
+        }
+
+        /// <summary>Unmaps a window's metadata and its marks. False: the kernel refused, and the structure is there still.</summary>
+        internal static bool TryUnmap(Window* window)
+        {
+            if (!LiveMarks.TryUnmap(window->Marks, window->Size))
+                return false;
+
+            window->Marks = null;
+            return Syscalls.Munmap((nuint)window, window->MetadataLength) == 0;
         }
 
         /// <summary>Finds free slots, ascending from where the last search ended, and marks them Busy.</summary>
@@ -201,12 +217,35 @@ static unsafe partial class EmmaHeap
                 ClrVolatile.Write(ref _slotsUsed, slot + count);
         }
 
-        /// <summary>Makes slots free, the last one first, so that no other slot ever looks like a tail without a head.</summary>
+        /// <summary>
+        /// Makes slots free, the last one first, so that no other slot ever looks like a tail without a head. Some may be free already, if a thread died
+        /// while it did that.
+        /// </summary>
         internal void Release(nuint slot, nuint count)
         {
             for (nuint i = count; i > 0; i--)
-                ClrVolatile.Write(ref Slots[slot + i - 1], SlotKind.Free);
-            _taken -= count;
+            {
+                ref nuint word = ref Slots[slot + i - 1];
+                _taken -= ClrVolatile.Read(ref word) == SlotKind.Free ? (nuint)0 : 1;
+                ClrVolatile.Write(ref word, SlotKind.Free);
+            }
+        }
+
+        /// <summary>Restores what follows from the slot words.</summary>
+        internal void Recount()
+        {
+            nuint taken = 0;
+            nuint used = 0;
+            for (nuint slot = 0; slot < Size >> SlotShift; slot++)
+            {
+                if (ClrVolatile.Read(ref Slots[slot]) == SlotKind.Free)
+                    continue;
+                taken++;
+                used = slot + 1;
+            }
+
+            _taken = taken;
+            ClrVolatile.Write(ref _slotsUsed, used);
         }
 
         /// <summary>

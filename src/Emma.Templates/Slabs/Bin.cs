@@ -17,7 +17,7 @@ using ClrVolatile = global::System.Threading.Volatile;
 //
 // Invariants
 //   * A slab is on its bin's list if, and only if, it has a free block.
-//   * A slab that is empty and on the list is marked idle; at most one of a bin is. The mark outlasts the next allocation, because marking is
+//   * A slab that is empty and on the list is marked idle; at most one of a bin is, unless a thread died while it held the bin's lock. The mark outlasts the next allocation, because marking is
 //     dear: whoever finds a marked slab in use, with its bin's lock held, takes the mark off.
 //   * The bin's lock covers its list and everything of its slabs but the segment's masks.
 static unsafe partial class EmmaHeap
@@ -62,7 +62,7 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         internal nuint Allocate()
         {
-            _lock.Acquire();
+            Enter();
             Slab* slab = _slabs;
             if (slab == null)
                 slab = AddSlab(mayMap: true);
@@ -89,7 +89,7 @@ static unsafe partial class EmmaHeap
         internal int AllocateMany(ulong* blocks, int count, bool mayMap)
         {
             int taken = 0;
-            _lock.Acquire();
+            Enter();
             while (taken < count)
             {
                 Slab* slab = _slabs;
@@ -110,16 +110,19 @@ static unsafe partial class EmmaHeap
             return taken;
         }
 
-        /// <summary>Frees the blocks of a magazine, which the caller owns. The caller holds no lock.</summary>
+        /// <summary>Frees the blocks of a magazine, which the caller owns. The caller holds no lock but, perhaps, that of giving back.</summary>
+        /// <param name="blocks">Their addresses.</param>
+        /// <param name="count">How many.</param>
+        /// <param name="givingIsHeld">Whether the caller holds the lock of giving back.</param>
         /// <returns>Bytes of segments that were unmapped.</returns>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
-        internal nuint FreeMany(ulong* blocks, int count)
+        internal nuint FreeMany(ulong* blocks, int count, bool givingIsHeld)
         {
             nuint unmapped = 0;
             while (count > 0)
             {
                 Segment* emptied = null;
-                _lock.Acquire();
+                Enter();
                 while (count > 0 && emptied == null)
                 {
                     nuint block = (nuint)blocks[--count];
@@ -129,7 +132,7 @@ static unsafe partial class EmmaHeap
 
                 _lock.Release();
                 if (emptied != null)
-                    unmapped += HeapState.Root->Segments.ReleaseIfEmpty(emptied);
+                    unmapped += HeapState.Root->Segments.ReleaseIfEmpty(emptied, givingIsHeld);
             }
 
             return unmapped;
@@ -139,7 +142,7 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         internal PointerCheck Free(nuint address)
         {
-            _lock.Acquire();
+            Enter();
             PointerCheck result = FreeLocked(address);
             _lock.Release();
             return result;
@@ -148,7 +151,7 @@ static unsafe partial class EmmaHeap
         /// <summary>Whether a live block begins at an address in a page of this bin's class.</summary>
         internal PointerCheck Examine(nuint address)
         {
-            _lock.Acquire();
+            Enter();
             PointerCheck result = PointerCheck.NotABlock;
             // The page may have changed hands before the lock was taken.
             if (PageMap.ClassOf(address) == _class)
@@ -187,7 +190,7 @@ static unsafe partial class EmmaHeap
         internal Segment* ReleaseIdleSlab()
         {
             Segment* segment = null;
-            _lock.Acquire();
+            Enter();
             Slab* slab = _slabs;
             while (slab != null && !slab->IsEmpty)
                 slab = slab->Next;
@@ -204,7 +207,7 @@ static unsafe partial class EmmaHeap
         /// <summary>Adds what the bin's slabs hold to a count.</summary>
         internal void AddTo(ref HeapCount count)
         {
-            _lock.Acquire();
+            Enter();
             nuint inUse = (nuint)_live * (nuint)_blockSize;
             count.InUse += inUse;
             count.Free += ((nuint)_slabCount * _pagesPerSlab << Segment.PageShift) - inUse;
@@ -217,6 +220,49 @@ static unsafe partial class EmmaHeap
             _slabs = null;
             _live = 0;
             _slabCount = 0;
+        }
+
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        private void Enter()
+        {
+            if (_lock.Acquire())
+                Recover();
+        }
+
+        /// <summary>
+        /// Finds the bin's slabs again after a thread died while it changed them: every page with the bin's class belongs to a whole slab, whose bitmap says what is free. Lost are
+        /// blocks that the thread had taken, and pages that were to become a slab or were one no more.
+        /// </summary>
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+        private void Recover()
+        {
+            _slabs = null;
+            _slabCount = 0;
+            long live = 0;
+            SlotWalk walk = HeapState.Root->Space.Walk();
+            for (nuint segment = walk.Next(SlotKind.Segment); segment != 0; segment = walk.Next(SlotKind.Segment))
+            {
+                for (int page = 1; page < Segment.PageCount; page++)
+                {
+                    // The segment may be going away, unless there is a slab in it: that cannot go without this bin's lock.
+                    if (PageMap.ClassOf(Segment.AddressOf((Segment*)segment, page)) != _class)
+                        continue;
+
+                    Slab* slab = Segment.SlabAt((Segment*)segment, page);
+                    if (slab->HeadPage != page)
+                        continue;
+
+                    Slab.Recount(slab);
+                    _slabCount++;
+                    live += slab->Capacity - slab->FreeCount;
+                    if (slab->FreeCount != 0)
+                        Link(slab);
+                    if (slab->IsEmpty)
+                        ((Segment*)segment)->MarkIdle(Slab.PagesOf(slab));
+                }
+            }
+
+            ClrVolatile.Write(ref _live, live);
         }
 
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]

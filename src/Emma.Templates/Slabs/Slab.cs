@@ -53,7 +53,7 @@ static unsafe partial class EmmaHeap
         {
             Slab* slab = InitializeRun(run, sizeClass, pages);
             slab->BlockSize = blockSize;
-            slab->Capacity = (int)((nuint)pages * Segment.PageSize / (nuint)blockSize);
+            slab->Capacity = (int)(((nuint)pages * Segment.PageSize - Guards.SlabTail) / (nuint)blockSize);
             slab->FreeCount = slab->Capacity;
             ulong unit = (ulong)blockSize / (ulong)SizeClasses.Granularity;
             slab->_reciprocal = ((1UL << 32) + unit - 1) / unit;
@@ -79,6 +79,19 @@ static unsafe partial class EmmaHeap
             slab->Class = (byte)pageClass;
             slab->PageCount = (byte)pages;
             return slab;
+        }
+
+        /// <summary>Restores what follows from the bitmap.</summary>
+        internal static void Recount(Slab* slab)
+        {
+            ulong* bitmap = BitmapOf(slab);
+            slab->FreeCount = 0;
+            slab->_summary = 0;
+            for (int word = 0; word << WordShift < slab->Capacity; word++)
+            {
+                slab->FreeCount += (int)ulong.PopCount(bitmap[word]);
+                slab->_summary |= bitmap[word] != 0 ? 1UL << word : 0;
+            }
         }
 
         /// <summary>Takes the lowest free block; there is one.</summary>

@@ -117,12 +117,31 @@ public static unsafe partial class EmmaHeap
         }
 
         [Fact]
+        public void A_large_block_that_grows_in_small_steps_seldom_asks_the_kernel()
+        {
+            byte* block = (byte*)Alloc(3 * MiB);
+            int changes = 0;
+            for (nuint size = 3 * MiB; size <= 24 * MiB; size += 4096)
+            {
+                nuint before = UsableSize(block);
+                block = (byte*)Realloc(block, size);
+                changes += UsableSize(block) == before ? 0 : 1;
+                block[size - 1] = 1;
+            }
+
+            // An eighth more each time: 1.125^18 is more than 8.
+            Expect.True(changes <= 18, $"{changes} changes of the usable size");
+            AssertStatisticsAddUp(block);
+            Free(block);
+        }
+
+        [Fact]
         public void Realloc_of_a_large_block_grows_in_place_while_addresses_are_free()
         {
             void* block = Alloc(64 * MiB);
             Pattern.Write(block, MiB, 6);
             Expect.Equal((nuint)block, (nuint)Realloc(block, 128 * MiB));
-            Expect.Equal(128 * MiB, UsableSize(block));
+            Expect.Equal(128 * MiB * 9 / 8, UsableSize(block));
             Expect.Equal(-1, Pattern.FirstDifference(block, MiB, 6));
             Expect.True(Owns((byte*)block + 128 * MiB - 1));
             AssertStatisticsAddUp(block);
@@ -148,32 +167,39 @@ public static unsafe partial class EmmaHeap
         public void Growing_64_MiB_to_128_MiB_copies_nothing(bool mustMove)
         {
             const nuint size = 64 * MiB;
-            void* block = Alloc(size);
-            void* wall = mustMove ? Alloc(3 * MiB) : null;
-            Pattern.Write(block, size, 77);
-
-            long faults = ProcessMaps.MinorFaults();
-            long start = Stopwatch.GetTimestamp();
-            void* grown = Realloc(block, 2 * size);
-            TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
-            faults = ProcessMaps.MinorFaults() - faults;
-
-            // The bound is a copy of the same bytes in the same run, into memory that is mapped and touched already.
+            TimeSpan growing = TimeSpan.MaxValue, copying = TimeSpan.MaxValue;
             void* target = NativeMemory.Alloc(size);
             NativeMemory.Fill(target, size, 1);
-            start = Stopwatch.GetTimestamp();
-            NativeMemory.Copy(grown, target, size);
-            TimeSpan copying = Stopwatch.GetElapsedTime(start);
+            // The best of some rounds counts, because other programs run beside this one.
+            for (int round = 0; round < 5; round++)
+            {
+                Trim();
+                void* block = Alloc(size);
+                void* wall = mustMove ? Alloc(3 * MiB) : null;
+                Pattern.Write(block, size, 77);
 
-            Expect.Equal(mustMove, block != grown);
-            Expect.Equal(-1, Pattern.FirstDifference(grown, size, 77));
-            Expect.True(faults < 1000, $"{faults} page faults: {size / 4096} would be a copy");
-            Expect.True(elapsed < copying / 2, $"growing took {elapsed.TotalMilliseconds} ms, copying {copying.TotalMilliseconds} ms");
-            Expect.Equal(mustMove, !Owns(block));
-            AssertStatisticsAddUp(grown);
+                long faults = ProcessMaps.MinorFaults();
+                long start = Stopwatch.GetTimestamp();
+                void* grown = Realloc(block, 2 * size);
+                growing = TimeSpan.FromTicks(Math.Min(growing.Ticks, Stopwatch.GetElapsedTime(start).Ticks));
+                faults = ProcessMaps.MinorFaults() - faults;
+
+                // The bound is a copy of the same bytes in the same run, into memory that is mapped and touched already.
+                start = Stopwatch.GetTimestamp();
+                NativeMemory.Copy(grown, target, size);
+                copying = TimeSpan.FromTicks(Math.Min(copying.Ticks, Stopwatch.GetElapsedTime(start).Ticks));
+
+                Expect.Equal(mustMove, block != grown);
+                Expect.Equal(-1, Pattern.FirstDifference(grown, size, 77));
+                Expect.True(faults < 1000, $"{faults} page faults: {size / 4096} would be a copy");
+                Expect.Equal(mustMove, !Owns(block));
+                AssertStatisticsAddUp(grown);
+                Free(grown);
+                Free(wall);
+            }
+
             NativeMemory.Free(target);
-            Free(grown);
-            Free(wall);
+            Expect.True(growing < copying / 2, $"growing took {growing.TotalMilliseconds} ms, copying {copying.TotalMilliseconds} ms");
         }
 
         [Fact]

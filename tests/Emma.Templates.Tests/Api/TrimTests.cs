@@ -63,21 +63,12 @@ public static unsafe partial class EmmaHeap
         [Fact]
         public void Trim_while_other_threads_allocate_leaves_no_segment_in_the_end()
         {
-            using var stop = new CancellationTokenSource();
-            Thread trimmer = new Thread(() =>
-            {
-                while (!stop.IsCancellationRequested)
-                    Trim();
-            });
-            trimmer.Start();
-            Threads.Run(2, seed =>
+            Threads.RunBeside(() => Trim(), () => Threads.Run(2, seed =>
             {
                 ShadowModel model = new ShadowModel(700 + seed, 16 << 20);
                 model.Run(1500);
                 model.FreeAll();
-            });
-            stop.Cancel();
-            trimmer.Join();
+            }));
             Expect.Equal((nuint)0, GetStatistics().InUseBytes);
             AssertStatisticsAddUp();
             Trim();

@@ -77,7 +77,7 @@ public static unsafe partial class EmmaHeap
             return [UsesMachineCodeNow];
         }
 
-        private static nuint UsesMachineCodeNow => HeapState.Root->Small.HasMachineCode ? 1u : 0u;
+        private static nuint UsesMachineCodeNow => SmallBlocks.HasMachineCode ? 1u : 0u;
 
         private static void RandomWork(int seed, int steps)
         {

@@ -9,7 +9,7 @@ public static unsafe partial class EmmaHeap
     {
         private const int StackBytes = 256 * 1024;
 
-        private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+        private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(5);
 
         /// <summary>Runs a body on so many new threads at once, and waits until all have ended, in the kernel's eyes too.</summary>
         internal static void Run(int count, Action<int> body)

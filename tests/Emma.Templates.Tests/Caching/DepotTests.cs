@@ -52,7 +52,7 @@ public static unsafe partial class EmmaHeap
                 given.Add((nuint)magazine);
                 if (!depot->TryGive(magazine))
                 {
-                    bin->FreeMany(Magazine.Slots(magazine), depot->Capacity);
+                    bin->FreeMany(Magazine.Slots(magazine), depot->Capacity, givingIsHeld: false);
                     store.Give(magazine);
                     break;
                 }
@@ -65,7 +65,9 @@ public static unsafe partial class EmmaHeap
             AssertStatisticsAddUp();
 
             int magazines = int.MaxValue;
+            HeapState.Root->Giving.Acquire();
             depot->Flush(sizeClass, ref magazines);
+            HeapState.Root->Giving.Release();
             Expect.Equal(0, bin->Live);
             Expect.True(depot->TryTake() == null);
             Expect.Equal((nuint)0, GetStatistics().CachedBytes);
@@ -113,7 +115,9 @@ public static unsafe partial class EmmaHeap
             nuint most = (nuint)(Depot.MaxBytes + (threads - 1) * capacity * (int)size);
             Expect.True(CacheInternals.InDepot(size) <= most, $"{CacheInternals.InDepot(size)} bytes in the depot");
             int magazines = int.MaxValue;
+            HeapState.Root->Giving.Acquire();
             SmallBlocks.DepotOf(sizeClass)->Flush(sizeClass, ref magazines);
+            HeapState.Root->Giving.Release();
             Expect.Equal(0, shared->Live);
         }
 
@@ -133,7 +137,7 @@ public static unsafe partial class EmmaHeap
 
         private static void Return(Bin* bin, Magazine* magazine, int capacity)
         {
-            bin->FreeMany(Magazine.Slots(magazine), capacity);
+            bin->FreeMany(Magazine.Slots(magazine), capacity, givingIsHeld: false);
             HeapState.Root->Small.Magazines.Give(magazine);
         }
 

@@ -8,6 +8,31 @@ public static unsafe partial class EmmaHeap
     {
         public static TheoryData<int> AllClasses => new(Enumerable.Range(1, SizeClasses.Count));
 
+        [Theory]
+        [InlineData(1)]
+        [InlineData(20)]
+        [InlineData(60)]
+        public void A_block_of_another_thread_is_not_the_next_to_be_handed_out(int bytes)
+        {
+            // Side by side: the two threads would write to one cache line.
+            nuint mine = (nuint)Alloc((nuint)bytes);
+            nuint passedOn = (nuint)Alloc((nuint)bytes);
+            nuint[] others = new nuint[5];
+            Crew.Run(1, _ =>
+            {
+                Free((void*)passedOn);
+                for (int i = 0; i < others.Length; i++)
+                {
+                    others[i] = (nuint)Alloc((nuint)bytes);
+                    Free((void*)others[i]);
+                }
+            });
+            Expect.DoesNotContain(passedOn, others);
+            Expect.DoesNotContain(mine / 64, others.Select(block => block / 64));
+            Free((void*)mine);
+            AssertStatisticsAddUp();
+        }
+
         [Fact]
         public void The_table_of_the_fast_paths_has_the_class_of_every_size_it_covers()
         {

@@ -127,15 +127,8 @@ public sealed unsafe class MemoryLimitTests : IDisposable
     public void Many_threads_at_the_limit_never_exceed_it_and_lose_nothing()
     {
         nuint highest = 0;
-        using var stop = new CancellationTokenSource();
-        Thread watcher = new Thread(() =>
-        {
-            while (!stop.IsCancellationRequested)
-                highest = Math.Max(highest, Mapped);
-        });
-        watcher.Start();
         int refused = 0;
-        Threads.Run(4, thread =>
+        Threads.RunBeside(() => highest = Math.Max(highest, Mapped), () => Threads.Run(4, thread =>
         {
             Random random = new Random(thread);
             Queue<nuint> live = [];
@@ -156,9 +149,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
 
             foreach (nuint block in live)
                 LimitedHeap.Free((void*)block);
-        });
-        stop.Cancel();
-        watcher.Join();
+        }));
         Assert.True(highest <= Limit, $"{highest} bytes were mapped");
         Assert.True(refused > 0);
         Assert.Equal((nuint)0, LimitedHeap.GetStatistics().InUseBytes);
@@ -314,25 +305,18 @@ public sealed unsafe class MemoryLimitTests : IDisposable
         void* wall = LimitedHeap.Alloc(33 * MiB);
         void* pin = LimitedHeap.Alloc(16);
         int refused = 0;
-        bool done = false;
-        Thread trimming = new Thread(() =>
+        Threads.RunBeside(() => LimitedHeap.Trim(), () =>
         {
-            while (!Volatile.Read(ref done))
-                LimitedHeap.Trim();
+            for (int i = 0; i < 5_000; i++)
+            {
+                byte* block = (byte*)LimitedHeap.TryAlloc(2 * MiB);
+                if (block == null)
+                    refused++;
+                else
+                    *block = 1;
+                LimitedHeap.Free(block);
+            }
         });
-        trimming.Start();
-        for (int i = 0; i < 5_000; i++)
-        {
-            byte* block = (byte*)LimitedHeap.TryAlloc(2 * MiB);
-            if (block == null)
-                refused++;
-            else
-                *block = 1;
-            LimitedHeap.Free(block);
-        }
-
-        Volatile.Write(ref done, true);
-        trimming.Join();
         Assert.Equal(0, refused);
         LimitedHeap.Free(pin);
         LimitedHeap.Free(wall);
@@ -378,6 +362,29 @@ public sealed unsafe class MemoryLimitTests : IDisposable
         Assert.Throws<OutOfMemoryException>(() => TinyHeap.AllocZeroed(5 << 20));
         Assert.Equal((nuint)0, TinyHeap.GetStatistics().InUseBytes);
         Assert.Equal(0, TinyHeap.GetStatistics().Segments);
+    }
+
+    [Fact]
+    public void Whoever_finds_no_room_waits_for_what_another_thread_is_cutting_off()
+    {
+        SlowHeap.Begin();
+        void* first = SlowHeap.Alloc(11 * MiB);
+        void* second = SlowHeap.Alloc(11 * MiB);
+        SlowHeap.Free(SlowHeap.Alloc(11 * MiB));
+        Thread other = new Thread(() =>
+        {
+            SlowHeap.SlowDown();
+            SlowHeap.Free(SlowHeap.Alloc(3 * MiB));
+        });
+        other.Start();
+        SlowHeap.IsUnmapping.Wait();
+        void* third = SlowHeap.TryAlloc(11 * MiB);
+        other.Join();
+        Assert.True(third != null);
+        SlowHeap.Free(first);
+        SlowHeap.Free(second);
+        SlowHeap.Free(third);
+        SlowHeap.Destroy();
     }
 
     [Fact]

@@ -13,10 +13,11 @@ public sealed class FreshCopy
     private readonly Context _context = new Context();
     private readonly Type _work;
 
-    public FreshCopy()
+    /// <param name="work">The full name of the class whose methods are run.</param>
+    public FreshCopy(string? work = null)
     {
         Assembly copy = _context.LoadFromAssemblyPath(typeof(FreshCopy).Assembly.Location);
-        _work = copy.GetType(typeof(EmmaHeap.PluginWork).FullName!)!;
+        _work = copy.GetType(work ?? typeof(EmmaHeap.PluginWork).FullName!)!;
     }
 
     public WeakReference Alive => new WeakReference(_context);
@@ -27,9 +28,9 @@ public sealed class FreshCopy
 
     /// <summary>Runs a method in a copy of its own and unloads the copy; waits until it is gone.</summary>
     /// <returns>What the method returned: addresses of memory that the copy's heap had mapped.</returns>
-    public static nuint[] RunAndUnload(string method)
+    public static nuint[] RunAndUnload(string method, string? work = null)
     {
-        nuint[] result = RunAndLetGo(method, out WeakReference alive);
+        nuint[] result = RunAndLetGo(method, work, out WeakReference alive);
         WaitUntilGone(alive);
         return result;
     }
@@ -56,9 +57,9 @@ public sealed class FreshCopy
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static nuint[] RunAndLetGo(string method, out WeakReference alive)
+    private static nuint[] RunAndLetGo(string method, string? work, out WeakReference alive)
     {
-        FreshCopy copy = new FreshCopy();
+        FreshCopy copy = new FreshCopy(work);
         alive = copy.Alive;
         nuint[] result = copy.Run(method);
         copy.Unload();

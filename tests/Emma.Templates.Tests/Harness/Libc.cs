@@ -33,6 +33,33 @@ public static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "free")]
     public static partial void Free(void* block);
 
+    [LibraryImport("libc", EntryPoint = "mmap")]
+    public static partial void* Map(void* address, nuint length, int protection, int flags, int file, nint offset);
+
+    [LibraryImport("libc", EntryPoint = "sigaction")]
+    public static partial int SetSignalAction(int signal, SingleStep.SignalAction* action, SingleStep.SignalAction* former);
+
+    /// <summary>Ends the process at once, whatever state its threads are in.</summary>
+    [LibraryImport("libc", EntryPoint = "_exit")]
+    public static partial void Exit(int status);
+
+    [LibraryImport("libc", EntryPoint = "pthread_create")]
+    public static partial int CreateThread(nuint* thread, void* attributes, void* start, void* argument);
+
+    /// <summary>Returns when the kernel says that the thread has ended, however it did.</summary>
+    [LibraryImport("libc", EntryPoint = "pthread_join")]
+    public static partial int Join(nuint thread, void** result);
+
+    [LibraryImport("libc", EntryPoint = "fork")]
+    public static partial int Fork();
+
+    [LibraryImport("libc", EntryPoint = "waitpid")]
+    public static partial int WaitFor(int process, int* status, int options);
+
+    /// <summary>Has the process killed after some seconds.</summary>
+    [LibraryImport("libc", EntryPoint = "alarm")]
+    public static partial uint Alarm(uint seconds);
+
     /// <summary>Sets the soft limit, and returns the former one.</summary>
     public static ulong Change(int resource, ulong soft)
     {

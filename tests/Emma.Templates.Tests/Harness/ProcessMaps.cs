@@ -25,10 +25,13 @@ public static class ProcessMaps
     public static bool IsMapped(nuint address) => Read().Exists(mapping => mapping.Contains(address));
 
     /// <summary>Bytes mapped between two addresses.</summary>
-    public static nuint BytesIn(nuint start, nuint end)
+    public static nuint BytesIn(nuint start, nuint end) => BytesIn(start, end, Read());
+
+    /// <summary>Bytes that some of the mappings have between two addresses.</summary>
+    public static nuint BytesIn(nuint start, nuint end, IEnumerable<Mapping> mappings)
     {
         nuint bytes = 0;
-        foreach (Mapping mapping in Read())
+        foreach (Mapping mapping in mappings)
         {
             nuint from = Math.Max(mapping.Start, start);
             nuint to = Math.Min(mapping.End, end);

@@ -32,4 +32,39 @@ public static class Threads
         if (!failures.IsEmpty)
             throw new AggregateException(failures);
     }
+
+    /// <summary>
+    /// Runs a body on the calling thread and, on one of its own, something else again and again until the body has ended, be it by an
+    /// exception: no thread may use a heap that the test's end destroys. What the other thread throws, this throws too.
+    /// </summary>
+    public static void RunBeside(Action again, Action body)
+    {
+        Exception? failure = null;
+        bool done = false;
+        Thread other = new Thread(() =>
+        {
+            try
+            {
+                while (!Volatile.Read(ref done))
+                    again();
+            }
+            catch (Exception exception)
+            {
+                failure = exception;
+            }
+        });
+        other.Start();
+        try
+        {
+            body();
+        }
+        finally
+        {
+            Volatile.Write(ref done, true);
+            other.Join();
+        }
+
+        if (failure is not null)
+            throw new AggregateException(failure);
+    }
 }

@@ -18,7 +18,7 @@ public static unsafe partial class EmmaHeap
         {
             PointerCheck check = HeapState.BinOf(PageMap.ClassOf((nuint)block))->Free((nuint)block);
             if (check == PointerCheck.ValidAndLast)
-                HeapState.Root->Segments.ReleaseIfEmpty(Segment.Of((nuint)block));
+                HeapState.Root->Segments.ReleaseIfEmpty(Segment.Of((nuint)block), givingIsHeld: false);
             else
                 Expect.Equal(PointerCheck.Valid, check);
         }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Emma.Templates.Tests;
 
 namespace Emma.Templates;
 
@@ -18,12 +19,12 @@ public static unsafe partial class EmmaHeap
 
         private int Owner => Volatile.Read(ref *(int*)_lock);
 
-        private int Sleepers => Volatile.Read(ref *((int*)_lock + 1));
+        private int Sleepers => Volatile.Read(ref *((int*)_lock + 2));
 
         [Fact]
         public void A_lock_names_its_owner_and_is_zero_when_free()
         {
-            Expect.Equal(2 * sizeof(int), sizeof(Lock));
+            Expect.Equal(2 * sizeof(long), sizeof(Lock));
             _lock->Acquire();
             Expect.Equal(Syscalls.GetTid(), Owner);
             Expect.True(_lock->IsHeld);
@@ -67,6 +68,58 @@ public static unsafe partial class EmmaHeap
             Expect.True(waiter.Join(10_000));
             Expect.Equal(0, Owner);
             Expect.Equal(0, Sleepers);
+        }
+
+        [Fact]
+        public void A_dead_owners_lock_is_taken_over_by_one_of_those_who_wait_and_it_is_told()
+        {
+            Thread owner = new Thread(() => _lock->Acquire());
+            owner.Start();
+            owner.Join();
+            int told = 0;
+            Threads.Run(4, _ =>
+            {
+                if (_lock->Acquire())
+                    Interlocked.Increment(ref told);
+                _lock->Release();
+            });
+            Expect.Equal(1, told);
+            Expect.False(_lock->Acquire());
+            _lock->Release();
+            Expect.Equal(0, Sleepers);
+        }
+
+        [Fact]
+        public void An_owner_that_dies_while_others_sleep_is_noticed()
+        {
+            using var waiting = new ManualResetEventSlim();
+            Thread owner = new Thread(() =>
+            {
+                _lock->Acquire();
+                waiting.Wait();
+            });
+            owner.Start();
+            Expect.True(SpinWait.SpinUntil(() => Owner != 0, 10_000));
+            bool told = false;
+            Thread waiter = new Thread(() =>
+            {
+                told = _lock->Acquire();
+                _lock->Release();
+            });
+            waiter.Start();
+            Expect.True(SpinWait.SpinUntil(() => Sleepers != 0, 10_000));
+            waiting.Set();
+            Expect.True(waiter.Join(10_000));
+            Expect.True(told);
+        }
+
+        [Fact]
+        public void A_lock_that_bears_the_callers_own_id_was_a_dead_predecessors()
+        {
+            *(int*)_lock = Syscalls.GetTid();
+            Expect.True(_lock->Acquire());
+            _lock->Release();
+            Expect.Equal(0, Owner);
         }
 
         [Fact]

@@ -45,10 +45,10 @@ public static unsafe partial class EmmaHeap
         {
             using var mode = new KernelMode(way);
             nuint address = FreeAddress(2);
-            Expect.Equal(-Syscalls.ErrorInvalid, Syscalls.Mmap(address, 0, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress));
-            Expect.Equal(-Syscalls.ErrorInvalid, Syscalls.Mmap(address + 1, Page, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress));
+            Expect.Equal(-Failure.Invalid, Syscalls.Mmap(address, 0, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress));
+            Expect.Equal(-Failure.Invalid, Syscalls.Mmap(address + 1, Page, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress));
             nint tooLarge = Syscalls.Mmap(address, (nuint)1 << 60, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress);
-            Expect.Equal(-Syscalls.ErrorNoMemory, tooLarge);
+            Expect.Equal(-Failure.NoMemory, tooLarge);
         }
 
         [Theory]
@@ -62,8 +62,8 @@ public static unsafe partial class EmmaHeap
             Expect.Equal(3 * Page, ProcessMaps.BytesIn(address, address + 4 * Page));
             Expect.Equal(0, Syscalls.Munmap(address, 4 * Page));
             Expect.Equal(0, Syscalls.Munmap(address, 4 * Page));
-            Expect.Equal(-Syscalls.ErrorInvalid, Syscalls.Munmap(address + 1, Page));
-            Expect.Equal(-Syscalls.ErrorInvalid, Syscalls.Munmap(address, 0));
+            Expect.Equal(-Failure.Invalid, Syscalls.Munmap(address + 1, Page));
+            Expect.Equal(-Failure.Invalid, Syscalls.Munmap(address, 0));
         }
 
         [Theory]
@@ -75,7 +75,7 @@ public static unsafe partial class EmmaHeap
             MapPages(address, 1);
             Expect.Equal((nint)address, Syscalls.Mremap(address, Page, 2 * Page, 0, 0));
             Syscalls.Mmap(address + 2 * Page, Page, Syscalls.ProtNone, Syscalls.MapAtFreeAddress);
-            Expect.Equal(-Syscalls.ErrorNoMemory, Syscalls.Mremap(address, 2 * Page, 4 * Page, 0, 0));
+            Expect.Equal(-Failure.NoMemory, Syscalls.Mremap(address, 2 * Page, 4 * Page, 0, 0));
             Expect.Equal((nint)address, Syscalls.Mremap(address, 2 * Page, Page, 0, 0));
             Expect.False(ProcessMaps.IsMapped(address + Page));
             Syscalls.Munmap(address, 4 * Page);
@@ -107,7 +107,7 @@ public static unsafe partial class EmmaHeap
             using var mode = new KernelMode(way);
             nuint address = FreeAddress(2);
             Expect.Equal(-ErrorBadAddress, Syscalls.Mremap(address, Page, 2 * Page, 0, 0));
-            Expect.Equal(-Syscalls.ErrorInvalid, Syscalls.Mremap(address + 1, Page, 2 * Page, 0, 0));
+            Expect.Equal(-Failure.Invalid, Syscalls.Mremap(address + 1, Page, 2 * Page, 0, 0));
         }
 
         [Theory]
@@ -119,7 +119,7 @@ public static unsafe partial class EmmaHeap
             MapPages(address, 1);
             *(int*)address = 7;
             Expect.Equal(0, Libc.Lock((void*)address, Page));
-            Expect.Equal(-Syscalls.ErrorInvalid, Syscalls.Madvise(address, Page, Syscalls.MadvDontNeed));
+            Expect.Equal(-Failure.Invalid, Syscalls.Madvise(address, Page, Syscalls.MadvDontNeed));
             Expect.Equal(7, *(int*)address);
             Expect.Equal(0, Libc.Unlock((void*)address, Page));
             Expect.Equal(0, Syscalls.Madvise(address, Page, Syscalls.MadvDontNeed));
@@ -133,9 +133,9 @@ public static unsafe partial class EmmaHeap
         {
             using var mode = new KernelMode(way);
             nuint address = FreeAddress(1);
-            Expect.Equal(-Syscalls.ErrorNoMemory, Syscalls.Madvise(address, Page, Syscalls.MadvDontNeed));
+            Expect.Equal(-Failure.NoMemory, Syscalls.Madvise(address, Page, Syscalls.MadvDontNeed));
             MapPages(address, 1);
-            Expect.Equal(-Syscalls.ErrorInvalid, Syscalls.Madvise(address, Page, 12345));
+            Expect.Equal(-Failure.Invalid, Syscalls.Madvise(address, Page, 12345));
             Syscalls.Munmap(address, Page);
         }
 

@@ -53,6 +53,9 @@ public static unsafe partial class EmmaHeap
 
         public static void StartColdWithoutDescriptors()
         {
+            // What the tests' own classes within the heap's need is loaded with the heap, and would be missing for good.
+            GC.KeepAlive(typeof(MemoryExtensions));
+            GC.KeepAlive(typeof(System.Buffers.Binary.BinaryPrimitives));
             ulong limit = ForbidDescriptors();
             void* first = null;
             Exception? failure = null;

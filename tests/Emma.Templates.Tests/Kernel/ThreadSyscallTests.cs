@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace Emma.Templates;
@@ -7,6 +8,9 @@ public static unsafe partial class EmmaHeap
     /// <summary>The system calls on threads and processes: raw results and errors of the real kernel, in both ways to reach it.</summary>
     public sealed class ThreadSyscallTests
     {
+        /// <summary>Milliseconds.</summary>
+        private const int Patience = 10_000;
+
         public static TheoryData<KernelAccess> Ways => new(KernelAccess.Trampolines, KernelAccess.Libc);
 
         [Theory]
@@ -30,8 +34,20 @@ public static unsafe partial class EmmaHeap
             int dead = TidOfEndedThread();
             // Join returns a little before the kernel has forgotten the thread.
             Expect.True(SpinWait.SpinUntil(() => Syscalls.TgKill(pid, dead, 0) == -Syscalls.ErrorNoSuchProcess, 10_000));
-            Expect.Equal(-Syscalls.ErrorInvalid, Syscalls.TgKill(pid, Syscalls.GetTid(), 12345));
-            Expect.Equal(-Syscalls.ErrorInvalid, Syscalls.TgKill(0, 0, 0));
+            Expect.Equal(-Failure.Invalid, Syscalls.TgKill(pid, Syscalls.GetTid(), 12345));
+            Expect.Equal(-Failure.Invalid, Syscalls.TgKill(0, 0, 0));
+        }
+
+        [Theory]
+        [MemberData(nameof(Ways))]
+        public void FutexWait_sleeps_no_longer_than_it_is_told(KernelAccess way)
+        {
+            using var mode = new KernelMode(way);
+            const int timedOut = 110;
+            int word = 3;
+            long begin = Stopwatch.GetTimestamp();
+            Expect.Equal(-timedOut, Syscalls.FutexWait(&word, 3, 1100));
+            Expect.True(Stopwatch.GetElapsedTime(begin).TotalMilliseconds >= 1100);
         }
 
         [Theory]
@@ -40,8 +56,8 @@ public static unsafe partial class EmmaHeap
         {
             using var mode = new KernelMode(way);
             int word = 3;
-            Expect.Equal(-Syscalls.ErrorAgain, Syscalls.FutexWait(&word, 4));
-            Expect.Equal(-Syscalls.ErrorInvalid, Syscalls.FutexWait((int*)((byte*)&word + 1), 3));
+            Expect.Equal(-Failure.Again, Syscalls.FutexWait(&word, 4, Patience));
+            Expect.Equal(-Failure.Invalid, Syscalls.FutexWait((int*)((byte*)&word + 1), 3, Patience));
         }
 
         [Theory]
@@ -53,7 +69,7 @@ public static unsafe partial class EmmaHeap
             Expect.Equal(0, Syscalls.FutexWake(word, 1));
 
             nint result = 1;
-            Thread sleeper = new Thread(() => result = Syscalls.FutexWait(word, 0));
+            Thread sleeper = new Thread(() => result = Syscalls.FutexWait(word, 0, Patience));
             sleeper.Start();
             Expect.True(SpinWait.SpinUntil(() => Syscalls.FutexWake(word, 1) == 1, 10_000));
             sleeper.Join();
@@ -67,14 +83,14 @@ public static unsafe partial class EmmaHeap
         {
             using var mode = new KernelMode(way);
             Expect.True(Syscalls.Membarrier(0) >= 0);
-            Expect.Equal(-Syscalls.ErrorInvalid, Syscalls.Membarrier(1 << 30));
+            Expect.Equal(-Failure.Invalid, Syscalls.Membarrier(1 << 30));
         }
 
         [Fact]
         public void An_error_of_libc_does_not_leak_into_the_next_call()
         {
             using var mode = new KernelMode(KernelAccess.Libc);
-            Expect.Equal(-Syscalls.ErrorInvalid, Syscalls.Membarrier(1 << 30));
+            Expect.Equal(-Failure.Invalid, Syscalls.Membarrier(1 << 30));
             Expect.Equal(Environment.ProcessId, Syscalls.GetPid());
             Expect.Equal(0, Syscalls.TgKill(Syscalls.GetPid(), Syscalls.GetTid(), 0));
         }
@@ -96,7 +112,7 @@ public static unsafe partial class EmmaHeap
                 int wrong = 0;
                 for (int i = 0; i < 20_000; i++)
                 {
-                    if (Syscalls.FutexWait(&word, 4) != -Syscalls.ErrorAgain)
+                    if (Syscalls.FutexWait(&word, 4, Patience) != -Failure.Again)
                         wrong++;
                 }
 

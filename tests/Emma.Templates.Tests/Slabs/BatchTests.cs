@@ -180,7 +180,7 @@ public static unsafe partial class EmmaHeap
         {
             ulong[] copy = Array.ConvertAll(blocks, block => (ulong)block);
             fixed (ulong* first = copy)
-                HeapState.BinOf(PageMap.ClassOf(blocks[0]))->FreeMany(first, copy.Length);
+                HeapState.BinOf(PageMap.ClassOf(blocks[0]))->FreeMany(first, copy.Length, givingIsHeld: false);
         }
     }
 }

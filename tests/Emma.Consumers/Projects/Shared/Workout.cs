@@ -8,7 +8,7 @@ namespace Consumer.Memory;
 /// The program of every project that only differs in how it is built and run: all kinds of blocks, on several threads, each block
 /// checked byte for byte. The last line says on which runtime, and how the heap reached the kernel.
 /// </summary>
-internal static unsafe class Workout
+internal static unsafe partial class Workout
 {
     private const int ThreadCount = 4;
     private const int StepCount = 4000;
@@ -32,6 +32,7 @@ internal static unsafe class Workout
         Expect(WorkoutHeap.GetStatistics().InUseBytes == 0, "every block was freed, but the heap has bytes in use");
         CheckSpecialBlocks();
         CheckRefusals();
+        CheckMore();
         WorkoutHeap.Trim();
         WorkoutHeap.Destroy();
         WorkoutHeap.Free(WorkoutHeap.Alloc(64));
@@ -39,6 +40,9 @@ internal static unsafe class Workout
         Console.WriteLine($"{RuntimeInformation.FrameworkDescription}; {WorkoutHeap.Kernel}");
         return s_failures == 0 ? 0 : 1;
     }
+
+    /// <summary>What only some of the projects do.</summary>
+    static partial void CheckMore();
 
     /// <summary>Every byte of a block holds the block's own mark, which is looked at before the block is resized or freed.</summary>
     private static void AllocateAndFreeAtRandom(int seed)

@@ -1,0 +1,182 @@
+namespace Emma.Templates;
+
+using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrMath = global::System.Math;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
+using ClrVolatile = global::System.Threading.Volatile;
+
+// Hardened: what stands between the API and the heap's blocks in a hardened heap, so that misuse is refused, faults, or ends the process.
+//
+// Basic design
+//   Small blocks have eight bytes more than was asked for. The last eight hold the requested size, scrambled with a random number of the heap and with
+//   the address (Canary); what lies between the requested bytes and those is filled with a pattern. Both are checked when the block is freed or resized,
+//   and so are the nearest bytes of its neighbours. Free blocks are all zeros: one is cleared when it is freed, and looked through when it is handed out.
+//   A freed block waits in its thread's Quarantine, and then in a magazine, of which a random block is taken each time. Its mark says Busy while it is
+//   between two states; whoever changes it from Live owns the block, so that of two frees one is refused, even at the very same time.
+//   Larger blocks are mappings of their own (MappedBlocks), at slots of the window that come in turn: they end, as nearly as their alignment allows,
+//   where nothing is mapped, nothing is mapped before them, and nothing is once they are freed. Blocks of no bytes have addresses without memory (EmptyBlocks).
+//
+// Invariants
+//   * The mark of a small block's first bytes is 0 only while the block is all zeros; it is set to Busy before the first byte is written.
+//   * A block that is marked Live has a valid canary. Its owner alone changes that, and marks it Busy meanwhile.
+//
+// Corruption that has happened cannot be undone: it ends the process with a message (Corruption). What is refused in time is an exception.
+static unsafe partial class EmmaHeap
+{
+    /// <summary>Allocates for the API; null: out of memory.</summary>
+    private static void* AllocateBlock(nuint size, bool zeroed)
+    {
+        HeapState.EnsureRunning();
+        if (size == 0)
+        {
+            nuint empty = HeapState.Root->Small.Empty.Allocate();
+            if (empty != 0)
+                return (void*)empty;
+        }
+
+        // What is handed out is zeros in any case.
+        return size <= Canary.MaxSize ? AllocateSmallBlock(SizeClasses.Of(size + Canary.Bytes), size) : MappedBlocks.Allocate(size, SizeClasses.Granularity);
+    }
+
+    /// <summary>Allocates at a multiple of a power of two; null: out of memory.</summary>
+    private static void* AllocateAlignedBlock(nuint size, nuint alignment)
+    {
+        HeapState.EnsureRunning();
+        return size <= Canary.MaxSize && alignment <= SizeClasses.MaxSize
+            ? AllocateSmallBlock(SizeClasses.OfAligned(size + Canary.Bytes, alignment), size)
+            : MappedBlocks.Allocate(size, alignment);
+    }
+
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+    private static void* AllocateSmallBlock(int sizeClass, nuint size)
+    {
+        ThreadCache* cache = HeapState.Root->Small.Caches.Current();
+        nuint block = cache == null ? 0 : ThreadCache.TakeAny(cache, sizeClass, cache->Quarantine.Next());
+        if (block == 0)
+            block = (nuint)AllocateSmallSlowly(sizeClass);
+        if (block == 0)
+            return null;
+
+        nuint blockSize = HeapState.BinOf(sizeClass)->BlockSize;
+        byte* mark = BlockMarks.Of(block);
+        ClrVolatile.Write(ref *mark, LiveMarks.Busy);
+        Canary.RequireUntouched(block, blockSize);
+        Canary.Write(block, blockSize, size);
+        ClrVolatile.Write(ref *mark, LiveMarks.Live);
+        return (void*)block;
+    }
+
+    /// <summary>Frees a block; refuses what is none.</summary>
+    private static void ReleaseBlock(void* block)
+    {
+        nuint address = (nuint)block;
+        int pageClass = PageMap.ClassOf(address);
+        if (!PageMap.IsSmall(pageClass))
+        {
+            // Finalizers may free after the heap's memory is gone with its load context: there is nothing left to do.
+            if (block != null && !HeapState.IsUnloaded && !MappedBlocks.TryFree(address, pageClass))
+                ThrowBadPointer(block, "Free", pageClass == PageMap.None ? PointerCheck.AlreadyFree : PointerCheck.NotABlock);
+            return;
+        }
+
+        byte* mark = BlockMarks.Of(address);
+        if (!BlockMarks.TryOwn(mark, address))
+        {
+            ThrowNotLive(address, pageClass, "Free");
+            return;
+        }
+
+        Bin* bin = HeapState.BinOf(pageClass);
+        nuint blockSize = bin->BlockSize;
+        Canary.Require(address, blockSize);
+        Canary.RequireNeighbours(address, blockSize, mark);
+        Canary.Clear(address, blockSize);
+        ClrVolatile.Write(ref *mark, 0);
+
+        ThreadCache* cache = HeapState.Root->Small.Caches.Current();
+        if (cache != null)
+        {
+            cache->Quarantine.Hold(cache, address, pageClass, (int)blockSize);
+            return;
+        }
+
+        ulong alone = address;
+        bin->FreeMany(&alone, 1, givingIsHeld: false);
+    }
+
+    /// <summary>Resizes a live block; null: out of memory, and the block is as it was.</summary>
+    private static void* ReallocateBlock(void* block, nuint size, nuint alignment)
+    {
+        HeapState.EnsureRunning();
+        nuint oldSize = UsableSizeOfBlock(block, "Realloc");
+        bool aligned = ((nuint)block & (alignment - 1)) == 0;
+        if (aligned && (size == oldSize || TryResizeSmall((nuint)block, oldSize, size)))
+            return block;
+
+        void* copy = alignment <= SizeClasses.Granularity ? AllocateBlock(size, false) : AllocateAlignedBlock(size, alignment);
+        if (copy == null)
+            return null;
+
+        ClrNativeMemory.Copy(block, copy, ClrMath.Min(oldSize, size));
+        ReleaseBlock(block);
+        return copy;
+    }
+
+    /// <summary>Resizes a small block where it lies, if a block of its class is what the new size would get.</summary>
+    private static bool TryResizeSmall(nuint block, nuint oldSize, nuint size)
+    {
+        int pageClass = PageMap.ClassOf(block);
+        if (size > Canary.MaxSize || size == 0 || pageClass != SizeClasses.Of(size + Canary.Bytes))
+            return false;
+
+        byte* mark = BlockMarks.Of(block);
+        if (!BlockMarks.TryOwn(mark, block))
+            return false;
+
+        // What follows the smaller of the sizes is old contents, or a pattern that is nobody's business.
+        nuint blockSize = HeapState.BinOf(pageClass)->BlockSize;
+        nuint kept = ClrMath.Min(oldSize, size);
+        ClrNativeMemory.Clear((void*)(block + kept), blockSize - kept);
+        Canary.Write(block, blockSize, size);
+        ClrVolatile.Write(ref *mark, LiveMarks.Live);
+        return true;
+    }
+
+    /// <summary>The bytes that were asked for; refuses what is no live block, and ends the process if it was written past its end.</summary>
+    private static nuint UsableSizeOfBlock(void* block, string operation)
+    {
+        nuint address = (nuint)block;
+        int pageClass = PageMap.ClassOf(address);
+        if (!PageMap.IsSmall(pageClass))
+        {
+            if (!MappedBlocks.TryGetSize(address, pageClass, out nuint bytes))
+                ThrowBadPointer(block, operation, pageClass == PageMap.None ? PointerCheck.AlreadyFree : PointerCheck.NotABlock);
+            return bytes;
+        }
+
+        if (!BlockMarks.IsLive(address))
+            ThrowNotLive(address, pageClass, operation);
+        return Canary.Require(address, HeapState.BinOf(pageClass)->BlockSize);
+    }
+
+    /// <summary>The usable bytes that a block asked for with a size has: those.</summary>
+    private static nuint UsableSizeFor(nuint size) => size;
+
+    private static void ThrowNotLive(nuint address, int pageClass, string operation)
+    {
+        PointerCheck check = HeapState.BinOf(pageClass)->Examine(address);
+        ThrowBadPointer((void*)address, operation, check == PointerCheck.NotABlock ? check : PointerCheck.AlreadyFree);
+    }
+
+    /// <summary>Draws the heap's random number; the kernel can be called. Any number of threads may race.</summary>
+    private static void StartBlockMethods()
+    {
+        ClrInterlocked.CompareExchange(ref HeapState.Root->Cookie, Canary.CreateCookie(), 0);
+        // The base library's part in this is to be compiled, too, before a forked child needs it.
+        byte* zeros = stackalloc byte[1024];
+        ClrNativeMemory.Clear(zeros, 1024);
+        Canary.RequireUntouched((nuint)zeros, 1024);
+    }
+}

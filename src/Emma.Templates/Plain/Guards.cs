@@ -1,0 +1,23 @@
+namespace Emma.Templates;
+
+static unsafe partial class EmmaHeap
+{
+    /// <summary>Inaccessible pages among a segment's: here none.</summary>
+    private static class Guards
+    {
+        /// <summary>Bytes behind the last block of a slab that stay inaccessible.</summary>
+        internal const nuint SlabTail = 0;
+
+        internal static void CloseFresh(Segment* segment)
+        {
+        }
+
+        internal static void Open(Segment* segment, int page, int count)
+        {
+        }
+
+        internal static void Close(Segment* segment, int page, int count)
+        {
+        }
+    }
+}

@@ -1,0 +1,62 @@
+namespace Emma.Models.Tests;
+
+/// <summary>What holds for every model. A class for each, so that they are explored side by side.</summary>
+public abstract class ModelTests(string name)
+{
+    /// <summary>Macros of a longer exploration, as `MAX_DEATHS=2 ROUNDS=2`; the README of the models says which there are.</summary>
+    private const string Variable = "EMMA_MODELS";
+
+    private readonly Model _model = new Model(name);
+
+    internal string Name => name;
+
+    private static string[] Longer => (Environment.GetEnvironmentVariable(Variable) ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries);
+
+    [Fact]
+    public void Every_step_is_reached_and_no_order_of_events_breaks_a_claim()
+    {
+        Exploration exploration = Exploration.Of(_model, Longer);
+
+        Assert.True(exploration.Errors == 0, $"{name}: an order of events breaks a claim\n{exploration.Report}");
+        Assert.True(exploration.IsComplete, $"{name}: not all orders of events were explored\n{exploration.Report}");
+        if (Longer.Length == 0)
+            Assert.True(exploration.Unreached.Length == 0, $"{name}: no order of events leads to\n{string.Join('\n', exploration.Unreached)}");
+        TestContext.Current.SendDiagnosticMessage($"{name}: {exploration.States} states");
+    }
+
+    [Fact]
+    public void Each_seeded_bug_is_found()
+    {
+        Assert.NotEmpty(_model.Bugs);
+        Assert.All(_model.Bugs, bug =>
+        {
+            Exploration exploration = Exploration.OfBug(_model, bug);
+            Assert.True(exploration.Errors != 0, $"{name}: no order of events shows {bug}\n{exploration.Report}");
+        });
+    }
+}
+
+public sealed class CacheReclaimModelTests() : ModelTests("cache-reclaim");
+
+public sealed class DepotStackModelTests() : ModelTests("depot-stack");
+
+public sealed class DestroyModelTests() : ModelTests("destroy");
+
+public sealed class LockModelTests() : ModelTests("lock");
+
+public sealed class MagazineHandoverModelTests() : ModelTests("magazine-handover");
+
+public sealed class StartModelTests() : ModelTests("start");
+
+public sealed class ModelFilesTests
+{
+    [Fact]
+    public void Every_model_has_a_class_of_tests()
+    {
+        IEnumerable<string> tested = typeof(ModelTests).Assembly.GetTypes()
+            .Where(type => type.BaseType == typeof(ModelTests))
+            .Select(type => ((ModelTests)Activator.CreateInstance(type)!).Name);
+
+        Assert.Equal(Model.Names, tested.Order());
+    }
+}

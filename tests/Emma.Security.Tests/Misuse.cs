@@ -1,0 +1,84 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Emma.Security.Tests;
+
+/// <summary>How a misuse program ended.</summary>
+internal enum Outcome
+{
+    /// <summary>It ran to its end unhindered.</summary>
+    NotCaught,
+
+    /// <summary>It ran to its end, and what it tried had no effect: zeros where it looked for old contents, another address.</summary>
+    Harmless,
+
+    /// <summary>An exception refused the call that was wrong, before it did anything.</summary>
+    Refused,
+
+    /// <summary>The process ended: the heap found corruption, or an access faulted.</summary>
+    Ended,
+
+    /// <summary>It was still running at the time limit, or failed in a way that says nothing.</summary>
+    Unclear,
+}
+
+/// <summary>Runs misuse programs, each in a child process.</summary>
+internal static class Misuse
+{
+    internal const string Argument = "--misuse";
+
+    internal static readonly string[] Heaps = [nameof(Plain), nameof(Checked), nameof(Hardened)];
+
+    internal static readonly nuint[] Sizes = [8, 4096, 262_144];
+
+    /// <summary>Far above the second or so that the longest program takes, for machines that are busy.</summary>
+    private static readonly TimeSpan s_timeLimit = TimeSpan.FromMinutes(2);
+
+    internal static IReadOnlyList<string> Programs => [.. MisusePrograms<Plain>.All.Keys];
+
+    /// <summary>Runs every program at every size, as many at once as there are processors.</summary>
+    internal static Dictionary<(string Program, nuint Size), (Outcome Outcome, string Output)> RunAll(string heap)
+    {
+        Dictionary<(string, nuint), (Outcome, string)> outcomes = [];
+        Parallel.ForEach(
+            Programs.SelectMany(program => Sizes.Select(size => (program, size))),
+            new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount },
+            run =>
+            {
+                (Outcome, string) outcome = Run(heap, run.program, run.size);
+                lock (outcomes)
+                    outcomes[run] = outcome;
+            });
+        return outcomes;
+    }
+
+    internal static (Outcome Outcome, string Output) Run(string heap, string program, nuint size)
+    {
+        var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true, RedirectStandardError = true };
+        // Started as `dotnet Tests.dll`, the program is the first argument.
+        if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet")
+            start.ArgumentList.Add(typeof(Misuse).Assembly.Location);
+        foreach (string argument in new[] { Argument, heap, program, size.ToString(CultureInfo.InvariantCulture) })
+            start.ArgumentList.Add(argument);
+        start.Environment["DOTNET_DbgEnableMiniDump"] = "0";
+
+        using Process process = Process.Start(start)!;
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        if (!process.WaitForExit(s_timeLimit))
+        {
+            process.Kill();
+            return (Outcome.Unclear, $"stopped after {s_timeLimit.TotalSeconds} seconds\n{output.Result}{errors.Result}");
+        }
+
+        Outcome outcome = process.ExitCode switch
+        {
+            0 => Outcome.Harmless,
+            Program.NotCaught => Outcome.NotCaught,
+            Program.Refused => Outcome.Refused,
+            > 128 => Outcome.Ended,
+            _ => Outcome.Unclear,
+        };
+        return (outcome, $"exit code {process.ExitCode}\n{output.Result}{errors.Result}");
+    }
+}

@@ -1,0 +1,53 @@
+using System.Runtime.InteropServices;
+
+namespace Emma.Soak;
+
+/// <summary>The part of the heap that has its calls of the kernel fail at random: one in so many mappings, unmappings, moves and discards.</summary>
+static unsafe partial class FaultyHeap
+{
+    private const int OneIn = 3;
+    private const nint NoMemory = -12;
+
+    private static nint s_kernel;
+    private static long s_random;
+    private static long s_failed;
+    private static int s_isFailing;
+
+    /// <summary>Calls that have been made to fail.</summary>
+    internal static long FailedCalls => Volatile.Read(ref s_failed);
+
+    /// <summary>Stands between the heap and the kernel from now on, and has calls fail.</summary>
+    internal static void BeginFaults(ulong seed)
+    {
+        HeapState.EnsureRunning();
+        s_random = (long)seed;
+        delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, nint> call = &Call;
+        KernelHook.Install(typeof(KernelEntry), (nint)call, out s_kernel);
+        Volatile.Write(ref s_isFailing, 1);
+    }
+
+    internal static void EndFaults() => Volatile.Write(ref s_isFailing, 0);
+
+    [UnmanagedCallersOnly]
+    private static nint Call(nint number, nint a, nint b, nint c, nint d, nint e, nint f)
+    {
+        bool mayFail = number is MachineCode.Mmap or MachineCode.Munmap or MachineCode.Mremap or MachineCode.Madvise;
+        if (!mayFail || Volatile.Read(ref s_isFailing) == 0 || NextRandom() % OneIn != 0)
+            return ((delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, nint>)s_kernel)(number, a, b, c, d, e, f);
+
+        Interlocked.Increment(ref s_failed);
+        return NoMemory;
+    }
+
+    /// <summary>A step of SplitMix64 (Steele, Lea and Flood, 2014), which threads may make at once.</summary>
+    private static ulong NextRandom()
+    {
+        unchecked
+        {
+            ulong z = (ulong)Interlocked.Add(ref s_random, (long)0x9E3779B97F4A7C15);
+            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+            z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+            return z ^ (z >> 31);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+namespace Emma.Soak;
+
+/// <summary>Everything at once, for a short while.</summary>
+public sealed class SoakTests
+{
+    [Fact]
+    public void Everything_at_once_harms_nothing() => Child.MustSucceed(["--soak", "0.25", "--seed", "1"]);
+}

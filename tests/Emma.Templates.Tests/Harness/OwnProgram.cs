@@ -1,0 +1,32 @@
+using System.Diagnostics;
+
+namespace Emma.Templates.Tests;
+
+/// <summary>Runs the program that is running, with other arguments, in a process of its own.</summary>
+public static class OwnProgram
+{
+    /// <summary>Runs it to its end.</summary>
+    /// <exception cref="TimeoutException">It did not end in time, and was killed.</exception>
+    public static (int ExitCode, string Output) Run(TimeSpan limit, string[] arguments, params (string Name, string Value)[] variables)
+    {
+        var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true, RedirectStandardError = true };
+        // Started as `dotnet Tests.dll`, the program is the first argument.
+        if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet")
+            start.ArgumentList.Add(typeof(OwnProgram).Assembly.Location);
+        Array.ForEach(arguments, start.ArgumentList.Add);
+        start.Environment["DOTNET_DbgEnableMiniDump"] = "0";
+        foreach ((string name, string value) in variables)
+            start.Environment[name] = value;
+
+        using Process process = Process.Start(start)!;
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        if (!process.WaitForExit(limit))
+        {
+            process.Kill();
+            throw new TimeoutException($"{string.Join(' ', arguments)}: stopped after {limit.TotalSeconds} seconds\n{output.Result}{errors.Result}");
+        }
+
+        return (process.ExitCode, output.Result + errors.Result);
+    }
+}

@@ -1,0 +1,99 @@
+using System.Runtime.InteropServices;
+
+namespace Emma.Templates.Tests;
+
+/// <summary>Has the kernel refuse system calls to this thread, and to the program that it becomes, for good: a filter that needs no privilege.</summary>
+public static unsafe partial class Seccomp
+{
+    public const int MapCall = 9;
+    public const int GetRandomCall = 318;
+    public const int MembarrierCall = 324;
+
+    private const int SetSeccomp = 22;
+    private const int SetNoNewPrivileges = 38;
+    private const uint ModeFilter = 2;
+
+    // Offsets in struct seccomp_data.
+    private const uint NumberOffset = 0;
+    private const uint FirstArgumentOffset = 16;
+
+    private const ushort LoadWord = 0x20;
+    private const ushort JumpIfEqual = 0x15;
+    private const ushort JumpIfAnySet = 0x45;
+    private const ushort Return = 0x06;
+    private const uint Allow = 0x7FFF_0000;
+    private const uint RefuseWith = 0x0005_0000;
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Instruction(ushort code, byte ifTrue, byte ifFalse, uint operand)
+    {
+        public ushort Code = code;
+        public byte IfTrue = ifTrue;
+        public byte IfFalse = ifFalse;
+        public uint Operand = operand;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Filter
+    {
+        public ushort Length;
+        public Instruction* Instructions;
+    }
+
+    /// <summary>Has a call fail with EPERM.</summary>
+    public static void Refuse(int call) => Install(
+    [
+        new Instruction(LoadWord, 0, 0, NumberOffset),
+        new Instruction(JumpIfEqual, 0, 1, (uint)call),
+        new Instruction(Return, 0, 0, RefuseWith | 1),
+        new Instruction(Return, 0, 0, Allow),
+    ]);
+
+    /// <summary>Has mmap fail with EPERM where it is for executable memory that is shared: as a heap's code page is, and the runtime's own is not.</summary>
+    public static void RefuseExecutableViews()
+    {
+        const uint executable = 4;
+        const uint shared = 1;
+        Install(
+        [
+            new Instruction(LoadWord, 0, 0, NumberOffset),
+            new Instruction(JumpIfEqual, 0, 5, MapCall),
+            new Instruction(LoadWord, 0, 0, FirstArgumentOffset + 2 * sizeof(ulong)),
+            new Instruction(JumpIfAnySet, 0, 3, executable),
+            new Instruction(LoadWord, 0, 0, FirstArgumentOffset + 3 * sizeof(ulong)),
+            new Instruction(JumpIfAnySet, 0, 1, shared),
+            new Instruction(Return, 0, 0, RefuseWith | 1),
+            new Instruction(Return, 0, 0, Allow),
+        ]);
+    }
+
+    /// <summary>Becomes a fresh process of this program, with the filters, that runs a scenario.</summary>
+    public static void BecomeScenario(string name)
+    {
+        List<string> arguments = [Environment.ProcessPath!];
+        if (Path.GetFileNameWithoutExtension(arguments[0]) == "dotnet")
+            arguments.Add(typeof(Seccomp).Assembly.Location);
+        arguments.AddRange([ChildProcess.Argument, name]);
+        nint* vector = (nint*)NativeMemory.AllocZeroed((nuint)arguments.Count + 1, (nuint)sizeof(nint));
+        for (int i = 0; i < arguments.Count; i++)
+            vector[i] = Marshal.StringToCoTaskMemUTF8(arguments[i]);
+        Execute(vector[0], vector);
+        Expect.Fail($"execv failed: errno {Marshal.GetLastSystemError()}");
+    }
+
+    private static void Install(Instruction[] instructions)
+    {
+        fixed (Instruction* first = instructions)
+        {
+            Filter filter = new Filter { Length = (ushort)instructions.Length, Instructions = first };
+            Expect.Equal(0, Control(SetNoNewPrivileges, 1, 0, 0, 0));
+            Expect.Equal(0, Control(SetSeccomp, ModeFilter, (nuint)(&filter), 0, 0));
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "prctl")]
+    private static partial int Control(int operation, nuint a, nuint b, nuint c, nuint d);
+
+    [LibraryImport("libc", EntryPoint = "execv")]
+    private static partial int Execute(nint path, nint* arguments);
+}
