@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using System.Runtime;
 using Emma.Templates.Tests;
 
 namespace Emma.Templates;
@@ -10,7 +10,7 @@ public static unsafe partial class EmmaHeap
     {
         // Without a background compiler and with a small collector, the runtime itself needs no mapping in the critical moments.
         private static readonly (string Name, string Value)[] s_quietRuntime =
-            [("DOTNET_TieredCompilation", "0"), ("DOTNET_GCHeapHardLimit", "0x8000000"), ("DOTNET_gcConcurrent", "0"), ("DOTNET_EnableWriteXorExecute", "0")];
+            [("DOTNET_TieredCompilation", "0"), ("DOTNET_GCHeapHardLimit", "0x40000000"), ("DOTNET_gcConcurrent", "0"), ("DOTNET_EnableWriteXorExecute", "0")];
 
         [Fact]
         public void With_any_address_space_limit_operations_fail_cleanly_and_nothing_is_lost() =>
@@ -36,14 +36,17 @@ public static unsafe partial class EmmaHeap
             for (int room = 0; room <= most; room += s_allSteps ? 1 : 30)
             {
                 var run = new FaultRun(kernel: null, $"{room} MiB left", helper.Run);
-                ulong limit = LimitAddressSpace((nuint)room << 20);
-                try
+                using (new NoCollections())
                 {
-                    run.Run();
-                }
-                finally
-                {
-                    Libc.Change(Libc.LimitOfAddressSpace, limit);
+                    ulong limit = LimitAddressSpace((nuint)room << 20);
+                    try
+                    {
+                        run.Run();
+                    }
+                    finally
+                    {
+                        Libc.Change(Libc.LimitOfAddressSpace, limit);
+                    }
                 }
 
                 refused += run.Refused;
@@ -66,6 +69,7 @@ public static unsafe partial class EmmaHeap
             for (int places = 0; places <= 40; places += s_allSteps || places < 2 ? 1 : 12)
             {
                 var run = new FaultRun(kernel: null, $"{places} places left", helper.Run);
+                using (new NoCollections())
                 using (new FullTableOfMappings(places))
                     run.Run();
                 refused += run.Refused;
@@ -104,30 +108,63 @@ public static unsafe partial class EmmaHeap
             return run;
         }
 
-        /// <summary>A thread that is there before memory is short: the runtime could not start one then.</summary>
+        /// <summary>
+        /// Keeps the collector from running, and so finalizers from being called for the first time, while memory is short: the runtime maps what it needs for that,
+        /// and ends the process if it cannot.
+        /// </summary>
+        private sealed class NoCollections : IDisposable
+        {
+            /// <summary>More than a run of the script allocates on the managed heap.</summary>
+            private const long Bytes = 96 << 20;
+
+            internal NoCollections()
+            {
+                GC.Collect();
+                GC.WaitForPendingFinalizers();
+                Expect.True(GC.TryStartNoGCRegion(Bytes));
+            }
+
+            public void Dispose()
+            {
+                Expect.Equal(GCLatencyMode.NoGCRegion, GCSettings.LatencyMode);
+                GC.EndNoGCRegion();
+            }
+        }
+
+        /// <summary>
+        /// A thread that is there before memory is short: the runtime could not start one then. It is handed its work by a word that it looks at again and again, because whatever
+        /// waits in the runtime may need memory to be woken.
+        /// </summary>
         private sealed class Helper : IDisposable
         {
-            private readonly BlockingCollection<Action> _work = [];
-            private readonly SemaphoreSlim _done = new SemaphoreSlim(0);
             private readonly Thread _thread;
+            private Action? _work;
             private Exception? _failure;
+            private bool _ends;
 
             internal Helper()
             {
                 _thread = new Thread(() =>
                 {
-                    foreach (Action action in _work.GetConsumingEnumerable())
+                    while (!Volatile.Read(ref _ends))
                     {
+                        Action? work = Volatile.Read(ref _work);
+                        if (work is null)
+                        {
+                            Thread.Yield();
+                            continue;
+                        }
+
                         try
                         {
-                            action();
+                            work();
                         }
                         catch (Exception exception)
                         {
                             _failure = exception;
                         }
 
-                        _done.Release();
+                        Volatile.Write(ref _work, null);
                     }
                 });
                 _thread.Start();
@@ -135,18 +172,17 @@ public static unsafe partial class EmmaHeap
 
             internal void Run(Action action)
             {
-                _work.Add(action);
-                _done.Wait();
+                Volatile.Write(ref _work, action);
+                while (Volatile.Read(ref _work) is not null)
+                    Thread.Yield();
                 if (_failure is not null)
                     throw new AggregateException(_failure);
             }
 
             public void Dispose()
             {
-                _work.CompleteAdding();
+                Volatile.Write(ref _ends, true);
                 _thread.Join();
-                _work.Dispose();
-                _done.Dispose();
             }
         }
     }
