@@ -109,12 +109,11 @@ static unsafe partial class EmmaHeap
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.ArgumentException"><paramref name="alignment"/> is not a power of two.</exception>
     /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static void* AlignedAlloc(nuint byteCount, nuint alignment)
     {
-        void* block = TryAlignedAlloc(byteCount, alignment);
-        if (block == null)
-            ThrowOutOfMemory(byteCount);
-        return block;
+        void* block = TryTakeAligned(byteCount, alignment);
+        return block != null ? block : AlignedAllocSlowly(byteCount, alignment);
     }
 
     /// <summary>Changes the size and the alignment of a block, in place where that is possible.</summary>
@@ -188,6 +187,28 @@ static unsafe partial class EmmaHeap
         if (block == null)
             ThrowOutOfMemory(byteCount);
         return block;
+    }
+
+    [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+    private static void* AlignedAllocSlowly(nuint byteCount, nuint alignment)
+    {
+        RequireAlignment(alignment);
+        void* block = AllocateAlignedBlock(byteCount, alignment);
+        if (block == null)
+            ThrowOutOfMemory(byteCount);
+        return block;
+    }
+
+    /// <summary>The fast half of an aligned allocation; null: the slow half does the whole.</summary>
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+    private static void* TryTakeAligned(nuint byteCount, nuint alignment)
+    {
+        if ((byteCount | alignment) > SizeClasses.MaxTableSize || !nuint.IsPow2(alignment))
+            return null;
+
+        // As SizeClasses.OfAligned.
+        nuint padded = AddressSpace.AlignUp(byteCount == 0 ? 1 : byteCount, alignment);
+        return SmallBlocks.MayTake(padded) ? SmallBlocks.TryTake(padded) : null;
     }
 
     /// <summary>The bytes of a number of elements; so many that no heap has them if the product overflows.</summary>

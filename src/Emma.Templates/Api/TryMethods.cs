@@ -63,6 +63,10 @@ static unsafe partial class EmmaHeap
     /// <exception cref="global::System.ArgumentException"><paramref name="alignment"/> is not a power of two.</exception>
     public static void* TryAlignedAlloc(nuint byteCount, nuint alignment)
     {
+        void* block = TryTakeAligned(byteCount, alignment);
+        if (block != null)
+            return block;
+
         RequireAlignment(alignment);
         return AllocateAlignedBlock(byteCount, alignment);
     }

@@ -125,9 +125,19 @@ static unsafe partial class EmmaHeap
                 Enter();
                 while (count > 0 && emptied == null)
                 {
-                    nuint block = (nuint)blocks[--count];
-                    if (FreeLocked(block) == PointerCheck.ValidAndLast)
-                        emptied = Segment.Of(block);
+                    nuint block = (nuint)blocks[count - 1];
+                    if (BoundaryChecks && PageMap.ClassOf(block) != _class)
+                    {
+                        count--;
+                        continue;
+                    }
+
+                    Slab* slab = Slab.Of(block);
+                    bool wasFull = slab->FreeCount == 0;
+                    int given = Slab.GiveMany(slab, blocks, ref count);
+                    ClrVolatile.Write(ref _live, _live - given);
+                    if (given != 0 && HasFreed(slab, wasFull) == PointerCheck.ValidAndLast)
+                        emptied = Segment.Of((nuint)slab);
                 }
 
                 _lock.Release();
@@ -275,12 +285,19 @@ static unsafe partial class EmmaHeap
             if (BoundaryChecks && !Slab.IsBlockStart(slab, address))
                 return PointerCheck.NotABlock;
 
-            int before = slab->FreeCount;
+            bool wasFull = slab->FreeCount == 0;
             if (!Slab.TryGive(slab, Slab.IndexOf(slab, address)))
                 return PointerCheck.AlreadyFree;
 
             ClrVolatile.Write(ref _live, _live - 1);
-            if (before == 0)
+            return HasFreed(slab, wasFull);
+        }
+
+        /// <summary>Puts a slab that some block of was freed where it belongs now.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        private PointerCheck HasFreed(Slab* slab, bool wasFull)
+        {
+            if (wasFull)
                 Link(slab);
             return slab->IsEmpty ? Retire(slab) : PointerCheck.Valid;
         }

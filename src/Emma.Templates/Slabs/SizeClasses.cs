@@ -77,10 +77,9 @@ static unsafe partial class EmmaHeap
         /// </summary>
         internal static int OfAligned(nuint size, nuint alignment)
         {
-            // A multiple of the alignment is its class's size, or nearly so.
-            int sizeClass = Of(size > alignment ? AddressSpace.AlignUp(size, alignment) : alignment);
-            while ((SizeOf(sizeClass) & (alignment - 1)) != 0)
-                sizeClass++;
+            // A multiple of the alignment is the size of a class, or the steps there are multiples of the alignment.
+            int sizeClass = Of(AddressSpace.AlignUp(size == 0 ? 1 : size, alignment));
+            Assert((SizeOf(sizeClass) & (alignment - 1)) == 0);
             return sizeClass;
         }
 

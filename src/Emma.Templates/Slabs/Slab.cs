@@ -153,6 +153,41 @@ static unsafe partial class EmmaHeap
             return true;
         }
 
+        /// <summary>Gives back the last of some blocks, and those before it as far as they are of the same slab. Blocks that are free already stay so.</summary>
+        /// <returns>How many were not free.</returns>
+        internal static int GiveMany(Slab* slab, ulong* blocks, ref int count)
+        {
+            ulong* bitmap = BitmapOf(slab);
+            ulong begin = AddressOf(slab);
+            ulong length = (ulong)slab->PageCount << Window.PageShift;
+            ulong reciprocal = slab->_reciprocal;
+            int given = 0;
+            int left = count;
+            while (left != 0)
+            {
+                // A block that lies before the slab is far behind it, too.
+                ulong offset = unchecked(blocks[left - 1] - begin);
+                if (offset >= length)
+                    break;
+
+                left--;
+                // Of two frees at once both may have come this far.
+                if (BoundaryChecks && !IsBlockStart(slab, (nuint)(begin + offset)))
+                    continue;
+
+                int index = (int)((offset / (ulong)SizeClasses.Granularity * reciprocal) >> 32);
+                ref ulong word = ref bitmap[index >> WordShift];
+                ulong bit = 1UL << (index & (WordBits - 1));
+                given += (word & bit) == 0 ? 1 : 0;
+                word |= bit;
+                slab->_summary |= 1UL << (index >> WordShift);
+            }
+
+            slab->FreeCount += given;
+            count = left;
+            return given;
+        }
+
         internal static bool IsFree(Slab* slab, int index) =>
             (BitmapOf(slab)[index >> WordShift] & (1UL << (index & (WordBits - 1)))) != 0;
 

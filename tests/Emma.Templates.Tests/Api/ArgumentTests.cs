@@ -36,6 +36,26 @@ public static unsafe partial class EmmaHeap
         }
 
         [Fact]
+        public void Every_small_size_is_aligned_to_every_small_alignment_and_gets_the_class_that_the_slow_way_gives()
+        {
+            for (nuint alignment = 1; alignment <= 2048; alignment *= 2)
+            {
+                for (nuint size = 0; size <= 1100; size++)
+                {
+                    void* block = AlignedAlloc(size, alignment);
+                    void* other = TryAlignedAlloc(size, alignment);
+                    Expect.True(((nuint)block | (nuint)other) % alignment == 0, $"size {size}, alignment {alignment}: 0x{(nuint)block:x}, 0x{(nuint)other:x}");
+                    int sizeClass = SizeClasses.OfAligned(size, alignment);
+                    Expect.True(
+                        PageMap.ClassOf((nuint)block) == sizeClass && PageMap.ClassOf((nuint)other) == sizeClass,
+                        $"size {size}, alignment {alignment}: class {PageMap.ClassOf((nuint)block)} and {PageMap.ClassOf((nuint)other)}, not {sizeClass}");
+                    AlignedFree(block);
+                    Free(other);
+                }
+            }
+        }
+
+        [Fact]
         public void Sizes_that_overflow_or_exceed_all_memory_are_out_of_memory()
         {
             nuint half = nuint.MaxValue / 2 + 1;
