@@ -15,10 +15,16 @@ static unsafe partial class EmmaHeap
         /// </summary>
         internal const int MaxBytes = 512 * 1024;
 
-        private MagazineStack _full;
+        /// <summary>
+        /// Threads that share a stack hand each other blocks, whose neighbours in a cache line the other still writes to. So there are a few, each thread begins with
+        /// one of them, and uses the others if that is empty or full: enough that a few busy threads seldom share one.
+        /// </summary>
+        private const int Stacks = 4;
+
+        private fixed ulong _stacks[Stacks];
         private int _blockSize;
         private int _capacity;
-        private int _maxDepth;
+        private int _maxMagazines;
 
         /// <summary>Blocks of a full magazine.</summary>
         internal readonly int Capacity => _capacity;
@@ -27,23 +33,38 @@ static unsafe partial class EmmaHeap
         {
             _blockSize = (int)SizeClasses.SizeOf(sizeClass);
             _capacity = Magazine.CapacityOf((nuint)_blockSize);
-            _maxDepth = MaxBytes / (_capacity * _blockSize);
+            _maxMagazines = MaxBytes / (_capacity * _blockSize);
         }
 
         /// <summary>A full magazine, or null.</summary>
-        internal Magazine* TryTake() => _full.TryPop();
-
-        /// <summary>Takes a full magazine in. False: it keeps as many as it may.</summary>
-        internal bool TryGive(Magazine* magazine)
+        /// <param name="home">Any number: which stack the caller begins with.</param>
+        internal Magazine* TryTake(int home)
         {
-            if (_full.Depth >= _maxDepth)
-                return false;
-
-            _full.Push(magazine);
-            return true;
+            Magazine* magazine = null;
+            for (int i = 0; i < Stacks && magazine == null; i++)
+                magazine = StackAt(home + i)->TryPop();
+            return magazine;
         }
 
-        internal readonly bool IsEmpty => _full.Depth == 0;
+        /// <summary>Takes a full magazine in. False: it keeps as many as it may.</summary>
+        /// <param name="magazine">The magazine.</param>
+        /// <param name="home">Any number: which stack the caller begins with.</param>
+        internal bool TryGive(Magazine* magazine, int home)
+        {
+            for (int i = 0; i < Stacks; i++)
+            {
+                MagazineStack* stack = StackAt(home + i);
+                if (stack->Depth < MaxDepthOf(home + i))
+                {
+                    stack->Push(magazine);
+                    return true;
+                }
+            }
+
+            return false;
+        }
+
+        internal bool IsEmpty => CachedBytes == 0;
 
         /// <summary>Gives the slabs the blocks of some magazines. The caller holds the lock of giving back.</summary>
         /// <param name="sizeClass">The depot's class.</param>
@@ -54,7 +75,7 @@ static unsafe partial class EmmaHeap
             nuint unmapped = 0;
             for (; maxMagazines > 0; maxMagazines--)
             {
-                Magazine* magazine = _full.TryPop();
+                Magazine* magazine = TryTake(0);
                 if (magazine == null)
                     break;
 
@@ -65,15 +86,43 @@ static unsafe partial class EmmaHeap
             return unmapped;
         }
 
-        internal readonly ulong Fingerprint => unchecked((ulong)_full.Fingerprint);
-
-        internal readonly nuint CachedBytes(int sizeClass)
+        internal ulong Fingerprint
         {
-            Assert((nuint)_blockSize == SizeClasses.SizeOf(sizeClass));
-            return (nuint)_full.Depth * (nuint)_capacity * (nuint)_blockSize;
+            get
+            {
+                ulong fingerprint = 0;
+                for (int i = 0; i < Stacks; i++)
+                    fingerprint = unchecked(fingerprint * 31 + (ulong)StackAt(i)->Fingerprint);
+                return fingerprint;
+            }
+        }
+
+        /// <summary>Bytes of the blocks it keeps; about, if others change it meanwhile.</summary>
+        internal nuint CachedBytes
+        {
+            get
+            {
+                int magazines = 0;
+                for (int i = 0; i < Stacks; i++)
+                    magazines += StackAt(i)->Depth;
+                return (nuint)magazines * (nuint)_capacity * (nuint)_blockSize;
+            }
         }
 
         /// <summary>Forgets the magazines: their memory is about to go.</summary>
-        internal void Reset() => _full.TakeAll();
+        internal void Reset()
+        {
+            for (int i = 0; i < Stacks; i++)
+                StackAt(i)->TakeAll();
+        }
+
+        private readonly int MaxDepthOf(int stack) => (_maxMagazines + (stack & (Stacks - 1))) / Stacks;
+
+        private MagazineStack* StackAt(int stack)
+        {
+            // The depot does not move.
+            fixed (ulong* first = _stacks)
+                return (MagazineStack*)(first + (stack & (Stacks - 1)));
+        }
     }
 }

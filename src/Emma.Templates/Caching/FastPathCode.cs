@@ -12,7 +12,7 @@ static unsafe partial class EmmaHeap
     /// </summary>
     /// <remarks>
     /// A comment is the offset within the routine, the instruction, and what it is for; a test disassembles the bytes and compares. Displacements in
-    /// a cache are the offsets of its first members: 0 `_windowBase`, 8 `_pageMap`, 0x10 `_pages`, 0x18 `_tops`, 0x280 `_marks`, 0x288 `_markedBytes`.
+    /// a cache are the offsets of its first members: 0 `_windowBase`, 8 `_pageMap`, 0x10 `_pages`, 0x18 `_lastTaken`, 0x20 `_tops`, 0x288 `_marks`, 0x290 `_markedBytes`.
     /// </remarks>
     private static class FastPathCode
     {
@@ -42,108 +42,141 @@ static unsafe partial class EmmaHeap
         /// <summary><c>void* Take(nuint sizeClass)</c>: the block at the top of the loaded magazine, or null.</summary>
         internal static global::System.ReadOnlySpan<byte> Take => new byte[]
         {
-            0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0            ; the entry's sequence number: is the value this key's?
-            0x75, 0x26,                                                                   // 0d jne 0x35
-            0x64, 0x48, 0x8B, 0x14, 0x25, 0x00, 0x00, 0x00, 0x00,                         // 0f mov rdx, qword ptr fs:[0x0]            ; the word: the cache
+            0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0         ; the entry's sequence number: is the value this key's?
+            0x75, 0x2A,                                                                   // 0d jne 0x39
+            0x64, 0x48, 0x8B, 0x14, 0x25, 0x00, 0x00, 0x00, 0x00,                         // 0f mov rdx, qword ptr fs:[0x0]         ; the word: the cache
             0x48, 0x85, 0xD2,                                                             // 18 test rdx, rdx
-            0x74, 0x18,                                                                   // 1b je 0x35
-            0x48, 0x8B, 0x4C, 0xFA, 0x18,                                                 // 1d mov rcx, qword ptr [rdx+rdi*8+0x18]    ; _tops[class]
-            0x48, 0x8B, 0x41, 0xF8,                                                       // 22 mov rax, qword ptr [rcx-0x8]           ; 0: no block
+            0x74, 0x1C,                                                                   // 1b je 0x39
+            0x48, 0x8B, 0x4C, 0xFA, 0x20,                                                 // 1d mov rcx, qword ptr [rdx+rdi*8+0x20] ; _tops[class]
+            0x48, 0x8B, 0x41, 0xF8,                                                       // 22 mov rax, qword ptr [rcx-0x8]        ; 0: no block
             0x48, 0x85, 0xC0,                                                             // 26 test rax, rax
-            0x74, 0x09,                                                                   // 29 je 0x34
+            0x74, 0x0D,                                                                   // 29 je 0x38
             0x48, 0x83, 0xE9, 0x08,                                                       // 2b sub rcx, 0x8
-            0x48, 0x89, 0x4C, 0xFA, 0x18,                                                 // 2f mov qword ptr [rdx+rdi*8+0x18], rcx
-            0xC3,                                                                         // 34 ret
-            0x31, 0xC0,                                                                   // 35 xor eax, eax
-            0xC3,                                                                         // 37 ret
+            0x48, 0x89, 0x4C, 0xFA, 0x20,                                                 // 2f mov qword ptr [rdx+rdi*8+0x20], rcx
+            0x48, 0x89, 0x7A, 0x18,                                                       // 34 mov qword ptr [rdx+0x18], rdi       ; _lastTaken
+            0xC3,                                                                         // 38 ret
+            0x31, 0xC0,                                                                   // 39 xor eax, eax
+            0xC3,                                                                         // 3b ret
         };
 
         /// <summary>The same, and marks the block live (LiveMarks).</summary>
         internal static global::System.ReadOnlySpan<byte> TakeChecked => new byte[]
         {
-            0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0        ; the entry's sequence number: is the value this key's?
-            0x75, 0x43,                                                                   // 0d jne 0x52
-            0x64, 0x48, 0x8B, 0x14, 0x25, 0x00, 0x00, 0x00, 0x00,                         // 0f mov rdx, qword ptr fs:[0x0]        ; the word: the cache
+            0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0         ; the entry's sequence number: is the value this key's?
+            0x75, 0x47,                                                                   // 0d jne 0x56
+            0x64, 0x48, 0x8B, 0x14, 0x25, 0x00, 0x00, 0x00, 0x00,                         // 0f mov rdx, qword ptr fs:[0x0]         ; the word: the cache
             0x48, 0x85, 0xD2,                                                             // 18 test rdx, rdx
-            0x74, 0x35,                                                                   // 1b je 0x52
-            0x48, 0x8B, 0x4C, 0xFA, 0x18,                                                 // 1d mov rcx, qword ptr [rdx+rdi*8+0x18] ; _tops[class]
-            0x48, 0x8B, 0x41, 0xF8,                                                       // 22 mov rax, qword ptr [rcx-0x8]       ; 0: no block
+            0x74, 0x39,                                                                   // 1b je 0x56
+            0x48, 0x8B, 0x4C, 0xFA, 0x20,                                                 // 1d mov rcx, qword ptr [rdx+rdi*8+0x20] ; _tops[class]
+            0x48, 0x8B, 0x41, 0xF8,                                                       // 22 mov rax, qword ptr [rcx-0x8]        ; 0: no block
             0x48, 0x85, 0xC0,                                                             // 26 test rax, rax
-            0x74, 0x26,                                                                   // 29 je 0x51
+            0x74, 0x2A,                                                                   // 29 je 0x55
             0x48, 0x89, 0xC6,                                                             // 2b mov rsi, rax
-            0x48, 0x2B, 0x32,                                                             // 2e sub rsi, qword ptr [rdx]           ; _windowBase
-            0x48, 0x3B, 0xB2, 0x88, 0x02, 0x00, 0x00,                                     // 31 cmp rsi, qword ptr [rdx+0x288]     ; _markedBytes: a later window is left to others
-            0x73, 0x18,                                                                   // 38 jae 0x52
-            0x48, 0xC1, 0xEE, 0x04,                                                       // 3a shr rsi, 0x4                       ; 16 bytes a mark
-            0x48, 0x03, 0xB2, 0x80, 0x02, 0x00, 0x00,                                     // 3e add rsi, qword ptr [rdx+0x280]     ; _marks
+            0x48, 0x2B, 0x32,                                                             // 2e sub rsi, qword ptr [rdx]            ; _windowBase
+            0x48, 0x3B, 0xB2, 0x90, 0x02, 0x00, 0x00,                                     // 31 cmp rsi, qword ptr [rdx+0x290]      ; _markedBytes: a later window is left to others
+            0x73, 0x1C,                                                                   // 38 jae 0x56
+            0x48, 0xC1, 0xEE, 0x04,                                                       // 3a shr rsi, 0x4                        ; 16 bytes a mark
+            0x48, 0x03, 0xB2, 0x88, 0x02, 0x00, 0x00,                                     // 3e add rsi, qword ptr [rdx+0x288]      ; _marks
             0xC6, 0x06, 0x01,                                                             // 45 mov byte ptr [rsi], 0x1
             0x48, 0x83, 0xE9, 0x08,                                                       // 48 sub rcx, 0x8
-            0x48, 0x89, 0x4C, 0xFA, 0x18,                                                 // 4c mov qword ptr [rdx+rdi*8+0x18], rcx
-            0xC3,                                                                         // 51 ret
-            0x31, 0xC0,                                                                   // 52 xor eax, eax
-            0xC3,                                                                         // 54 ret
+            0x48, 0x89, 0x4C, 0xFA, 0x20,                                                 // 4c mov qword ptr [rdx+rdi*8+0x20], rcx
+            0x48, 0x89, 0x7A, 0x18,                                                       // 51 mov qword ptr [rdx+0x18], rdi       ; _lastTaken
+            0xC3,                                                                         // 55 ret
+            0x31, 0xC0,                                                                   // 56 xor eax, eax
+            0xC3,                                                                         // 58 ret
         };
 
         /// <summary><c>void* Give(void* block)</c>: null if the block has joined the loaded magazine of its class, or is null; else the block.</summary>
         internal static global::System.ReadOnlySpan<byte> Give => new byte[]
         {
-            0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0            ; the entry's sequence number: is the value this key's?
-            0x75, 0x3F,                                                                   // 0d jne 0x4e
-            0x64, 0x48, 0x8B, 0x14, 0x25, 0x00, 0x00, 0x00, 0x00,                         // 0f mov rdx, qword ptr fs:[0x0]            ; the word: the cache
+            0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0         ; the entry's sequence number: is the value this key's?
+            0x75, 0x62,                                                                   // 0d jne 0x71
+            0x64, 0x48, 0x8B, 0x14, 0x25, 0x00, 0x00, 0x00, 0x00,                         // 0f mov rdx, qword ptr fs:[0x0]         ; the word: the cache
             0x48, 0x85, 0xD2,                                                             // 18 test rdx, rdx
-            0x74, 0x31,                                                                   // 1b je 0x4e
+            0x74, 0x54,                                                                   // 1b je 0x71
             0x48, 0x89, 0xF8,                                                             // 1d mov rax, rdi
-            0x48, 0x2B, 0x02,                                                             // 20 sub rax, qword ptr [rdx]               ; _windowBase
-            0x48, 0xC1, 0xE8, 0x10,                                                       // 23 shr rax, 0x10                          ; 64 KiB pages
-            0x48, 0x3B, 0x42, 0x10,                                                       // 27 cmp rax, qword ptr [rdx+0x10]          ; _pages
-            0x73, 0x21,                                                                   // 2b jae 0x4e
-            0x48, 0x03, 0x42, 0x08,                                                       // 2d add rax, qword ptr [rdx+0x8]           ; _pageMap
+            0x48, 0x2B, 0x02,                                                             // 20 sub rax, qword ptr [rdx]            ; _windowBase
+            0x48, 0xC1, 0xE8, 0x10,                                                       // 23 shr rax, 0x10                       ; 64 KiB pages
+            0x48, 0x3B, 0x42, 0x10,                                                       // 27 cmp rax, qword ptr [rdx+0x10]       ; _pages
+            0x73, 0x44,                                                                   // 2b jae 0x71
+            0x48, 0x03, 0x42, 0x08,                                                       // 2d add rax, qword ptr [rdx+0x8]        ; _pageMap
             0x0F, 0xB6, 0x00,                                                             // 31 movzx eax, byte ptr [rax]
-            0x48, 0x8B, 0x4C, 0xC2, 0x18,                                                 // 34 mov rcx, qword ptr [rdx+rax*8+0x18]    ; _tops[class]
-            0x48, 0x83, 0x39, 0x01,                                                       // 39 cmp qword ptr [rcx], 0x1               ; Magazine.Full
-            0x74, 0x0F,                                                                   // 3d je 0x4e
-            0x48, 0x89, 0x39,                                                             // 3f mov qword ptr [rcx], rdi
-            0x48, 0x83, 0xC1, 0x08,                                                       // 42 add rcx, 0x8
-            0x48, 0x89, 0x4C, 0xC2, 0x18,                                                 // 46 mov qword ptr [rdx+rax*8+0x18], rcx
-            0x31, 0xC0,                                                                   // 4b xor eax, eax
-            0xC3,                                                                         // 4d ret
-            0x48, 0x89, 0xF8,                                                             // 4e mov rax, rdi
-            0xC3,                                                                         // 51 ret
+            0x48, 0x8B, 0x72, 0x18,                                                       // 34 mov rsi, qword ptr [rdx+0x18]       ; _lastTaken: most likely it is this class
+            0x48, 0x39, 0xF0,                                                             // 38 cmp rax, rsi
+            0x75, 0x1A,                                                                   // 3b jne 0x57
+            0x48, 0x8B, 0x4C, 0xF2, 0x20,                                                 // 3d mov rcx, qword ptr [rdx+rsi*8+0x20] ; _tops[class]
+            0x48, 0x83, 0x39, 0x01,                                                       // 42 cmp qword ptr [rcx], 0x1            ; Magazine.Full
+            0x74, 0x29,                                                                   // 46 je 0x71
+            0x48, 0x89, 0x39,                                                             // 48 mov qword ptr [rcx], rdi
+            0x48, 0x83, 0xC1, 0x08,                                                       // 4b add rcx, 0x8
+            0x48, 0x89, 0x4C, 0xF2, 0x20,                                                 // 4f mov qword ptr [rdx+rsi*8+0x20], rcx
+            0x31, 0xC0,                                                                   // 54 xor eax, eax
+            0xC3,                                                                         // 56 ret
+            0x48, 0x8B, 0x4C, 0xC2, 0x20,                                                 // 57 mov rcx, qword ptr [rdx+rax*8+0x20] ; _tops[class]
+            0x48, 0x83, 0x39, 0x01,                                                       // 5c cmp qword ptr [rcx], 0x1            ; Magazine.Full
+            0x74, 0x0F,                                                                   // 60 je 0x71
+            0x48, 0x89, 0x39,                                                             // 62 mov qword ptr [rcx], rdi
+            0x48, 0x83, 0xC1, 0x08,                                                       // 65 add rcx, 0x8
+            0x48, 0x89, 0x4C, 0xC2, 0x20,                                                 // 69 mov qword ptr [rdx+rax*8+0x20], rcx
+            0x31, 0xC0,                                                                   // 6e xor eax, eax
+            0xC3,                                                                         // 70 ret
+            0x48, 0x89, 0xF8,                                                             // 71 mov rax, rdi
+            0xC3,                                                                         // 74 ret
         };
 
         /// <summary>The same for a block that is marked live, which it is not afterwards; one that is not is left alone.</summary>
         internal static global::System.ReadOnlySpan<byte> GiveChecked => new byte[]
         {
-            0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0        ; the entry's sequence number: is the value this key's?
-            0x75, 0x5B,                                                                   // 0d jne 0x6a
-            0x64, 0x48, 0x8B, 0x14, 0x25, 0x00, 0x00, 0x00, 0x00,                         // 0f mov rdx, qword ptr fs:[0x0]        ; the word: the cache
+            0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0         ; the entry's sequence number: is the value this key's?
+            0x75, 0x64,                                                                   // 0d jne 0x73
+            0x64, 0x48, 0x8B, 0x14, 0x25, 0x00, 0x00, 0x00, 0x00,                         // 0f mov rdx, qword ptr fs:[0x0]         ; the word: the cache
             0x48, 0x85, 0xD2,                                                             // 18 test rdx, rdx
-            0x74, 0x4D,                                                                   // 1b je 0x6a
+            0x74, 0x56,                                                                   // 1b je 0x73
             0x48, 0x89, 0xFE,                                                             // 1d mov rsi, rdi
-            0x48, 0x2B, 0x32,                                                             // 20 sub rsi, qword ptr [rdx]           ; _windowBase
+            0x48, 0x2B, 0x32,                                                             // 20 sub rsi, qword ptr [rdx]            ; _windowBase
             0x48, 0x89, 0xF0,                                                             // 23 mov rax, rsi
-            0x48, 0xC1, 0xE8, 0x10,                                                       // 26 shr rax, 0x10                      ; 64 KiB pages
-            0x48, 0x3B, 0x42, 0x10,                                                       // 2a cmp rax, qword ptr [rdx+0x10]      ; _pages
-            0x73, 0x3A,                                                                   // 2e jae 0x6a
-            0x48, 0x03, 0x42, 0x08,                                                       // 30 add rax, qword ptr [rdx+0x8]       ; _pageMap
+            0x48, 0xC1, 0xE8, 0x10,                                                       // 26 shr rax, 0x10                       ; 64 KiB pages
+            0x48, 0x3B, 0x42, 0x10,                                                       // 2a cmp rax, qword ptr [rdx+0x10]       ; _pages
+            0x73, 0x43,                                                                   // 2e jae 0x73
+            0x48, 0x03, 0x42, 0x08,                                                       // 30 add rax, qword ptr [rdx+0x8]        ; _pageMap
             0x0F, 0xB6, 0x00,                                                             // 34 movzx eax, byte ptr [rax]
-            0x48, 0x8B, 0x4C, 0xC2, 0x18,                                                 // 37 mov rcx, qword ptr [rdx+rax*8+0x18] ; _tops[class]
-            0x48, 0x83, 0x39, 0x01,                                                       // 3c cmp qword ptr [rcx], 0x1           ; Magazine.Full
-            0x74, 0x28,                                                                   // 40 je 0x6a
-            0x40, 0xF6, 0xC7, 0x0F,                                                       // 42 test dil, 0xf                      ; a multiple of 16?
-            0x75, 0x22,                                                                   // 46 jne 0x6a
-            0x48, 0xC1, 0xEE, 0x04,                                                       // 48 shr rsi, 0x4                       ; 16 bytes a mark
-            0x48, 0x03, 0xB2, 0x80, 0x02, 0x00, 0x00,                                     // 4c add rsi, qword ptr [rdx+0x280]     ; _marks
-            0x80, 0x3E, 0x01,                                                             // 53 cmp byte ptr [rsi], 0x1
-            0x75, 0x12,                                                                   // 56 jne 0x6a
-            0xC6, 0x06, 0x00,                                                             // 58 mov byte ptr [rsi], 0x0
-            0x48, 0x89, 0x39,                                                             // 5b mov qword ptr [rcx], rdi
-            0x48, 0x83, 0xC1, 0x08,                                                       // 5e add rcx, 0x8
-            0x48, 0x89, 0x4C, 0xC2, 0x18,                                                 // 62 mov qword ptr [rdx+rax*8+0x18], rcx
-            0x31, 0xC0,                                                                   // 67 xor eax, eax
-            0xC3,                                                                         // 69 ret
-            0x48, 0x89, 0xF8,                                                             // 6a mov rax, rdi
-            0xC3,                                                                         // 6d ret
+            0x4C, 0x8B, 0x42, 0x18,                                                       // 37 mov r8, qword ptr [rdx+0x18]        ; _lastTaken: most likely it is this class
+            0x4C, 0x39, 0xC0,                                                             // 3b cmp rax, r8
+            0x75, 0x37,                                                                   // 3e jne 0x77
+            0x4A, 0x8B, 0x4C, 0xC2, 0x20,                                                 // 40 mov rcx, qword ptr [rdx+r8*8+0x20]  ; _tops[class]
+            0x48, 0x83, 0x39, 0x01,                                                       // 45 cmp qword ptr [rcx], 0x1            ; Magazine.Full
+            0x74, 0x28,                                                                   // 49 je 0x73
+            0x40, 0xF6, 0xC7, 0x0F,                                                       // 4b test dil, 0xf                       ; a multiple of 16?
+            0x75, 0x22,                                                                   // 4f jne 0x73
+            0x48, 0xC1, 0xEE, 0x04,                                                       // 51 shr rsi, 0x4                        ; 16 bytes a mark
+            0x48, 0x03, 0xB2, 0x88, 0x02, 0x00, 0x00,                                     // 55 add rsi, qword ptr [rdx+0x288]      ; _marks
+            0x80, 0x3E, 0x01,                                                             // 5c cmp byte ptr [rsi], 0x1
+            0x75, 0x12,                                                                   // 5f jne 0x73
+            0xC6, 0x06, 0x00,                                                             // 61 mov byte ptr [rsi], 0x0
+            0x48, 0x89, 0x39,                                                             // 64 mov qword ptr [rcx], rdi
+            0x48, 0x83, 0xC1, 0x08,                                                       // 67 add rcx, 0x8
+            0x4A, 0x89, 0x4C, 0xC2, 0x20,                                                 // 6b mov qword ptr [rdx+r8*8+0x20], rcx
+            0x31, 0xC0,                                                                   // 70 xor eax, eax
+            0xC3,                                                                         // 72 ret
+            0x48, 0x89, 0xF8,                                                             // 73 mov rax, rdi
+            0xC3,                                                                         // 76 ret
+            0x48, 0x8B, 0x4C, 0xC2, 0x20,                                                 // 77 mov rcx, qword ptr [rdx+rax*8+0x20] ; _tops[class]
+            0x48, 0x83, 0x39, 0x01,                                                       // 7c cmp qword ptr [rcx], 0x1            ; Magazine.Full
+            0x74, 0x28,                                                                   // 80 je 0xaa
+            0x40, 0xF6, 0xC7, 0x0F,                                                       // 82 test dil, 0xf                       ; a multiple of 16?
+            0x75, 0x22,                                                                   // 86 jne 0xaa
+            0x48, 0xC1, 0xEE, 0x04,                                                       // 88 shr rsi, 0x4                        ; 16 bytes a mark
+            0x48, 0x03, 0xB2, 0x88, 0x02, 0x00, 0x00,                                     // 8c add rsi, qword ptr [rdx+0x288]      ; _marks
+            0x80, 0x3E, 0x01,                                                             // 93 cmp byte ptr [rsi], 0x1
+            0x75, 0x12,                                                                   // 96 jne 0xaa
+            0xC6, 0x06, 0x00,                                                             // 98 mov byte ptr [rsi], 0x0
+            0x48, 0x89, 0x39,                                                             // 9b mov qword ptr [rcx], rdi
+            0x48, 0x83, 0xC1, 0x08,                                                       // 9e add rcx, 0x8
+            0x48, 0x89, 0x4C, 0xC2, 0x20,                                                 // a2 mov qword ptr [rdx+rax*8+0x20], rcx
+            0x31, 0xC0,                                                                   // a7 xor eax, eax
+            0xC3,                                                                         // a9 ret
+            0x48, 0x89, 0xF8,                                                             // aa mov rax, rdi
+            0xC3,                                                                         // ad ret
         };
 
         /// <summary>The routines with the numbers of the heap's thread word; empty where there is no such word.</summary>

@@ -260,7 +260,7 @@ static unsafe partial class EmmaHeap
         {
             nuint cached = Caches.CachedBytes(out count.ThreadCaches);
             for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
-                cached += DepotOf(sizeClass)->CachedBytes(sizeClass);
+                cached += DepotOf(sizeClass)->CachedBytes;
             // While threads allocate and free, one may count as cached what no longer counts as in use.
             count.InUse -= cached < count.InUse ? cached : count.InUse;
             count.Cached += cached;

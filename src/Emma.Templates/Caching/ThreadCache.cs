@@ -11,7 +11,7 @@ static unsafe partial class EmmaHeap
     /// The structure lies in a pinned array, like the root: code that still holds a pointer to it after Destroy may use it.
     /// </summary>
     /// <remarks>
-    /// The first six members are known to the machine code (FastPathCode). Invariants: `_tops[c]` is the top of c's loaded magazine or of the sentinel,
+    /// The first seven members are known to the machine code (FastPathCode). Invariants: `_tops[c]` is the top of c's loaded magazine or of the sentinel,
     /// always the sentinel for what is no small class; the spare is a magazine only if the loaded one is.
     /// </remarks>
     private partial struct ThreadCache
@@ -31,6 +31,13 @@ static unsafe partial class EmmaHeap
         private nuint _windowBase;
         private byte* _pageMap;
         private nuint _pages;
+
+        /// <summary>
+        /// The class of the block that was taken last: a guess at that of the block given next. To find a block's class takes two loads that wait for one another; where the guess
+        /// is right, what is done with the class need not wait for them.
+        /// </summary>
+        private nuint _lastTaken;
+
         private fixed ulong _tops[PageMap.Count];
 
         // The window's marks of live blocks and its bytes, where there are marks.
@@ -45,6 +52,9 @@ static unsafe partial class EmmaHeap
 
         /// <summary>Not 0 while a slow path changes magazines: a cache whose owner died then is not trusted.</summary>
         private int _changing;
+
+        /// <summary>Which stack of each depot the owner begins with.</summary>
+        internal int Home;
 
         /// <summary>The next cache of the heap's list.</summary>
         internal ThreadCache* Next;
@@ -62,6 +72,7 @@ static unsafe partial class EmmaHeap
                 return null;
 
             cache->_tops[sizeClass] = (ulong)top;
+            cache->_lastTaken = sizeClass;
             return block;
         }
 
@@ -84,7 +95,15 @@ static unsafe partial class EmmaHeap
             if (page >= cache->_pages)
                 return false;
 
+            // Not one call with either class: the processor is to go on with its guess before the page map has answered.
             nuint pageClass = ClrVolatile.Read(ref cache->_pageMap[page]);
+            nuint guess = cache->_lastTaken;
+            return pageClass == guess ? TryPush(cache, guess, block) : TryPush(cache, pageClass, block);
+        }
+
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        private static bool TryPush(ThreadCache* cache, nuint pageClass, void* block)
+        {
             ulong* top = (ulong*)cache->_tops[pageClass];
             if (*top == Magazine.Full || (BoundaryChecks && !TryUnmark(cache, (nuint)block)))
                 return false;
@@ -275,7 +294,7 @@ static unsafe partial class EmmaHeap
         private static bool TryLoadFull(ThreadCache* cache, int sizeClass)
         {
             Depot* depot = SmallBlocks.DepotOf(sizeClass);
-            Magazine* full = depot->TryTake();
+            Magazine* full = depot->TryTake(cache->Home);
             if (full == null)
                 return false;
 
@@ -343,7 +362,7 @@ static unsafe partial class EmmaHeap
             {
                 empty = store.Take(depot->Capacity);
             }
-            else if (depot->TryGive(Magazine.Of(spare)))
+            else if (depot->TryGive(Magazine.Of(spare), cache->Home))
             {
                 cache->_spares[sizeClass] = SmallBlocks.SentinelTop;
                 empty = store.Take(depot->Capacity);

@@ -212,6 +212,7 @@ static unsafe partial class EmmaHeap
                 return null;
 
             cache->Owner.TryChange(0, self);
+            cache->Home = ClrInterlocked.Increment(ref _count);
             while (true)
             {
                 nint first = ClrVolatile.Read(ref _first);
@@ -220,7 +221,6 @@ static unsafe partial class EmmaHeap
                     break;
             }
 
-            ClrInterlocked.Increment(ref _count);
             return cache;
         }
 

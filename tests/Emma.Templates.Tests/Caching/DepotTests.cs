@@ -20,21 +20,37 @@ public static unsafe partial class EmmaHeap
                 depot.Initialize(sizeClass);
                 Expect.Equal(Magazine.CapacityOf(size), depot.Capacity);
                 int count = 0;
-                while (depot.TryGive(magazines[count]))
+                while (depot.TryGive(magazines[count], home: sizeClass))
                     count++;
 
                 nuint magazineBytes = (nuint)depot.Capacity * size;
-                Expect.Equal((nuint)count * magazineBytes, depot.CachedBytes(sizeClass));
+                Expect.Equal((nuint)count * magazineBytes, depot.CachedBytes);
                 Expect.True((nuint)count * magazineBytes <= Depot.MaxBytes, $"size {size}: {count} magazines of {depot.Capacity}");
                 Expect.True((nuint)(count + 1) * magazineBytes > Depot.MaxBytes, $"size {size}: {count} magazines of {depot.Capacity}");
                 total += (nuint)count * magazineBytes;
-                for (int i = count; i > 0; i--)
-                    Expect.Equal((nuint)magazines[i - 1], (nuint)depot.TryTake());
-                Expect.True(depot.TryTake() == null);
-                Expect.Equal((nuint)0, depot.CachedBytes(sizeClass));
+                HashSet<nuint> taken = [];
+                for (int i = 0; i < count; i++)
+                    taken.Add((nuint)depot.TryTake(home: i));
+                Expect.Equal(Enumerable.Range(0, count).Select(i => (nuint)magazines[i]).Order(), taken.Order());
+                Expect.True(depot.TryTake(home: 0) == null);
+                Expect.Equal((nuint)0, depot.CachedBytes);
             }
 
             Expect.True(total <= 36 << 20, $"all depots: {total} bytes");
+        }
+
+        [Fact]
+        public void A_thread_gets_its_own_magazines_back_last_given_first_and_others_when_it_has_none()
+        {
+            using var magazines = new LooseMagazines(6);
+            Depot depot = default;
+            depot.Initialize(SizeClasses.Of(512));
+            for (int i = 0; i < 6; i++)
+                Expect.True(depot.TryGive(magazines[i], home: i % 2));
+
+            foreach (int expected in new[] { 4, 2, 0, 5, 3, 1 })
+                Expect.Equal((nuint)magazines[expected], (nuint)depot.TryTake(home: 0));
+            Expect.True(depot.TryTake(home: 0) == null);
         }
 
         [Theory]
@@ -50,7 +66,7 @@ public static unsafe partial class EmmaHeap
                 Magazine* magazine = store.Take(depot->Capacity);
                 Fill(bin, magazine, depot->Capacity);
                 given.Add((nuint)magazine);
-                if (!depot->TryGive(magazine))
+                if (!depot->TryGive(magazine, home: given.Count))
                 {
                     bin->FreeMany(Magazine.Slots(magazine), depot->Capacity, givingIsHeld: false);
                     store.Give(magazine);
@@ -69,7 +85,7 @@ public static unsafe partial class EmmaHeap
             depot->Flush(sizeClass, ref magazines);
             HeapState.Root->Giving.Release();
             Expect.Equal(0, bin->Live);
-            Expect.True(depot->TryTake() == null);
+            Expect.True(depot->TryTake(home: 0) == null);
             Expect.Equal((nuint)0, GetStatistics().CachedBytes);
             HashSet<nuint> again = [];
             for (int i = 0; i < given.Count; i++)
@@ -92,7 +108,7 @@ public static unsafe partial class EmmaHeap
                 List<nuint> held = [];
                 for (int step = 0; step < 20_000; step++)
                 {
-                    Magazine* magazine = random.Next(2) == 0 ? SmallBlocks.DepotOf(sizeClass)->TryTake() : null;
+                    Magazine* magazine = random.Next(2) == 0 ? SmallBlocks.DepotOf(sizeClass)->TryTake(seed) : null;
                     if (magazine != null)
                         CheckAndStamp(magazine, capacity, (ulong)(seed * 100_000 + step), check: true);
                     else if (held.Count < 6)
@@ -105,7 +121,7 @@ public static unsafe partial class EmmaHeap
                     int index = random.Next(held.Count);
                     magazine = (Magazine*)held[index];
                     held.RemoveAt(index);
-                    if (!SmallBlocks.DepotOf(sizeClass)->TryGive(magazine))
+                    if (!SmallBlocks.DepotOf(sizeClass)->TryGive(magazine, seed))
                         Return((Bin*)bin, magazine, capacity);
                 }
 
