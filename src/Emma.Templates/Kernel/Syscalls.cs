@@ -21,6 +21,7 @@ static unsafe partial class EmmaHeap
         internal const int MremapFixed = 2;
 
         internal const int MadvDontNeed = 4;
+        internal const int MadvHugePage = 14;
         internal const int MadvNoHugePage = 15;
 
         internal const int ErrorNoSuchProcess = 3;

@@ -26,6 +26,12 @@ static unsafe partial class EmmaHeap
         /// <summary>The most bytes the cache keeps mapped: a few frames or buffers of the usual sizes, not a program's peak.</summary>
         internal const nuint MaxCachedBytes = (nuint)64 << 20;
 
+        /// <summary>
+        /// A block of this size or more, if the cache may keep it, is mapped with huge pages where the kernel has any: faults cost more than what they clear. A
+        /// larger one may be meant to be used sparsely, and each byte touched would cost 2 MiB.
+        /// </summary>
+        private const nuint HugePagesFrom = (nuint)4 << 20;
+
         private const int MaxCached = 16;
 
         /// <summary>A cached mapping may exceed what is asked for by 1/8; what is more is cut off.</summary>
@@ -74,6 +80,8 @@ static unsafe partial class EmmaHeap
                 address = HeapState.Root->Space.Map(length, alignment, SlotKind.Busy);
                 if (address == 0)
                     return 0;
+                if (!Hardened && length is >= HugePagesFrom and <= MaxCachedBytes)
+                    Syscalls.Madvise(address, length, Syscalls.MadvHugePage);
             }
 
             Register(address, length);

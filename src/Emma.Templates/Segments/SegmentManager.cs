@@ -33,12 +33,18 @@ static unsafe partial class EmmaHeap
     /// </summary>
     /// <remarks>
     /// Invariants: a segment is on the list of its longest run, on none if it has no free page; of the segments in which nothing lives,
-    /// one, the reserve, stays mapped. Another may, where two threads empty segments at once or a bin is busy, until it is used and emptied again or
+    /// a few, the reserves, stay mapped. Others may, where two threads empty segments at once or a bin is busy, until they are used and emptied again or
     /// Trim comes by. All under the manager's lock.
     /// </remarks>
     private partial struct SegmentManager
     {
         private const int Lists = 6;
+
+        /// <summary>
+        /// How many segments stay mapped although nothing lives in them: 16 MiB, so that a program whose blocks of some 100 KiB come and go does not map and unmap
+        /// a segment for every few of them.
+        /// </summary>
+        internal const int MaxReserves = 4;
 
         /// <summary>How many segments of a list that may fit are looked at, as long as a new one can be mapped instead.</summary>
         private const int Glances = 8;
@@ -50,12 +56,18 @@ static unsafe partial class EmmaHeap
 
         private Lock _lock;
         private int _count;
-        private nint _reserve;
+        private fixed ulong _reserves[MaxReserves];
         private fixed ulong _heads[Lists];
         private long _runPages;
 
-        /// <summary>Whether a segment is the one kept although nothing lives in it.</summary>
-        internal readonly bool IsReserve(Segment* segment) => ClrVolatile.Read(in _reserve) == (nint)segment;
+        /// <summary>Whether a segment is one of those kept although nothing lives in them.</summary>
+        internal readonly bool IsReserve(Segment* segment)
+        {
+            bool found = false;
+            for (int i = 0; i < MaxReserves; i++)
+                found |= ClrVolatile.Read(in _reserves[i]) == (ulong)segment;
+            return found;
+        }
 
         /// <summary>Hands out pages for a slab.</summary>
         /// <param name="count">Pages.</param>
@@ -168,7 +180,7 @@ static unsafe partial class EmmaHeap
         internal void Reset()
         {
             _count = 0;
-            _reserve = 0;
+            ForgetReserves();
             _runPages = 0;
             for (int i = 0; i < Lists; i++)
                 _heads[i] = 0;
@@ -220,7 +232,7 @@ static unsafe partial class EmmaHeap
         private void Recover()
         {
             _count = 0;
-            ClrVolatile.Write(ref _reserve, 0);
+            ForgetReserves();
             for (int i = 0; i < Lists; i++)
                 _heads[i] = 0;
             SlotWalk walk = HeapState.Root->Space.Walk();

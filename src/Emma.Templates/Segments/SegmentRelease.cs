@@ -51,11 +51,7 @@ static unsafe partial class EmmaHeap
             // Whoever unmaps a segment takes it out under this lock first, so that what is still a segment here may be read.
             if (HeapState.Root->Space.KindAt(address) == SlotKind.Segment && segment->HoldsNothing)
             {
-                if (keepReserve && !HasOtherReserve(segment))
-                {
-                    ClrVolatile.Write(ref _reserve, (nint)segment);
-                }
-                else
+                if (!keepReserve || !TryReserve(segment))
                 {
                     EvictIdleSlabs(segment);
                     empty = segment->FreePages == Segment.AllPages;
@@ -132,11 +128,27 @@ static unsafe partial class EmmaHeap
             return discarded;
         }
 
-        /// <summary>Whether the reserve is another segment than one that holds nothing, and holds nothing itself.</summary>
-        private bool HasOtherReserve(Segment* segment)
+        /// <summary>Makes a segment that holds nothing a reserve. False: there are enough that hold nothing either.</summary>
+        private bool TryReserve(Segment* segment)
         {
-            Segment* reserve = (Segment*)_reserve;
-            if (reserve == null || reserve == segment || !reserve->HoldsNothing)
+            if (IsReserve(segment))
+                return true;
+
+            for (int i = 0; i < MaxReserves; i++)
+            {
+                if (!IsEmptyReserve((Segment*)_reserves[i]))
+                {
+                    ClrVolatile.Write(ref _reserves[i], (ulong)segment);
+                    return true;
+                }
+            }
+
+            return false;
+        }
+
+        private bool IsEmptyReserve(Segment* reserve)
+        {
+            if (reserve == null || !reserve->HoldsNothing)
                 return false;
 
             // Its marks may be stale: a reserve that came into use does not say so.
@@ -144,11 +156,21 @@ static unsafe partial class EmmaHeap
             return reserve->FreePages == Segment.AllPages;
         }
 
+        private void ForgetReserves()
+        {
+            for (int i = 0; i < MaxReserves; i++)
+                ClrVolatile.Write(ref _reserves[i], 0);
+        }
+
         /// <summary>Takes a segment with no live page out for unmapping.</summary>
         private void Remove(Segment* segment)
         {
-            if (_reserve == (nint)segment)
-                ClrVolatile.Write(ref _reserve, 0);
+            for (int i = 0; i < MaxReserves; i++)
+            {
+                if (_reserves[i] == (ulong)segment)
+                    ClrVolatile.Write(ref _reserves[i], 0);
+            }
+
             Unlink(segment);
             _count--;
             nuint owned = HeapState.Root->Space.TryOwn((nuint)segment, SlotKind.Segment);

@@ -126,22 +126,28 @@ public static unsafe partial class EmmaHeap
         public void A_reserve_that_came_into_use_is_no_reserve()
         {
             // One page run for each segment, so that each empties with one free.
-            nuint run = 2 << 20;
-            void* first = Alloc(run);
-            void* second = Alloc(run);
-            Expect.NotEqual((nuint)Segment.Of((nuint)first), (nuint)Segment.Of((nuint)second));
-            void* small = Uncached.Alloc(64);
-            Segment* used = Segment.Of((nuint)small);
-            void* other = used == Segment.Of((nuint)first) ? second : first;
-            Uncached.Free(small);
-            Free(other == first ? second : first);
-            Expect.True(HeapState.Root->Segments.IsReserve(used));
+            void*[] runs = new void*[SegmentManager.MaxReserves + 1];
+            for (int i = 0; i < runs.Length; i++)
+                runs[i] = Alloc(2 << 20);
+            Expect.Equal(runs.Length, GetStatistics().Segments);
+            for (int i = 1; i < runs.Length; i++)
+            {
+                Free(runs[i]);
+                Expect.True(HeapState.Root->Segments.IsReserve(Segment.Of((nuint)runs[i])));
+            }
 
-            small = Uncached.Alloc(64);
-            Free(other);
-            Expect.True(HeapState.Root->Segments.IsReserve(Segment.Of((nuint)other)));
-            Expect.Equal(2, GetStatistics().Segments);
+            // The fullest segment that fits serves it: none that is empty, unless the full one's rest is used up.
+            void* rest = Alloc(Segment.Size - Segment.PageSize - (2 << 20));
+            Expect.Equal((nuint)Segment.Of((nuint)runs[0]), (nuint)Segment.Of((nuint)rest));
+            void* small = Uncached.Alloc(64);
+            Expect.NotEqual((nuint)Segment.Of((nuint)runs[0]), (nuint)Segment.Of((nuint)small));
+            Free(runs[0]);
+            Free(rest);
+            Expect.True(HeapState.Root->Segments.IsReserve(Segment.Of((nuint)rest)));
+            Expect.False(HeapState.Root->Segments.IsReserve(Segment.Of((nuint)small)));
+            Expect.Equal(runs.Length, GetStatistics().Segments);
             Uncached.Free(small);
+            Expect.Equal(SegmentManager.MaxReserves, GetStatistics().Segments);
         }
 
         [Fact]
