@@ -2,3 +2,4 @@
 [assembly: EmmaAllocator("LockedHeap", ThreadCache = false)]
 [assembly: EmmaAllocator("CheckedHeap", BoundaryChecks = true)]
 [assembly: EmmaAllocator("HardenedHeap", Hardened = true)]
+[assembly: EmmaAllocator("StaticHeap")]

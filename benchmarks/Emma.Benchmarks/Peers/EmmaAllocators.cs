@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace Emma.Benchmarks.Peers;
 
@@ -22,6 +23,53 @@ internal readonly unsafe struct DefaultHeapAllocator : IAllocator
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void AlignedFree(void* block) => BenchHeap.AlignedFree(block);
+}
+
+/// <summary>The heap as an attribute without options gives it, where no thread word is left for it: its caches are found by a [ThreadStatic].</summary>
+internal readonly unsafe partial struct StaticHeapAllocator : IAllocator
+{
+    /// <summary>glibc keeps this many keys in a thread's control block itself, and the heap can use no other.</summary>
+    private const uint FastKeys = 32;
+
+    /// <summary>Starts the heap while all keys that it could use are taken.</summary>
+    internal static void Start()
+    {
+        List<uint> taken = [];
+        uint key;
+        while (CreateKey(&key, 0) == 0)
+        {
+            taken.Add(key);
+            if (key >= FastKeys)
+                break;
+        }
+
+        StaticHeap.Free(StaticHeap.Alloc(1));
+        taken.ForEach(key => DeleteKey(key));
+    }
+
+    [LibraryImport("libc", EntryPoint = "pthread_key_create")]
+    private static partial int CreateKey(uint* key, nint destructor);
+
+    [LibraryImport("libc", EntryPoint = "pthread_key_delete")]
+    private static partial int DeleteKey(uint key);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void* Alloc(nuint size) => StaticHeap.Alloc(size);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void* AllocZeroed(nuint size) => StaticHeap.AllocZeroed(size);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void* AlignedAlloc(nuint size, nuint alignment) => StaticHeap.AlignedAlloc(size, alignment);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void* Realloc(void* block, nuint size) => StaticHeap.Realloc(block, size);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Free(void* block) => StaticHeap.Free(block);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AlignedFree(void* block) => StaticHeap.AlignedFree(block);
 }
 
 /// <summary>The heap without a thread cache.</summary>

@@ -12,6 +12,7 @@ internal static class PeerList
     internal const string CollectibleName = "emma, collectible";
     internal const string LocalName = "emma, Local";
     internal const string CollectibleLocalName = "emma, Local, collectible";
+    internal const string StaticName = "emma, [ThreadStatic]";
     internal const string LockedName = "emma, locked";
     internal const string CheckedName = "emma, checked";
     internal const string HardenedName = "emma, hardened";
@@ -27,6 +28,7 @@ internal static class PeerList
         (CollectibleName, new(() => new CollectiblePeer(CollectibleName, EmmaVersion, EmmaName, runsWorkloads: true))),
         (LocalName, new(() => new LocalPeer(LocalName, EmmaVersion))),
         (CollectibleLocalName, new(() => new CollectiblePeer(CollectibleLocalName, EmmaVersion, LocalName, runsWorkloads: false))),
+        (StaticName, new(CreateStaticPeer)),
         (LockedName, new(() => new EmmaPeer<LockedHeapAllocator>(LockedName, EmmaVersion, runsWorkloads: true))),
         (CheckedName, new(() => new EmmaPeer<CheckedHeapAllocator>(CheckedName, EmmaVersion, runsWorkloads: false))),
         (HardenedName, new(() => new EmmaPeer<HardenedHeapAllocator>(HardenedName, EmmaVersion, runsWorkloads: false))),
@@ -45,6 +47,12 @@ internal static class PeerList
         typeof(PeerList).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
     internal static Peer Find(string name) => s_peers.Single(entry => entry.Name == name).Peer.Value;
+
+    private static EmmaPeer<StaticHeapAllocator> CreateStaticPeer()
+    {
+        StaticHeapAllocator.Start();
+        return new EmmaPeer<StaticHeapAllocator>(StaticName, EmmaVersion, runsWorkloads: false);
+    }
 
     private static unsafe string DescribeLibc()
     {

@@ -19,9 +19,9 @@ static unsafe partial class EmmaHeap
     private sealed class IdleTrim
     {
         /// <summary>The most magazines emptied, segments discarded and owners of caches looked for after one collection: well under a millisecond each.</summary>
-        private const int MaxMagazines = 64;
+        internal const int MaxMagazines = 64;
 
-        private const int MaxSegments = 8;
+        internal const int MaxSegments = 8;
 
         private ClrGCHandle _assembly;
         private ulong _seen;

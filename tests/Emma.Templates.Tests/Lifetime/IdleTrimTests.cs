@@ -1,3 +1,6 @@
+using System.Diagnostics;
+using Emma.Templates.Tests;
+
 namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
@@ -64,6 +67,9 @@ public static unsafe partial class EmmaHeap
             }
         }
 
+        [Fact]
+        public void Looks_at_an_idle_heap_give_everything_back_in_the_end() => ChildProcess.MustSucceed(nameof(Scenarios.TimeIdleTrims));
+
         private static nuint UseMuch()
         {
             const int blocks = 40_000;
@@ -95,6 +101,52 @@ public static unsafe partial class EmmaHeap
         {
             GC.Collect();
             GC.WaitForPendingFinalizers();
+        }
+    }
+
+    public static partial class Scenarios
+    {
+        /// <summary>Prints how long one look at an idle heap takes, the longest first, for a heap whose caches, depots and segments have as much as they may to give back.</summary>
+        public static void TimeIdleTrims()
+        {
+            List<double> microseconds = [];
+            for (int round = 0; round < 5; round++)
+            {
+                FillAndFree();
+                while (true)
+                {
+                    long start = Stopwatch.GetTimestamp();
+                    nuint given = TrimSome(IdleTrim.MaxMagazines, IdleTrim.MaxSegments);
+                    microseconds.Add(Stopwatch.GetElapsedTime(start).TotalMicroseconds);
+                    if (given == 0)
+                        break;
+                }
+            }
+
+            Expect.Equal((0, (nuint)0), (GetStatistics().Segments, GetStatistics().CachedBytes));
+            microseconds.Sort();
+            Console.WriteLine($"{microseconds.Count} looks: longest {microseconds[^1]:F0} µs, median {microseconds[microseconds.Count / 2]:F0} µs");
+        }
+
+        private static void FillAndFree()
+        {
+            List<nint> blocks = [];
+            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+            {
+                nuint size = SizeClasses.SizeOf(sizeClass);
+                for (nuint bytes = 0; bytes < (2 << 20); bytes += size)
+                {
+                    byte* block = (byte*)Alloc(size);
+                    *block = 1;
+                    blocks.Add((nint)block);
+                }
+            }
+
+            // Every other one first, so that many segments are half empty before the last are freed.
+            for (int i = 0; i < blocks.Count; i += 2)
+                Free((void*)blocks[i]);
+            for (int i = 1; i < blocks.Count; i += 2)
+                Free((void*)blocks[i]);
         }
     }
 }
