@@ -8,7 +8,7 @@ static unsafe partial class EmmaHeap
     /// The fast paths as machine code for x86-64: `ThreadCache.TryTake` and `TryGive`, with the thread's cache found by one load behind fs. It lies
     /// behind the trampoline in the code page. The routines begin alike, up to the load of the cache, so that the three numbers of the thread's
     /// word stand at the same places in each; here they are 0. The first two instructions are left out for a key that nobody had before.
-    /// They are called like managed code, which passes integers as C does: nothing in them waits, throws or calls.
+    /// They are called like managed code, which passes integers as C does: nothing in them waits, throws or calls. A heap has those it runs, the others are empty.
     /// </summary>
     /// <remarks>
     /// A comment is the offset within the routine, the instruction, and what it is for; a test disassembles the bytes and compares. Displacements in
@@ -40,7 +40,7 @@ static unsafe partial class EmmaHeap
         };
 
         /// <summary><c>void* Take(nuint sizeClass)</c>: the block at the top of the loaded magazine, or null.</summary>
-        internal static global::System.ReadOnlySpan<byte> Take => new byte[]
+        internal static global::System.ReadOnlySpan<byte> Take => BoundaryChecks ? default : new byte[]
         {
             0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0         ; the entry's sequence number: is the value this key's?
             0x75, 0x2A,                                                                   // 0d jne 0x39
@@ -60,7 +60,7 @@ static unsafe partial class EmmaHeap
         };
 
         /// <summary>The same, and marks the block live (LiveMarks).</summary>
-        internal static global::System.ReadOnlySpan<byte> TakeChecked => new byte[]
+        internal static global::System.ReadOnlySpan<byte> TakeChecked => !BoundaryChecks ? default : new byte[]
         {
             0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0         ; the entry's sequence number: is the value this key's?
             0x75, 0x47,                                                                   // 0d jne 0x56
@@ -87,7 +87,7 @@ static unsafe partial class EmmaHeap
         };
 
         /// <summary><c>void* Give(void* block)</c>: null if the block has joined the loaded magazine of its class, or is null; else the block.</summary>
-        internal static global::System.ReadOnlySpan<byte> Give => new byte[]
+        internal static global::System.ReadOnlySpan<byte> Give => BoundaryChecks ? default : new byte[]
         {
             0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0         ; the entry's sequence number: is the value this key's?
             0x75, 0x62,                                                                   // 0d jne 0x71
@@ -125,7 +125,7 @@ static unsafe partial class EmmaHeap
         };
 
         /// <summary>The same for a block that is marked live, which it is not afterwards; one that is not is left alone.</summary>
-        internal static global::System.ReadOnlySpan<byte> GiveChecked => new byte[]
+        internal static global::System.ReadOnlySpan<byte> GiveChecked => !BoundaryChecks ? default : new byte[]
         {
             0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0         ; the entry's sequence number: is the value this key's?
             0x75, 0x64,                                                                   // 0d jne 0x73
@@ -186,22 +186,23 @@ static unsafe partial class EmmaHeap
             if (word is null)
                 return [];
 
-            byte[] code = new byte[GiveOffset + GiveChecked.Length];
-            Place(Cache, CacheOffset);
-            Place(BoundaryChecks ? TakeChecked : Take, TakeOffset);
-            Place(BoundaryChecks ? GiveChecked : Give, GiveOffset);
+            global::System.ReadOnlySpan<byte> give = BoundaryChecks ? GiveChecked : Give;
+            byte[] code = new byte[GiveOffset + give.Length];
+            Place(Cache, code, CacheOffset, word);
+            Place(BoundaryChecks ? TakeChecked : Take, code, TakeOffset, word);
+            Place(give, code, GiveOffset, word);
             return code;
+        }
 
-            void Place(global::System.ReadOnlySpan<byte> routine, int offset)
-            {
-                for (int i = 0; i < routine.Length; i++)
-                    code[offset + i] = routine[i];
-                ClrUnsafe.WriteUnaligned(ref code[offset + SequenceOffsetAt], word.SequenceOffset);
-                ClrUnsafe.WriteUnaligned(ref code[offset + SequenceAt], word.Sequence);
-                ClrUnsafe.WriteUnaligned(ref code[offset + ValueOffsetAt], word.ValueOffset);
-                for (int i = 0; word.IsFirstOfItsKey && i < routine.Length - CheckLength; i++)
-                    code[offset + i] = code[offset + CheckLength + i];
-            }
+        private static void Place(global::System.ReadOnlySpan<byte> routine, byte[] code, int offset, ThreadWord word)
+        {
+            for (int i = 0; i < routine.Length; i++)
+                code[offset + i] = routine[i];
+            ClrUnsafe.WriteUnaligned(ref code[offset + SequenceOffsetAt], word.SequenceOffset);
+            ClrUnsafe.WriteUnaligned(ref code[offset + SequenceAt], word.Sequence);
+            ClrUnsafe.WriteUnaligned(ref code[offset + ValueOffsetAt], word.ValueOffset);
+            for (int i = 0; word.IsFirstOfItsKey && i < routine.Length - CheckLength; i++)
+                code[offset + i] = code[offset + CheckLength + i];
         }
     }
 }

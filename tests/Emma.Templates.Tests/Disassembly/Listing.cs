@@ -53,7 +53,7 @@ public sealed partial class Listing
         return directory?.FullName ?? throw new InvalidOperationException("The tests run outside the repository.");
     }
 
-    [GeneratedRegex(@"ReadOnlySpan<byte> (?<name>\w+) => new byte\[\]\s*\{(?<lines>[^}]*)\}")]
+    [GeneratedRegex(@"ReadOnlySpan<byte> (?<name>\w+) => ([!\w]+ \? default : )?new byte\[\]\s*\{(?<lines>[^}]*)\}")]
     private static partial Regex Member();
 
     /// <summary>One instruction as listed. What a line does not say is empty.</summary>
