@@ -170,10 +170,11 @@ static unsafe partial class EmmaHeap
         ThrowBadPointer((void*)address, operation, check == PointerCheck.NotABlock ? check : PointerCheck.AlreadyFree);
     }
 
-    /// <summary>Draws the heap's random number; the kernel can be called. Any number of threads may race.</summary>
+    /// <summary>Draws the heap's random number and makes what its parts need before any lock; the kernel can be called. Any number of threads may race.</summary>
     private static void StartBlockMethods()
     {
         ClrInterlocked.CompareExchange(ref HeapState.Root->Cookie, Canary.CreateCookie(), 0);
+        Guards.Start();
         // The base library's part in this is to be compiled, too, before a forked child needs it.
         byte* zeros = stackalloc byte[1024];
         ClrNativeMemory.Clear(zeros, 1024);
