@@ -16,6 +16,10 @@ public static unsafe partial class EmmaHeap
         private static readonly (string Name, string Value)[] s_quietRuntime =
             [("DOTNET_TieredCompilation", "0"), ("DOTNET_GCHeapHardLimit", "0x8000000"), ("DOTNET_gcConcurrent", "0"), ("DOTNET_EnableWriteXorExecute", "0")];
 
+        // A thread that is gone for the kernel alone would keep the collector waiting; so would the compiler's own threads, in a forked process.
+        private static readonly (string Name, string Value)[] s_withoutCollections =
+            [("DOTNET_TieredCompilation", "0"), ("DOTNET_GCgen0size", "0x40000000"), ("DOTNET_gcConcurrent", "0")];
+
         [Fact]
         public void What_nobody_uses_of_a_segment_is_inaccessible() => ChildProcess.MustSucceed(nameof(Scenarios.GuardsAreClosed));
 
@@ -44,10 +48,10 @@ public static unsafe partial class EmmaHeap
         [InlineData("magazines", "2")]
         [InlineData("trimming", "6")]
         public void A_thread_that_dies_while_it_opens_or_closes_pages_neither_locks_others_out_nor_corrupts_the_heap(string act, string deaths) =>
-            ChildProcess.MustSucceed(nameof(Scenarios.ThreadsDie), [("EMMA_ACT", act), ("EMMA_DEATHS", deaths), s_oldKernel, .. DyingThreadTests.WithoutCollections]);
+            ChildProcess.MustSucceed(nameof(Scenarios.ThreadsDie), [("EMMA_ACT", act), ("EMMA_DEATHS", deaths), s_oldKernel, .. s_withoutCollections]);
 
         [Fact]
         public void A_forked_child_has_the_guards_of_its_parent_and_its_own_from_then_on() =>
-            ChildProcess.MustSucceed(nameof(Scenarios.ForkWhileThreadsUseTheHeap), [s_oldKernel, .. DyingThreadTests.WithoutCollections]);
+            ChildProcess.MustSucceed(nameof(Scenarios.ForkWhileThreadsUseTheHeap), [s_oldKernel, .. s_withoutCollections]);
     }
 }
