@@ -14,13 +14,15 @@ using ClrVolatile = global::System.Threading.Volatile;
 //   the address (Canary); what lies between the requested bytes and those is filled with a pattern. Both are checked when the block is freed or resized,
 //   and so are the nearest bytes of its neighbours. Free blocks are all zeros: one is cleared when it is freed, and looked through when it is handed out.
 //   A freed block waits in its thread's Quarantine, and then in a magazine, of which a random block is taken each time. Its mark says Busy while it is
-//   between two states; whoever changes it from Live owns the block, so that of two frees one is refused, even at the very same time.
+//   between two states. Whoever exchanges its last eight bytes owns it, so that of two frees one is refused, even at the very same time.
+//   Most blocks go short ways (ThreadCache), which read what they need from the thread's cache, check everything, and only then change anything. Whatever looks
+//   unusual there, an overwritten byte, a pointer that is no block, or just an empty magazine, is looked at again on the ways below, which report it.
 //   Larger blocks are mappings of their own (MappedBlocks), at slots of the window that come in turn: they end, as nearly as their alignment allows,
 //   where nothing is mapped, nothing is mapped before them, and nothing is once they are freed. Blocks of no bytes have addresses without memory (EmptyBlocks).
 //
 // Invariants
 //   * The mark of a small block's first bytes is 0 only while the block is all zeros; it is set to Busy before the first byte is written.
-//   * A block that is marked Live has a valid canary. Its owner alone changes that, and marks it Busy meanwhile.
+//   * A block that is marked Live has a valid canary, or one that says that a thread has just come to own it. Its owner alone changes that, and marks it Busy meanwhile.
 //
 // Corruption that has happened cannot be undone: it ends the process with a message (Corruption). What is refused in time is an exception.
 static unsafe partial class EmmaHeap
@@ -191,9 +193,5 @@ static unsafe partial class EmmaHeap
     {
         ClrInterlocked.CompareExchange(ref HeapState.Root->Cookie, Canary.CreateCookie(), 0);
         Guards.Start();
-        // The base library's part in this is to be compiled, too, before a forked child needs it.
-        byte* zeros = stackalloc byte[1024];
-        ClrNativeMemory.Clear(zeros, 1024);
-        Canary.RequireUntouched((nuint)zeros, 1024);
     }
 }
