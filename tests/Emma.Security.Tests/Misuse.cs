@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Emma.Templates.Tests;
 
 namespace Emma.Security.Tests;
 
@@ -37,7 +38,10 @@ internal static class Misuse
     internal static IReadOnlyList<string> Programs => [.. MisusePrograms<Plain>.All.Keys];
 
     /// <summary>Runs every program at every size, as many at once as there are processors.</summary>
-    internal static Dictionary<(string Program, nuint Size), (Outcome Outcome, string Output)> RunAll(string heap)
+    internal static Dictionary<(string Program, nuint Size), (Outcome Outcome, string Output)> RunAll(string heap) => RunAll(heap, oldKernel: false);
+
+    /// <summary>The same; for the hardened heap also on a kernel that is made to seem one without guard markers.</summary>
+    internal static Dictionary<(string Program, nuint Size), (Outcome Outcome, string Output)> RunAll(string heap, bool oldKernel)
     {
         Dictionary<(string, nuint), (Outcome, string)> outcomes = [];
         Parallel.ForEach(
@@ -45,14 +49,14 @@ internal static class Misuse
             new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount },
             run =>
             {
-                (Outcome, string) outcome = Run(heap, run.program, run.size);
+                (Outcome, string) outcome = Run(heap, run.program, run.size, oldKernel);
                 lock (outcomes)
                     outcomes[run] = outcome;
             });
         return outcomes;
     }
 
-    internal static (Outcome Outcome, string Output) Run(string heap, string program, nuint size)
+    internal static (Outcome Outcome, string Output) Run(string heap, string program, nuint size, bool oldKernel = false)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true, RedirectStandardError = true };
         // Started as `dotnet Tests.dll`, the program is the first argument.
@@ -61,6 +65,8 @@ internal static class Misuse
         foreach (string argument in new[] { Argument, heap, program, size.ToString(CultureInfo.InvariantCulture) })
             start.ArgumentList.Add(argument);
         start.Environment["DOTNET_DbgEnableMiniDump"] = "0";
+        if (oldKernel)
+            start.Environment[OldKernel.Variable] = "1";
 
         using Process process = Process.Start(start)!;
         Task<string> errors = process.StandardError.ReadToEndAsync();

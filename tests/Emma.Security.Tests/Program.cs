@@ -1,3 +1,5 @@
+using System.Reflection;
+using Emma.Templates.Tests;
 using Xunit.MicrosoftTestingPlatform;
 using Xunit.Runner.InProc.SystemConsole;
 
@@ -30,6 +32,8 @@ internal static class Program
             nameof(Checked) => MisusePrograms<Checked>.All,
             _ => MisusePrograms<Hardened>.All,
         };
+        if (Environment.GetEnvironmentVariable(OldKernel.Variable) is not null)
+            UseOldKernel();
         try
         {
             return programs[program](size) ? NotCaught : 0;
@@ -44,5 +48,12 @@ internal static class Program
             Console.WriteLine(exception);
             return Unknown;
         }
+    }
+
+    private static unsafe void UseOldKernel()
+    {
+        HardenedHeap.Free(HardenedHeap.Alloc(1));
+        HardenedHeap.Destroy();
+        OldKernel.Install(typeof(HardenedHeap).GetNestedType("KernelEntry", BindingFlags.NonPublic)!);
     }
 }

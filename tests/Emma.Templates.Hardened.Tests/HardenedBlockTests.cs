@@ -117,6 +117,63 @@ public static unsafe partial class EmmaHeap
             }
         }
 
+        /// <summary>As above, for threads that have freed so much that they go the short way, and meet within a few instructions.</summary>
+        [Theory]
+        [InlineData(8)]
+        [InlineData(24)]
+        [InlineData(100)]
+        [InlineData(1000)]
+        [InlineData(4000)]
+        public void Of_two_threads_that_have_freed_much_and_free_a_block_at_once_one_is_refused(int size)
+        {
+            const int rounds = 3000;
+            nuint[] blocks = [.. Enumerable.Range(0, rounds).Select(_ => (nuint)Alloc((nuint)size))];
+            int[] refused = new int[rounds];
+            int arrived = 0;
+            Threads.Run(2, _ =>
+            {
+                for (int i = 0; i < 600; i++)
+                    Free(Alloc((nuint)size));
+                for (int round = 0; round < rounds; round++)
+                {
+                    Interlocked.Increment(ref arrived);
+                    while (Volatile.Read(ref arrived) < 2 * (round + 1))
+                        Thread.SpinWait(1);
+                    try
+                    {
+                        Free((void*)blocks[round]);
+                    }
+                    catch (ArgumentException)
+                    {
+                        Interlocked.Increment(ref refused[round]);
+                    }
+                }
+            });
+            Expect.All(refused, count => Expect.Equal(1, count));
+            AssertStatisticsAddUp();
+        }
+
+        [Fact]
+        public void Blocks_held_back_are_counted_whatever_sizes_are_freed_in_turn()
+        {
+            Random random = new Random(3);
+            void* pin = Alloc(16);
+            for (int i = 0; i < 6000; i++)
+            {
+                Free(Alloc(random.Next(100) == 0 ? 20_000 : (nuint)random.Next(1, i < 2000 ? 100 : 2000)));
+                nuint held = HeapState.Root->Small.Caches.Current()->Quarantine.Bytes;
+                Expect.InRange(held, (nuint)16, (nuint)Quarantine.MaxBytes);
+                if (i % 1000 == 999)
+                    AssertStatisticsAddUp(pin);
+            }
+
+            Trim();
+            HeapStatistics s = GetStatistics();
+            Expect.Equal((nuint)32, s.InUseBytes);
+            Expect.Equal((nuint)0, s.CachedBytes);
+            Free(pin);
+        }
+
         [Fact]
         public void Copy_Fill_and_Clear_are_refused_where_they_would_leave_the_block()
         {

@@ -23,7 +23,7 @@ static unsafe partial class EmmaHeap
         internal const ulong Full = 1;
 
         /// <summary>Words before the first slot.</summary>
-        private const int HeaderWords = 3;
+        internal const int HeaderWords = 3;
 
         internal const int MaxCapacity = Bytes / sizeof(ulong) - HeaderWords - 1;
 

@@ -7,7 +7,10 @@ using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>The marks of live blocks as a hardened heap uses them: of two threads that free or resize a block at once, one owns it.</summary>
+    /// <summary>
+    /// The marks of live blocks as a hardened heap uses them. Of two threads that free a block with a mapping of its own at once, or one of no bytes, one comes to own it by way of
+    /// its mark; small blocks have their last eight bytes for that (Canary).
+    /// </summary>
     private static class BlockMarks
     {
         /// <summary>The mark of an address in one of the heap's windows.</summary>

@@ -14,19 +14,39 @@ using ClrVolatile = global::System.Threading.Volatile;
 //   the address (Canary); what lies between the requested bytes and those is filled with a pattern. Both are checked when the block is freed or resized,
 //   and so are the nearest bytes of its neighbours. Free blocks are all zeros: one is cleared when it is freed, and looked through when it is handed out.
 //   A freed block waits in its thread's Quarantine, and then in a magazine, of which a random block is taken each time. Its mark says Busy while it is
-//   between two states; whoever changes it from Live owns the block, so that of two frees one is refused, even at the very same time.
+//   between two states. Whoever exchanges its last eight bytes owns it, so that of two frees one is refused, even at the very same time.
+//   Most blocks go short ways (ThreadCache), which read what they need from the thread's cache, check everything, and only then change anything. Whatever looks
+//   unusual there, an overwritten byte, a pointer that is no block, or just an empty magazine, is looked at again on the ways below, which report it.
 //   Larger blocks are mappings of their own (MappedBlocks), at slots of the window that come in turn: they end, as nearly as their alignment allows,
 //   where nothing is mapped, nothing is mapped before them, and nothing is once they are freed. Blocks of no bytes have addresses without memory (EmptyBlocks).
 //
 // Invariants
 //   * The mark of a small block's first bytes is 0 only while the block is all zeros; it is set to Busy before the first byte is written.
-//   * A block that is marked Live has a valid canary. Its owner alone changes that, and marks it Busy meanwhile.
+//   * A block that is marked Live has a valid canary, or one that says that a thread has just come to own it. Its owner alone changes that, and marks it Busy meanwhile.
 //
 // Corruption that has happened cannot be undone: it ends the process with a message (Corruption). What is refused in time is an exception.
 static unsafe partial class EmmaHeap
 {
     /// <summary>Allocates for the API; null: out of memory.</summary>
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     private static void* AllocateBlock(nuint size, bool zeroed)
+    {
+        // A thread has a cache only once the heap has been started. No bytes are very many, less one.
+        ThreadCache* cache = SmallBlocks.CurrentCache;
+        nuint block = 0;
+        if (cache != null && unchecked(size - 1) < Canary.MaxSize)
+        {
+            nuint sizeClass = (size + Canary.Bytes + SizeClasses.Granularity - 1) / SizeClasses.Granularity;
+            block = unchecked(sizeClass - ThreadCache.FirstFewClass) < ThreadCache.FewClasses
+                ? ThreadCache.TryAllocate(cache, sizeClass, sizeClass * SizeClasses.Granularity, size, few: true)
+                : ThreadCache.TryAllocateMany(cache, size);
+        }
+
+        return block != 0 ? (void*)block : AllocateBlockSlowly(size);
+    }
+
+    [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+    private static void* AllocateBlockSlowly(nuint size)
     {
         HeapState.EnsureRunning();
         if (size == 0)
@@ -49,27 +69,29 @@ static unsafe partial class EmmaHeap
             : MappedBlocks.Allocate(size, alignment);
     }
 
-    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     private static void* AllocateSmallBlock(int sizeClass, nuint size)
     {
         ThreadCache* cache = HeapState.Root->Small.Caches.Current();
-        nuint block = cache == null ? 0 : ThreadCache.TakeAny(cache, sizeClass, cache->Quarantine.Next());
+        nuint block = cache == null ? 0 : ThreadCache.TakeAny(cache, sizeClass);
         if (block == 0)
             block = (nuint)AllocateSmallSlowly(sizeClass);
-        if (block == 0)
-            return null;
-
-        nuint blockSize = HeapState.BinOf(sizeClass)->BlockSize;
-        byte* mark = BlockMarks.Of(block);
-        ClrVolatile.Write(ref *mark, LiveMarks.Busy);
-        Canary.RequireUntouched(block, blockSize);
-        Canary.Write(block, blockSize, size);
-        ClrVolatile.Write(ref *mark, LiveMarks.Live);
+        if (block != 0)
+            ThreadCache.Prepare(block, BlockSizes.Of((nuint)sizeClass), size, BlockMarks.Of(block));
         return (void*)block;
     }
 
     /// <summary>Frees a block; refuses what is none.</summary>
     private static void ReleaseBlock(void* block)
+    {
+        ThreadCache* cache = SmallBlocks.CurrentCache;
+        if (cache == null)
+            ReleaseBlockSlowly(block);
+        else
+            ThreadCache.Free(cache, (nuint)block);
+    }
+
+    [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+    private static void ReleaseBlockSlowly(void* block)
     {
         nuint address = (nuint)block;
         int pageClass = PageMap.ClassOf(address);
@@ -82,28 +104,24 @@ static unsafe partial class EmmaHeap
         }
 
         byte* mark = BlockMarks.Of(address);
-        if (!BlockMarks.TryOwn(mark, address))
+        nuint blockSize = BlockSizes.Of((nuint)pageClass);
+        if (!Canary.TryOwn(address, blockSize, mark, out nuint _))
         {
             ThrowNotLive(address, pageClass, "Free");
             return;
         }
 
-        Bin* bin = HeapState.BinOf(pageClass);
-        nuint blockSize = bin->BlockSize;
-        Canary.Require(address, blockSize);
         Canary.RequireNeighbours(address, blockSize, mark);
-        Canary.Clear(address, blockSize);
-        ClrVolatile.Write(ref *mark, 0);
-
+        ThreadCache.Retire(address, blockSize, mark);
         ThreadCache* cache = HeapState.Root->Small.Caches.Current();
         if (cache != null)
         {
-            cache->Quarantine.Hold(cache, address, pageClass, (int)blockSize);
+            cache->Quarantine.Hold(cache, address, (nuint)pageClass);
             return;
         }
 
         ulong alone = address;
-        bin->FreeMany(&alone, 1, givingIsHeld: false);
+        HeapState.BinOf(pageClass)->FreeMany(&alone, 1, givingIsHeld: false);
     }
 
     /// <summary>Resizes a live block; null: out of memory, and the block is as it was.</summary>
@@ -132,11 +150,11 @@ static unsafe partial class EmmaHeap
             return false;
 
         byte* mark = BlockMarks.Of(block);
-        if (!BlockMarks.TryOwn(mark, block))
+        nuint blockSize = BlockSizes.Of((nuint)pageClass);
+        if (!Canary.TryOwn(block, blockSize, mark, out oldSize))
             return false;
 
         // What follows the smaller of the sizes is old contents, or a pattern that is nobody's business.
-        nuint blockSize = HeapState.BinOf(pageClass)->BlockSize;
         nuint kept = ClrMath.Min(oldSize, size);
         ClrNativeMemory.Clear((void*)(block + kept), blockSize - kept);
         Canary.Write(block, blockSize, size);
@@ -158,7 +176,7 @@ static unsafe partial class EmmaHeap
 
         if (!BlockMarks.IsLive(address))
             ThrowNotLive(address, pageClass, operation);
-        return Canary.Require(address, HeapState.BinOf(pageClass)->BlockSize);
+        return Canary.Require(address, BlockSizes.Of((nuint)pageClass));
     }
 
     /// <summary>The usable bytes that a block asked for with a size has: those.</summary>
@@ -170,13 +188,10 @@ static unsafe partial class EmmaHeap
         ThrowBadPointer((void*)address, operation, check == PointerCheck.NotABlock ? check : PointerCheck.AlreadyFree);
     }
 
-    /// <summary>Draws the heap's random number; the kernel can be called. Any number of threads may race.</summary>
+    /// <summary>Draws the heap's random number and makes what its parts need before any lock; the kernel can be called. Any number of threads may race.</summary>
     private static void StartBlockMethods()
     {
         ClrInterlocked.CompareExchange(ref HeapState.Root->Cookie, Canary.CreateCookie(), 0);
-        // The base library's part in this is to be compiled, too, before a forked child needs it.
-        byte* zeros = stackalloc byte[1024];
-        ClrNativeMemory.Clear(zeros, 1024);
-        Canary.RequireUntouched((nuint)zeros, 1024);
+        Guards.Start();
     }
 }

@@ -35,7 +35,7 @@ static unsafe partial class EmmaHeap
     private static nuint LeftInSmallBlock(nuint address, int pageClass)
     {
         Slab* slab = Slab.Of(address);
-        nuint blockSize = HeapState.BinOf(pageClass)->BlockSize;
+        nuint blockSize = BlockSizes.Of((nuint)pageClass);
         nuint block = Slab.AddressOf(slab) + (nuint)Slab.IndexOf(slab, address) * blockSize;
         if (Slab.IndexOf(slab, address) >= slab->Capacity || !BlockMarks.IsLive(block))
             return 0;

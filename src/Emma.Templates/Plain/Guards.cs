@@ -8,13 +8,7 @@ static unsafe partial class EmmaHeap
         /// <summary>Bytes behind the last block of a slab that stay inaccessible.</summary>
         internal const nuint SlabTail = 0;
 
-        internal static void CloseFresh(Segment* segment)
-        {
-        }
-
-        internal static void Open(Segment* segment, int page, int count)
-        {
-        }
+        internal static bool TryOpen(Segment* segment, int page, int count) => true;
 
         internal static void Close(Segment* segment, int page, int count)
         {

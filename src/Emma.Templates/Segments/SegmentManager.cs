@@ -32,8 +32,8 @@ static unsafe partial class EmmaHeap
     /// of their longest run, so that a fitting one is found at once, and fuller ones are used first, so that others can empty.
     /// </summary>
     /// <remarks>
-    /// Invariants: a segment is on the list of its longest run, on none if it has no free page; of the segments in which nothing lives,
-    /// a few, the reserves, stay mapped. Others may, where two threads empty segments at once or a bin is busy, until they are used and emptied again or
+    /// Invariants: a segment is on the list of its longest run, on none if it has no free page, or if the kernel refused to open its pages, until more are freed;
+    /// of the segments in which nothing lives, a few, the reserves, stay mapped. Others may, where two threads empty segments at once or a bin is busy, until they are used and emptied again or
     /// Trim comes by. All under the manager's lock.
     /// </remarks>
     private partial struct SegmentManager
@@ -83,17 +83,26 @@ static unsafe partial class EmmaHeap
         private PageRun Allocate(int count, int alignment, int runPages, bool mayMap)
         {
             PageRun run = default;
+            // In a hardened heap the kernel may refuse to open a segment's pages; so many segments are tried then, at most.
+            int attempts = 8;
             Enter();
-            Segment* segment = FindFitting(count, alignment, Glances);
-            if (segment == null && mayMap)
-                segment = MapSegment();
-            if (segment == null && mayMap)
-                segment = FindFitting(count, alignment, int.MaxValue);
-            if (segment != null)
+            do
             {
+                Segment* segment = FindFitting(count, alignment, Glances);
+                if (segment == null && mayMap)
+                    segment = MapSegment();
+                // Those that could not be opened before are tried again.
+                if (Hardened && segment == null && mayMap)
+                    Recover();
+                if (segment == null && mayMap)
+                    segment = FindFitting(count, alignment, int.MaxValue);
+                if (segment == null)
+                    break;
+
                 run = Take(segment, Segment.FindRun(segment->FreePages, count, alignment), count);
                 _runPages += runPages;
             }
+            while (Hardened && run.IsNone && --attempts > 0);
 
             _lock.Release();
             return run;
@@ -258,22 +267,28 @@ static unsafe partial class EmmaHeap
             Segment* segment = (Segment*)address;
             segment->FreePages = Segment.AllPages;
             segment->List = -1;
-            Guards.CloseFresh(segment);
+            Guards.Close(segment, 0, Segment.PageCount);
             space.Publish(address, Segment.Size, SlotKind.Segment);
             _count++;
             Relist(segment);
             return segment;
         }
 
+        /// <summary>Takes free pages out. In a hardened heap it may be none: the kernel refuses to open them, and the segment is on no list for a while.</summary>
         private PageRun Take(Segment* segment, int page, int count)
         {
+            if (Hardened && !Guards.TryOpen(segment, page, count))
+            {
+                Unlink(segment);
+                return default;
+            }
+
             ulong mask = Segment.MaskOf(page, count);
             Assert(page > 0 && (segment->FreePages & mask) == mask);
             PageRun run = new PageRun(segment, page, segment->DirtyPages & mask);
             ClrVolatile.Write(ref segment->FreePages, segment->FreePages & ~mask);
             segment->DirtyPages |= mask;
             Relist(segment);
-            Guards.Open(segment, page, count);
             return run;
         }
 

@@ -29,6 +29,8 @@ public static class ChildProcess
         MethodInfo scenario = typeof(EmmaHeap.Scenarios).GetMethod(name)!;
         try
         {
+            if (Environment.GetEnvironmentVariable(OldKernel.Variable) is not null)
+                EmmaHeap.UseOldKernel();
             scenario.CreateDelegate<Action>()();
             return 0;
         }

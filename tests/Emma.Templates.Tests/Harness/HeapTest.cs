@@ -26,6 +26,14 @@ public static unsafe partial class EmmaHeap
         protected static nuint BytesOfEmptyHeap => Kernel == KernelAccess.Trampolines ? (nuint)MachineCode.PageBytes : 0;
     }
 
+    /// <summary>Puts the heap, empty, on a kernel without guard markers, for good.</summary>
+    internal static void UseOldKernel()
+    {
+        HeapState.EnsureRunning();
+        Destroy();
+        OldKernel.Install(typeof(KernelEntry));
+    }
+
     /// <summary>Demands that the statistics add up, and that they are what the kernel says, if a live block leads to the windows.</summary>
     internal static void AssertStatisticsAddUp(void* anyBlock = null)
     {
