@@ -80,8 +80,8 @@ static unsafe partial class EmmaHeap
                 address = HeapState.Root->Space.Map(length, alignment, SlotKind.Busy);
                 if (address == 0)
                     return 0;
-                if (!Hardened && length is >= HugePagesFrom and <= MaxCachedBytes)
-                    Syscalls.Madvise(address, length, Syscalls.MadvHugePage);
+                if (length <= MaxCachedBytes)
+                    AdviseHugePages(address, 0, length);
             }
 
             Register(address, length);
@@ -191,6 +191,16 @@ static unsafe partial class EmmaHeap
             return target;
         }
 
+        /// <summary>Has a mapping that has become longer backed by huge pages, or no longer: it takes the advice along when it grows or moves.</summary>
+        private static void AdviseHugePages(nuint address, nuint oldLength, nuint length)
+        {
+            // Always the whole mapping, or it would be two to mremap.
+            if (oldLength <= MaxCachedBytes && length > MaxCachedBytes)
+                Syscalls.Madvise(address, length, Syscalls.MadvNoHugePage);
+            else if (!Hardened && oldLength < HugePagesFrom && length >= HugePagesFrom)
+                Syscalls.Madvise(address, length, Syscalls.MadvHugePage);
+        }
+
         /// <summary>Lengthens a mapping where it lies, its bytes charged already. False: the kernel refuses, or what lies behind is taken.</summary>
         private static bool TryExtend(nuint address, nuint oldLength, nuint length)
         {
@@ -198,7 +208,10 @@ static unsafe partial class EmmaHeap
             if (!space.TryClaimBehind(address, oldLength, length))
                 return false;
             if (Syscalls.Mremap(address, oldLength, length, 0, 0) == (nint)address)
+            {
+                AdviseHugePages(address, oldLength, length);
                 return true;
+            }
 
             space.ReleaseBehind(address, oldLength, length);
             return false;
@@ -215,7 +228,10 @@ static unsafe partial class EmmaHeap
 
             const int moveThere = Syscalls.MremapMayMove | Syscalls.MremapFixed;
             if (Syscalls.Mremap(address, oldLength, length, moveThere, target) == (nint)target)
+            {
+                AdviseHugePages(target, oldLength, length);
                 return target;
+            }
 
             GiveUpTarget(target, length);
             return 0;

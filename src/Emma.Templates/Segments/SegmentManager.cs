@@ -42,9 +42,9 @@ static unsafe partial class EmmaHeap
 
         /// <summary>
         /// How many segments stay mapped although nothing lives in them: 16 MiB, so that a program whose blocks of some 100 KiB come and go does not map and unmap
-        /// a segment for every few of them.
+        /// a segment for every few of them. One where a limit is near: what is empty is in the way of others there.
         /// </summary>
-        internal const int MaxReserves = 4;
+        internal const int MaxReserves = MemoryLimit == 0 ? 4 : 1;
 
         /// <summary>How many segments of a list that may fit are looked at, as long as a new one can be mapped instead.</summary>
         private const int Glances = 8;

@@ -9,6 +9,33 @@ public static unsafe partial class EmmaHeap
         private const nuint MiB = 1 << 20;
 
         [Fact]
+        public void A_block_that_outgrows_huge_pages_is_resident_only_where_it_is_touched()
+        {
+            const nuint huge = 512 << 20;
+            nuint fresh = ResidentWhenSparse(() => (nuint)AllocZeroed(huge));
+            nuint moved = ResidentWhenSparse(() => (nuint)Realloc(AllocZeroed(4 << 20), huge));
+            nuint fromCache = ResidentWhenSparse(() =>
+            {
+                Free(AllocZeroed(LargeBlocks.MaxCachedBytes));
+                return (nuint)AllocZeroed(huge);
+            });
+
+            nuint most = fresh + LargeBlocks.MaxCachedBytes + (8 << 20);
+            Expect.True(moved <= most && fromCache <= most, $"fresh {fresh}, moved {moved}, from the cache {fromCache} bytes resident");
+
+            static nuint ResidentWhenSparse(Func<nuint> allocate)
+            {
+                nuint block = allocate();
+                for (nuint offset = 0; offset < huge; offset += 2 << 20)
+                    *(byte*)(block + offset) = 1;
+                nuint resident = (nuint)ResidentMemory.PagesIn(block, block + huge) * AddressSpace.OsPageSize;
+                Free((void*)block);
+                Trim();
+                return resident;
+            }
+        }
+
+        [Fact]
         public void Blocks_above_half_a_segment_have_a_mapping_of_their_own()
         {
             void* run = Alloc(LargeBlocks.Threshold);
