@@ -1,5 +1,6 @@
 namespace Emma.Templates;
 
+using ClrArgumentException = global::System.ArgumentException;
 using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrMath = global::System.Math;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
@@ -138,7 +139,17 @@ static unsafe partial class EmmaHeap
             return null;
 
         ClrNativeMemory.Copy(block, copy, ClrMath.Min(oldSize, size));
-        ReleaseBlock(block);
+        try
+        {
+            ReleaseBlock(block);
+        }
+        catch (ClrArgumentException)
+        {
+            // Another thread has freed it meanwhile.
+            ReleaseBlock(copy);
+            ThrowBadPointer(block, "Realloc", PointerCheck.AlreadyFree);
+        }
+
         return copy;
     }
 
@@ -157,8 +168,7 @@ static unsafe partial class EmmaHeap
         // What follows the smaller of the sizes is old contents, or a pattern that is nobody's business.
         nuint kept = ClrMath.Min(oldSize, size);
         ClrNativeMemory.Clear((void*)(block + kept), blockSize - kept);
-        Canary.Write(block, blockSize, size);
-        ClrVolatile.Write(ref *mark, LiveMarks.Live);
+        Canary.Write(block, blockSize, size, mark);
         return true;
     }
 
@@ -174,9 +184,10 @@ static unsafe partial class EmmaHeap
             return bytes;
         }
 
-        if (!BlockMarks.IsLive(address))
+        nuint size = 0;
+        if (address % SizeClasses.Granularity != 0 || !Canary.TryRequire(address, BlockSizes.Of((nuint)pageClass), BlockMarks.Of(address), out size))
             ThrowNotLive(address, pageClass, operation);
-        return Canary.Require(address, BlockSizes.Of((nuint)pageClass));
+        return size;
     }
 
     /// <summary>The usable bytes that a block asked for with a size has: those.</summary>

@@ -43,9 +43,9 @@ static unsafe partial class EmmaHeap
         /// <summary>Bytes that are never 0, so that the end of a string shows.</summary>
         private static ulong NeverZero => 0x0101_0101_0101_0101;
 
-        /// <summary>Fills what lies behind the requested bytes of a block.</summary>
+        /// <summary>Fills what lies behind the requested bytes of a block that the caller owns, marks it Live and lets go of it.</summary>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static void Write(nuint block, nuint blockSize, nuint size)
+        internal static void Write(nuint block, nuint blockSize, nuint size, byte* mark)
         {
             ulong key = KeyOf(block);
             ulong pattern = key | NeverZero;
@@ -60,18 +60,29 @@ static unsafe partial class EmmaHeap
                     Fill(begin, end, pattern);
             }
 
-            *(ulong*)end = key ^ ((ulong)size | ((ulong)size << SizeShift));
+            // The word last: once it stands for a size the block can be owned, and its mark is its owner's.
+            ClrVolatile.Write(ref *(ulong*)end, key ^ Owned);
+            ClrVolatile.Write(ref *mark, LiveMarks.Live);
+            ClrVolatile.Write(ref *(ulong*)end, key ^ ((ulong)size | ((ulong)size << SizeShift)));
         }
 
-        /// <summary>The requested size of a live block, which was not written past its end, or the process ends.</summary>
-        internal static nuint Require(nuint block, nuint blockSize)
+        /// <summary>The requested size of a block marked Live. False: another thread owns it, or has freed it. The process ends if it was written past its end.</summary>
+        internal static bool TryRequire(nuint block, nuint blockSize, byte* mark, out nuint size)
         {
-            ulong key = KeyOf(block);
-            if (!TryReadSize(WordOf(block, blockSize), blockSize, key, out nuint size))
-                Corruption.Overrun(block, blockSize - Bytes);
-            if (!IsTailFilled(block + size, block + blockSize - Bytes, key | NeverZero))
-                Corruption.Overrun(block, size);
-            return size;
+            size = 0;
+            while (ClrVolatile.Read(ref *mark) == LiveMarks.Live)
+            {
+                ulong word = WordOf(block, blockSize);
+                if (word == (KeyOf(block) ^ Owned))
+                    return false;
+                bool isSize = TryReadSize(word, blockSize, KeyOf(block), out size);
+                if (isSize && IsTailFilled(block + size, block + blockSize - Bytes, KeyOf(block) | NeverZero))
+                    return true;
+                if (ClrVolatile.Read(ref *mark) == LiveMarks.Live && WordOf(block, blockSize) == word)
+                    Corruption.Overrun(block, isSize ? size : blockSize - Bytes);
+            }
+
+            return false;
         }
 
         /// <summary>Whether a live block looks as if it was not written past its end. Its owner alone can be sure.</summary>

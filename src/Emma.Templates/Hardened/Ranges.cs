@@ -37,10 +37,9 @@ static unsafe partial class EmmaHeap
         Slab* slab = Slab.Of(address);
         nuint blockSize = BlockSizes.Of((nuint)pageClass);
         nuint block = Slab.AddressOf(slab) + (nuint)Slab.IndexOf(slab, address) * blockSize;
-        if (Slab.IndexOf(slab, address) >= slab->Capacity || !BlockMarks.IsLive(block))
+        if (Slab.IndexOf(slab, address) >= slab->Capacity || !Canary.TryRequire(block, blockSize, BlockMarks.Of(block), out nuint size))
             return 0;
 
-        nuint size = Canary.Require(block, blockSize);
         return address - block < size ? size - (address - block) : 0;
     }
 

@@ -58,8 +58,7 @@ static unsafe partial class EmmaHeap
                 return 0;
             }
 
-            Canary.Write(block, blockSize, size);
-            ClrVolatile.Write(ref *mark, LiveMarks.Live);
+            Canary.Write(block, blockSize, size, mark);
             return block;
         }
 
@@ -77,8 +76,7 @@ static unsafe partial class EmmaHeap
         {
             ClrVolatile.Write(ref *mark, LiveMarks.Busy);
             Canary.RequireUntouched(block, blockSize);
-            Canary.Write(block, blockSize, size);
-            ClrVolatile.Write(ref *mark, LiveMarks.Live);
+            Canary.Write(block, blockSize, size, mark);
         }
 
         /// <summary>
