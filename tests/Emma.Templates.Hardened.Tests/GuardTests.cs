@@ -12,10 +12,6 @@ public static unsafe partial class EmmaHeap
     {
         private static readonly (string Name, string Value) s_oldKernel = (OldKernel.Variable, "1");
 
-        // The runtime needs no mapping while the table of mappings is full.
-        private static readonly (string Name, string Value)[] s_quietRuntime =
-            [("DOTNET_TieredCompilation", "0"), ("DOTNET_GCHeapHardLimit", "0x8000000"), ("DOTNET_gcConcurrent", "0"), ("DOTNET_EnableWriteXorExecute", "0")];
-
         // A thread that is gone for the kernel alone would keep the collector waiting; so would the compiler's own threads, in a forked process.
         private static readonly (string Name, string Value)[] s_withoutCollections =
             [("DOTNET_TieredCompilation", "0"), ("DOTNET_GCgen0size", "0x40000000"), ("DOTNET_gcConcurrent", "0")];
@@ -41,7 +37,7 @@ public static unsafe partial class EmmaHeap
 
         [Fact]
         public void Blocks_are_to_be_had_and_used_while_the_table_of_mappings_is_full() =>
-            ChildProcess.MustSucceed(nameof(Scenarios.GuardsMeetAFullTableOfMappings), s_quietRuntime);
+            ChildProcess.MustSucceed(nameof(Scenarios.GuardsMeetAFullTableOfMappings), NoCollections.QuietRuntime);
 
         [Theory]
         [InlineData("one block", "12")]

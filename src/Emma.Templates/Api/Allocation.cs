@@ -31,6 +31,7 @@ static unsafe partial class EmmaHeap
     private const nuint MaxRunAlignment = Segment.Size / 2;
 
     /// <summary>Allocates; null: out of memory.</summary>
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     private static void* Allocate(nuint size, bool zeroed)
     {
         HeapState.EnsureRunning();

@@ -64,8 +64,6 @@ static unsafe partial class EmmaHeap
             return false;
         }
 
-        internal bool IsEmpty => CachedBytes == 0;
-
         /// <summary>Gives the slabs the blocks of some magazines. The caller holds the lock of giving back.</summary>
         /// <param name="sizeClass">The depot's class.</param>
         /// <param name="maxMagazines">How many magazines at most; how many more afterwards.</param>

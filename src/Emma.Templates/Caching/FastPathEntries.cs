@@ -5,8 +5,8 @@ using ClrRuntimeHelpers = global::System.Runtime.CompilerServices.RuntimeHelpers
 static unsafe partial class EmmaHeap
 {
     /// <summary>
-    /// Where the machine code of the fast paths lies: what each of them reads first, and nothing writes between the start of a heap and its end. All zero
-    /// while there is none.
+    /// Where the fast paths lie, machine code or methods in its place: what each call reads first, and nothing writes between the start of a heap and its end. All zero
+    /// before that.
     /// </summary>
     /// <remarks>
     /// This is memory of the type, which the runtime puts near the code it compiles, so that an instruction can name it; the root, farther away,
@@ -19,9 +19,11 @@ static unsafe partial class EmmaHeap
 
         internal nint Take;
         internal nint Give;
+
+        /// <summary>Machine code; 0: there is none, and a thread static finds the cache.</summary>
         internal nint Cache;
 
-        /// <summary>Sizes below this may be taken by machine code.</summary>
+        /// <summary>Sizes below this may be taken this way.</summary>
         internal nuint TakeLimit;
     }
 }

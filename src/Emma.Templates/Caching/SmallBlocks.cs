@@ -91,16 +91,14 @@ static unsafe partial class EmmaHeap
                 ThreadCache.Reset((ThreadCache*)(behindBins + (nuint)SizeClasses.Count * (nuint)sizeof(Depot)), (ulong)sentinel);
         }
 
-        /// <summary>Says where the fast paths' machine code lies. Nothing else is called before.</summary>
+        /// <summary>Says where the fast paths' machine code lies; 0: there is none, and methods take its place. Nothing else is called before.</summary>
         internal void Start(nint code)
         {
-            if (code == 0)
-                return;
-
             FastPathEntries* entries = FastPathEntries.Current;
-            ClrVolatile.Write(ref entries->Cache, code + FastPathCode.CacheOffset);
-            ClrVolatile.Write(ref entries->Take, code + FastPathCode.TakeOffset);
-            ClrVolatile.Write(ref entries->Give, code + FastPathCode.GiveOffset);
+            if (code != 0)
+                ClrVolatile.Write(ref entries->Cache, code + FastPathCode.CacheOffset);
+            ClrVolatile.Write(ref entries->Take, code != 0 ? code + FastPathCode.TakeOffset : (nint)(delegate*<nuint, void*>)&TakeFromStatic);
+            ClrVolatile.Write(ref entries->Give, code != 0 ? code + FastPathCode.GiveOffset : (nint)(delegate*<void*, void*>)&GiveToStatic);
             ClrVolatile.Write(ref entries->TakeLimit, SizeClasses.MaxTableSize + 1);
         }
 
@@ -120,8 +118,22 @@ static unsafe partial class EmmaHeap
             if (UsesMachineCode)
                 return unchecked((delegate*<nuint, void*>)FastPathEntries.Current->Take)(SizeClasses.OfTable(size));
 
-            ThreadCache* cache = CurrentCache;
-            return cache == null ? null : ThreadCache.TryTake(cache, SizeClasses.OfTable(size));
+            return TakeFromStatic(SizeClasses.OfTable(size));
+        }
+
+        /// <summary>What the machine code does, for a cache that a thread static finds.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        private static void* TakeFromStatic(nuint sizeClass)
+        {
+            ThreadCache* cache = ThreadCacheList.Static;
+            return cache == null ? null : ThreadCache.TryTake(cache, sizeClass);
+        }
+
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        private static void* GiveToStatic(void* block)
+        {
+            ThreadCache* cache = ThreadCacheList.Static;
+            return cache != null && ThreadCache.TryGive(cache, block) ? null : block;
         }
 
         /// <summary>The same for a class. The heap runs.</summary>
@@ -147,8 +159,7 @@ static unsafe partial class EmmaHeap
             if (UsesMachineCode)
                 return unchecked((delegate*<void*, void*>)FastPathEntries.Current->Give)(block);
 
-            ThreadCache* cache = CurrentCache;
-            return cache != null && ThreadCache.TryGive(cache, block) ? null : block;
+            return GiveToStatic(block);
         }
 
         /// <summary>Allocates a block, or returns 0 if no memory is to be had.</summary>
@@ -240,7 +251,7 @@ static unsafe partial class EmmaHeap
             for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
             {
                 Depot* depot = DepotOf(sizeClass);
-                if (depot->IsEmpty)
+                if (depot->CachedBytes == 0)
                     continue;
 
                 giving.Acquire();

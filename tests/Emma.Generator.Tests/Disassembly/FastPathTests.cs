@@ -27,17 +27,17 @@ public class FastPathTests
         { Cached, "FastAllocType", 11, 2, 1 },
         { Cached, "FastAllocZeroedConstant", 16, 2, 1 },
         { Cached, "FastFree", 12, 2, 1 },
-        { Cached, "FastLocalAlloc", 21, 3, 0 },
-        { Cached, "FastLocalAllocConstant", 15, 2, 0 },
-        { Cached, "FastLocalFree", 19, 2, 0 },
+        { Cached, "FastLocalAlloc", 22, 3, 0 },
+        { Cached, "FastLocalAllocConstant", 16, 2, 0 },
+        { Cached, "FastLocalFree", 26, 4, 0 },
         { Checked, "FastAlloc", 19, 2, 1 },
         { Checked, "FastAllocConstant", 11, 2, 1 },
         { Checked, "FastAllocType", 11, 2, 1 },
         { Checked, "FastAllocZeroedConstant", 16, 2, 1 },
         { Checked, "FastFree", 12, 2, 1 },
-        { Checked, "FastLocalAlloc", 27, 4, 0 },
-        { Checked, "FastLocalAllocConstant", 21, 3, 0 },
-        { Checked, "FastLocalFree", 29, 4, 0 },
+        { Checked, "FastLocalAlloc", 28, 4, 0 },
+        { Checked, "FastLocalAllocConstant", 22, 3, 0 },
+        { Checked, "FastLocalFree", 35, 6, 0 },
     };
 
     public static TheoryData<string> Methods => [.. Figures.Select(figure => figure.Data.Item2).Distinct()];
@@ -84,8 +84,8 @@ public class FastPathTests
     {
         string[] way = FastHalf(Listing(Cached, "FastLocalAllocConstant"));
 
-        // 64 bytes are class 4, and the tops begin behind three words.
-        Assert.Contains("mov rax, qword ptr [rdi+0x38]", way);
+        // 64 bytes are class 4, and the tops begin behind four words.
+        Assert.Contains("mov rax, qword ptr [rdi+0x40]", way);
         AssertReadsNoTable(way);
     }
 

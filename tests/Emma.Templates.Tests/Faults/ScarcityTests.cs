@@ -1,4 +1,3 @@
-using System.Runtime;
 using Emma.Templates.Tests;
 
 namespace Emma.Templates;
@@ -8,17 +7,13 @@ public static unsafe partial class EmmaHeap
     /// <summary>A kernel that has ever less to give: limits of address space and free places in the table of mappings, swept in steps, in processes of their own.</summary>
     public sealed class ScarcityTests
     {
-        // Without a background compiler and with a small collector, the runtime itself needs no mapping in the critical moments.
-        private static readonly (string Name, string Value)[] s_quietRuntime =
-            [("DOTNET_TieredCompilation", "0"), ("DOTNET_GCHeapHardLimit", "0x40000000"), ("DOTNET_gcConcurrent", "0"), ("DOTNET_EnableWriteXorExecute", "0")];
-
         [Fact]
         public void With_any_address_space_limit_operations_fail_cleanly_and_nothing_is_lost() =>
-            ChildProcess.MustSucceed(nameof(Scenarios.SweepAddressSpaceLimits), s_quietRuntime);
+            ChildProcess.MustSucceed(nameof(Scenarios.SweepAddressSpaceLimits), NoCollections.QuietRuntime);
 
         [Fact]
         public void With_any_number_of_free_places_for_mappings_operations_fail_cleanly_and_nothing_is_lost() =>
-            ChildProcess.MustSucceed(nameof(Scenarios.SweepFreePlacesForMappings), s_quietRuntime);
+            ChildProcess.MustSucceed(nameof(Scenarios.SweepFreePlacesForMappings), NoCollections.QuietRuntime);
     }
 
     public static partial class Scenarios
@@ -69,7 +64,6 @@ public static unsafe partial class EmmaHeap
             for (int places = 0; places <= 40; places += s_allSteps || places < 2 ? 1 : 12)
             {
                 var run = new FaultRun(kernel: null, $"{places} places left", helper.Run);
-                using (new NoCollections())
                 using (new FullTableOfMappings(places))
                     run.Run();
                 refused += run.Refused;
@@ -106,29 +100,6 @@ public static unsafe partial class EmmaHeap
             GetStatistics();
             ProcessMaps.BytesIn(1, 2);
             return run;
-        }
-
-        /// <summary>
-        /// Keeps the collector from running, and so finalizers from being called for the first time, while memory is short: the runtime maps what it needs for that,
-        /// and ends the process if it cannot.
-        /// </summary>
-        private sealed class NoCollections : IDisposable
-        {
-            /// <summary>More than a run of the script allocates on the managed heap.</summary>
-            private const long Bytes = 96 << 20;
-
-            internal NoCollections()
-            {
-                GC.Collect();
-                GC.WaitForPendingFinalizers();
-                Expect.True(GC.TryStartNoGCRegion(Bytes));
-            }
-
-            public void Dispose()
-            {
-                Expect.Equal(GCLatencyMode.NoGCRegion, GCSettings.LatencyMode);
-                GC.EndNoGCRegion();
-            }
         }
 
         /// <summary>

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Emma.Templates.Tests;
 
 namespace Emma.Templates;
 
@@ -11,6 +12,7 @@ public static unsafe partial class EmmaHeap
 
         private readonly nuint _start = unchecked((nuint)0x6200_0000_0000UL);
         private readonly nuint _count;
+        private readonly NoCollections _noCollections = new NoCollections();
 
         internal FullTableOfMappings(int leave)
         {
@@ -31,6 +33,7 @@ public static unsafe partial class EmmaHeap
             // From the ends of the range, where nothing has to be split.
             for (nuint i = 0; i < _count; i++)
                 Syscalls.Munmap(_start + i * 2 * Page, Page);
+            _noCollections.Dispose();
         }
     }
 }
