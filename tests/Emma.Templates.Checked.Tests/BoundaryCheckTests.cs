@@ -42,6 +42,32 @@ public static unsafe partial class EmmaHeap
             AssertRefused(pin);
         }
 
+        [Fact]
+        public void A_kept_page_run_is_refused_by_everything_that_takes_a_block() => Crew.RunOne(() =>
+        {
+            for (int pages = 1; pages <= SizeClasses.MaxCachedPages + 1; pages++)
+            {
+                nuint size = (nuint)pages * Segment.PageSize;
+                Alloc(size);
+                byte* block = (byte*)Alloc(size);
+                for (nuint offset = 16; offset < size; offset += Segment.PageSize / 2 - 16)
+                    AssertRefused(block + offset);
+                AssertRefused(block + size - Segment.PageSize + 16);
+                Free(block);
+                AssertRefused(block);
+                Expect.Throws<ArgumentException>(() => UsableSize(block));
+                Expect.Throws<ArgumentException>(() => (nuint)Realloc(block, size * 2));
+                Expect.Equal((nuint)block, (nuint)Alloc(size));
+                Expect.Equal(size, UsableSize(block));
+                // Resized to a length of which none are kept, and back.
+                block = (byte*)Realloc(Realloc(block, 6 * Segment.PageSize), size);
+                Free(block);
+                AssertRefused(block);
+            }
+
+            AssertStatisticsAddUp();
+        });
+
         [Theory]
         [MemberData(nameof(AllClasses))]
         public void Blocks_never_allocated_and_the_tail_behind_the_last_are_refused(int sizeClass)

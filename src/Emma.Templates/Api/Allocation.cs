@@ -13,9 +13,11 @@ using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
 //   gets pages from the segment manager (Segments/SegmentManager.cs) and makes them a slab; without pages it maps a segment at
 //   the window's next slot (Segments/AddressSpace.cs), which is one mmap (Kernel/Syscalls.cs).
 //   Up to 2 MiB a block is a run of pages of a segment; above, a mapping of its own (Segments/LargeBlocks.cs).
+//   Before all of these a thread's cache is asked, for blocks of up to 256 KiB (Caching/SmallBlocks.cs).
 // One free back up
 //   The page map says what the pointer's page is: a class leads to its bin, which finds the slab's descriptor in the segment's page 0
 //   and sets the block's bit; a run's pages go back to their segment; a large block's mapping goes to the cache or the kernel.
+//   Before that, blocks of up to 256 KiB go to the thread's cache.
 //   No class: the pointer is refused.
 //
 // Locking: the layer has no lock of its own and calls the others with none held. All exceptions are thrown here, where nothing is locked.
@@ -35,8 +37,8 @@ static unsafe partial class EmmaHeap
     private static void* Allocate(nuint size, bool zeroed)
     {
         HeapState.EnsureRunning();
-        return size <= SizeClasses.MaxSize
-            ? AllocateSmall(SizeClasses.Of(size), size, zeroed)
+        return size <= SmallBlocks.MaxKeptSize
+            ? AllocateKept(size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(PagesFor(size)), size, zeroed)
             : AllocateBig(size, SizeClasses.Granularity, zeroed);
     }
 
@@ -45,16 +47,22 @@ static unsafe partial class EmmaHeap
     {
         HeapState.EnsureRunning();
         return size <= SizeClasses.MaxSize && alignment <= SizeClasses.MaxSize
-            ? AllocateSmall(SizeClasses.OfAligned(size, alignment), size, false)
+            ? AllocateKept(SizeClasses.OfAligned(size, alignment), size, false)
             : AllocateBig(size, alignment, false);
     }
 
+    /// <summary>Allocates a block of a class that caches keep.</summary>
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-    private static void* AllocateSmall(int sizeClass, nuint size, bool zeroed)
+    private static void* AllocateKept(int sizeClass, nuint size, bool zeroed)
     {
         void* block = SmallBlocks.TryTakeOf(sizeClass);
         if (block == null)
+        {
+            if (SmallBlocks.KeepsRuns && size > SizeClasses.MaxSize)
+                return AllocateBig(size, SizeClasses.Granularity, zeroed);
             block = AllocateSmallSlowly(sizeClass);
+        }
+
         if (zeroed && block != null)
             ClrNativeMemory.Clear(block, size);
         return block;
@@ -102,6 +110,16 @@ static unsafe partial class EmmaHeap
 
     private static nuint AllocateRun(nuint size, nuint alignment, bool zeroed)
     {
+        int pageClass = PageMap.RunOf(PagesFor(size));
+        if (PageMap.IsCachedRun(pageClass) && alignment <= Segment.PageSize)
+        {
+            nuint kept = HeapState.Root->Small.TakeKept(pageClass);
+            if (zeroed && kept != 0)
+                ClrNativeMemory.Clear((void*)kept, size);
+            if (kept != 0)
+                return kept;
+        }
+
         nuint block = AllocateRun(size, alignment, zeroed, mayMap: false);
         if (block != 0)
             return block;
@@ -119,7 +137,8 @@ static unsafe partial class EmmaHeap
             return 0;
 
         Slab.InitializeRun(run, PageMap.Run, pages);
-        PageMap.Set(run.Address, (nuint)pages << Segment.PageShift, PageMap.Run, PageMap.RunTail);
+        LiveMarks.SetIfChecked(run.Address);
+        PageMap.SetRun(run.Address, pages);
         if (zeroed)
             ClearDirty(run, size);
         return run.Address;
@@ -229,14 +248,17 @@ static unsafe partial class EmmaHeap
         if (block == null || HeapState.IsUnloaded)
             return;
 
-        bool freed = pageClass switch
+        bool mayBegin = pageClass == PageMap.None;
+        if (IsPageStart(block) && (pageClass == PageMap.Large || PageMap.IsRun(pageClass)))
         {
-            PageMap.Run => IsPageStart(block) && HeapState.Root->Segments.TryFreeRun((nuint)block),
-            PageMap.Large => IsPageStart(block) && HeapState.Root->Large.TryFree((nuint)block),
-            _ => false,
-        };
-        if (!freed)
-            ThrowBadPointer(block, "Free", pageClass == PageMap.None ? PointerCheck.AlreadyFree : PointerCheck.NotABlock);
+            ref Root root = ref *HeapState.Root;
+            if (pageClass == PageMap.Large ? root.Large.TryFree((nuint)block) : root.Small.FreeRun((nuint)block, pageClass))
+                return;
+            // Another thread has freed it just now, or it is kept for the next allocation.
+            mayBegin = true;
+        }
+
+        ThrowBadPointer(block, "Free", mayBegin ? PointerCheck.AlreadyFree : PointerCheck.NotABlock);
     }
 
     private static bool IsPageStart(void* block) => ((nuint)block & (Segment.PageSize - 1)) == 0;
@@ -250,9 +272,13 @@ static unsafe partial class EmmaHeap
             if (BoundaryChecks && HeapState.Root->Small.Examine((nuint)block, pageClass) is not PointerCheck.Valid and PointerCheck check)
                 ThrowBadPointer(block, operation, check);
         }
-        else if (pageClass is not PageMap.Run and not PageMap.Large || !IsPageStart(block))
+        else if (pageClass == PageMap.None || (IsPageStart(block) && PageMap.IsRun(pageClass) && !SmallBlocks.IsLiveRun((nuint)block)))
         {
-            ThrowBadPointer(block, operation, pageClass == PageMap.None ? PointerCheck.AlreadyFree : PointerCheck.NotABlock);
+            ThrowBadPointer(block, operation, PointerCheck.AlreadyFree);
+        }
+        else if (!IsPageStart(block) || (pageClass != PageMap.Large && !PageMap.IsRun(pageClass)))
+        {
+            ThrowBadPointer(block, operation, PointerCheck.NotABlock);
         }
 
         return pageClass;
@@ -261,9 +287,9 @@ static unsafe partial class EmmaHeap
     /// <summary>The usable bytes of a live block.</summary>
     private static nuint SizeOf(nuint block, int pageClass) => pageClass switch
     {
+        <= SizeClasses.CachedCount => SizeClasses.SizeOf(pageClass),
         PageMap.Run => (nuint)HeapState.Root->Segments.PagesOfRun(block) << Segment.PageShift,
-        PageMap.Large => HeapState.Root->Space.LengthAt(block),
-        _ => HeapState.BinOf(pageClass)->BlockSize,
+        _ => HeapState.Root->Space.LengthAt(block),
     };
 
     /// <summary>Unmaps whatever the heap keeps only to be faster, after waiting for what other threads are giving back right now.</summary>

@@ -11,7 +11,7 @@ static unsafe partial class EmmaHeap
     {
         /// <summary>
         /// The most bytes of blocks that the depot of a class keeps: a thousand blocks of 512 bytes may be allocated and freed in turn
-        /// without the slabs. What exceeds it goes to the slabs. All depots together keep 36 MiB at most.
+        /// without the slabs. What exceeds it goes to the slabs. All depots together keep 38 MiB at most.
         /// </summary>
         internal const int MaxBytes = 512 * 1024;
 
@@ -77,7 +77,7 @@ static unsafe partial class EmmaHeap
                 if (magazine == null)
                     break;
 
-                unmapped += HeapState.BinOf(sizeClass)->FreeMany(Magazine.Slots(magazine), _capacity, givingIsHeld: true);
+                unmapped += SmallBlocks.FreeMany(sizeClass, Magazine.Slots(magazine), _capacity, givingIsHeld: true);
                 HeapState.Root->Small.Magazines.Give(magazine);
             }
 

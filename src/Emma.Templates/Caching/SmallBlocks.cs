@@ -16,6 +16,8 @@ using ClrVolatile = global::System.Threading.Volatile;
 //   .NET tells nobody that a thread has ended. Caches stand on a list (ThreadCacheList) with their owners' kernel ids, and whoever needs a cache,
 //   or is about to map a segment, asks the kernel for a few of those owners and takes over what the dead have left.
 //   Memory of magazines is type-stable (MagazineStore): a thread that lost the race for one may still read it.
+//   Page runs of up to 256 KiB are kept in the same way, a class for each length, but not fetched ahead of need: they come one by one
+//   from the segments. Not under a MemoryLimit, where what other threads keep is in the way.
 //
 // Which cache is mine?
 //   On CoreCLR the cache is a word of the thread control block (ThreadWord), and the fast paths are machine code beside the trampoline, because
@@ -34,6 +36,12 @@ static unsafe partial class EmmaHeap
     /// <summary>Blocks of up to 32 KiB, as the API sees them: this form keeps free blocks of each thread's own in front of the slabs.</summary>
     private struct SmallBlocks
     {
+        /// <summary>Whether freed page runs of up to 256 KiB are kept, too.</summary>
+        internal const bool KeepsRuns = MemoryLimit == 0 && !Hardened;
+
+        /// <summary>The largest size of which free blocks are kept.</summary>
+        internal const nuint MaxKeptSize = KeepsRuns ? SizeClasses.MaxCachedPages * Segment.PageSize : SizeClasses.MaxSize;
+
         /// <summary>How many owners of caches the kernel is asked for, at most, before a segment is mapped: little beside what filling one costs.</summary>
         private const int ChecksBeforeMapping = 256;
 
@@ -46,7 +54,7 @@ static unsafe partial class EmmaHeap
         internal EmptyBlocks Empty;
 
         /// <summary>Bytes that the layer needs behind the bins.</summary>
-        internal static nuint BytesBehindBins => (nuint)SizeClasses.Count * (nuint)sizeof(Depot) + (nuint)sizeof(ThreadCache);
+        internal static nuint BytesBehindBins => (nuint)SizeClasses.CachedCount * (nuint)sizeof(Depot) + (nuint)sizeof(ThreadCache);
 
         /// <summary>The top of the sentinel magazine.</summary>
         internal static ulong SentinelTop => (ulong)&HeapState.Root->Small._sentinelFull;
@@ -54,7 +62,7 @@ static unsafe partial class EmmaHeap
         internal static Depot* DepotOf(int sizeClass) => (Depot*)HeapState.BehindBins + (sizeClass - 1);
 
         /// <summary>A cache without magazines that nobody owns and nobody writes, for a thread that cannot have one.</summary>
-        internal static ThreadCache* NoCache => (ThreadCache*)DepotOf(SizeClasses.Count + 1);
+        internal static ThreadCache* NoCache => (ThreadCache*)DepotOf(SizeClasses.CachedCount + 1);
 
         /// <summary>The calling thread's cache by way of machine code, or of a thread static; null if it has none.</summary>
         internal static ThreadCache* CurrentCache
@@ -85,10 +93,10 @@ static unsafe partial class EmmaHeap
         {
             *FastPathEntries.Current = default;
             _sentinelFull = Magazine.Full;
-            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+            for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
                 ((Depot*)behindBins)[sizeClass - 1].Initialize(sizeClass);
             fixed (ulong* sentinel = &_sentinelFull)
-                ThreadCache.Reset((ThreadCache*)(behindBins + (nuint)SizeClasses.Count * (nuint)sizeof(Depot)), (ulong)sentinel);
+                ThreadCache.Reset((ThreadCache*)(behindBins + (nuint)SizeClasses.CachedCount * (nuint)sizeof(Depot)), (ulong)sentinel);
         }
 
         /// <summary>Says where the fast paths' machine code lies; 0: there is none, and methods take its place. Nothing else is called before.</summary>
@@ -167,16 +175,15 @@ static unsafe partial class EmmaHeap
         internal nuint Allocate(int sizeClass)
         {
             ThreadCache* cache = Caches.Current();
-            if (cache != null)
-            {
-                void* block = ThreadCache.TakeLoaded(cache, sizeClass);
-                if (block == null)
-                    block = ThreadCache.TakeSlowly(cache, sizeClass);
-                return (nuint)block;
-            }
-
             // No memory for a cache: the slabs serve everybody.
-            return AllocateUncached(sizeClass);
+            return cache == null ? AllocateUncached(sizeClass) : ThreadCache.TakeAnyhow(cache, sizeClass);
+        }
+
+        /// <summary>A page run of a class that the calling thread or the depot keeps; 0: they have none.</summary>
+        internal nuint TakeKept(int pageClass)
+        {
+            ThreadCache* cache = Caches.Current();
+            return cache == null ? 0 : ThreadCache.TakeAnyhow(cache, pageClass);
         }
 
         /// <summary>Allocates a block that no cache had, without waiting for the lock of giving back; 0: no memory is to be had.</summary>
@@ -200,6 +207,33 @@ static unsafe partial class EmmaHeap
                 return HeapState.BinOf(sizeClass)->Free(address);
             ThreadCache.GiveSlowly(cache, sizeClass, address);
             return PointerCheck.Valid;
+        }
+
+        /// <summary>Frees a page run: the calling thread keeps it if it is of a class for that. False: none begins there.</summary>
+        internal bool FreeRun(nuint address, int pageClass)
+        {
+            if (BoundaryChecks && !LiveMarks.TryClear(address))
+                return false;
+
+            ThreadCache* cache = PageMap.IsCachedRun(pageClass) ? Caches.Current() : null;
+            if (cache == null)
+                return HeapState.Root->Segments.TryFreeRun(address);
+            ThreadCache.GiveSlowly(cache, pageClass, address);
+            return true;
+        }
+
+        /// <summary>Whether a run whose page has its class is a live block, as far as the options have it checked.</summary>
+        internal static bool IsLiveRun(nuint address) => !BoundaryChecks || LiveMarks.IsSet(address);
+
+        /// <summary>Gives blocks that a cache or a depot kept back to where they came from. The caller holds no lock but, perhaps, that of giving back.</summary>
+        /// <returns>Bytes unmapped.</returns>
+        internal static nuint FreeMany(int sizeClass, ulong* blocks, int count, bool givingIsHeld)
+        {
+            if (PageMap.IsSmall(sizeClass))
+                return HeapState.BinOf(sizeClass)->FreeMany(blocks, count, givingIsHeld);
+
+            HeapState.Root->Segments.FreeRuns(blocks, count, givingIsHeld, out nuint unmapped);
+            return unmapped;
         }
 
         /// <summary>Whether a live block begins at an address in a page of a class.</summary>
@@ -248,7 +282,7 @@ static unsafe partial class EmmaHeap
             if (own != null)
                 unmapped += ThreadCache.Empty(own);
             giving.Release();
-            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+            for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
             {
                 Depot* depot = DepotOf(sizeClass);
                 if (depot->CachedBytes == 0)
@@ -270,7 +304,7 @@ static unsafe partial class EmmaHeap
         internal readonly void AddTo(ref HeapCount count)
         {
             nuint cached = Caches.CachedBytes(out count.ThreadCaches);
-            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+            for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
                 cached += DepotOf(sizeClass)->CachedBytes;
             // While threads allocate and free, one may count as cached what no longer counts as in use.
             count.InUse -= cached < count.InUse ? cached : count.InUse;
@@ -282,7 +316,7 @@ static unsafe partial class EmmaHeap
         internal readonly ulong Fingerprint()
         {
             ulong fingerprint = Caches.Fingerprint();
-            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+            for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
                 fingerprint = unchecked(fingerprint * 31 + DepotOf(sizeClass)->Fingerprint);
             return fingerprint;
         }
@@ -291,7 +325,7 @@ static unsafe partial class EmmaHeap
         internal void Reset()
         {
             Caches.ResetAll();
-            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+            for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
                 DepotOf(sizeClass)->Reset();
             Magazines.Reset();
             Empty.Reset();

@@ -12,14 +12,14 @@ static unsafe partial class EmmaHeap
     /// </summary>
     /// <remarks>
     /// The first seven members are known to the machine code (FastPathCode). Invariants: `_tops[c]` is the top of c's loaded magazine or of the sentinel,
-    /// always the sentinel for what is no small class; the spare is a magazine only if the loaded one is.
+    /// always the sentinel for what is no class of blocks that are kept; the spare is a magazine only if the loaded one is.
     /// </remarks>
     private partial struct ThreadCache
     {
         /// <summary>
         /// The most bytes of free blocks that one thread keeps from the others: two magazines of each class. A test adds them up.
         /// </summary>
-        internal const int MaxBytes = 5 << 20;
+        internal const int MaxBytes = 7 << 20;
 
         /// <summary>How many blocks a class's magazine is first filled with; every time it runs dry again, twice as many.</summary>
         private const int FirstRefill = 8;
@@ -44,8 +44,8 @@ static unsafe partial class EmmaHeap
         private byte* _marks;
         private nuint _markedBytes;
 
-        private fixed ulong _spares[SizeClasses.Count + 1];
-        private fixed byte _refills[SizeClasses.Count + 1];
+        private fixed ulong _spares[SizeClasses.CachedCount + 1];
+        private fixed byte _refills[SizeClasses.CachedCount + 1];
 
         /// <summary>Whose it is.</summary>
         internal CacheOwner Owner;
@@ -76,15 +76,13 @@ static unsafe partial class EmmaHeap
             return block;
         }
 
-        /// <summary>Takes a block from the loaded magazine of a class, wherever it lies; null: it has none.</summary>
-        internal static void* TakeLoaded(ThreadCache* cache, int sizeClass)
+        /// <summary>Takes a block from the loaded magazine of a class or, where that has none, from the spare, the depot or the slabs.</summary>
+        /// <returns>The block; 0: no memory is to be had, or, of a class of page runs, none is kept.</returns>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+        internal static nuint TakeAnyhow(ThreadCache* cache, int sizeClass)
         {
-            ulong* top = (ulong*)cache->_tops[sizeClass] - 1;
-            nuint block = (nuint)(*top);
-            if (block != 0)
-                cache->_tops[sizeClass] = (ulong)top;
-            LiveMarks.SetIfChecked(block);
-            return (void*)block;
+            nuint block = TakeLoaded(cache, sizeClass);
+            return block != 0 ? block : TakeSlowly(cache, sizeClass);
         }
 
         /// <summary>Puts a block into the loaded magazine of its class. False: that is full, or the block is no small one.</summary>
@@ -113,23 +111,32 @@ static unsafe partial class EmmaHeap
             return true;
         }
 
-        /// <summary>Takes a block where the loaded magazine has none: from the spare, the depot or the slabs. Null: no memory is to be had.</summary>
+        private static nuint TakeLoaded(ThreadCache* cache, int sizeClass)
+        {
+            ulong* top = (ulong*)cache->_tops[sizeClass] - 1;
+            nuint block = (nuint)(*top);
+            if (block != 0)
+                cache->_tops[sizeClass] = (ulong)top;
+            LiveMarks.SetIfChecked(block);
+            return block;
+        }
+
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
-        internal static void* TakeSlowly(ThreadCache* cache, int sizeClass)
+        private static nuint TakeSlowly(ThreadCache* cache, int sizeClass)
         {
             ClrVolatile.Write(ref cache->_changing, 1);
             LookAtWindow(cache);
             nuint alone = 0;
             if (HasBlocks(cache->_spares[sizeClass]))
                 Exchange(cache, sizeClass);
-            else if (!TryLoadFull(cache, sizeClass) && !TryRefill(cache, sizeClass))
+            else if (!TryLoadFull(cache, sizeClass) && PageMap.IsSmall(sizeClass) && !TryRefill(cache, sizeClass))
                 HeapState.Root->Small.FromSlabs(sizeClass, (ulong*)&alone, 1);
             ClrVolatile.Write(ref cache->_changing, 0);
 
             if (alone == 0)
                 return TakeLoaded(cache, sizeClass);
             LiveMarks.SetIfChecked(alone);
-            return (void*)alone;
+            return alone;
         }
 
         /// <summary>Takes a block of a class in, by way of the spare or the depot if the loaded magazine is full. It is marked live no more.</summary>
@@ -150,19 +157,19 @@ static unsafe partial class EmmaHeap
             else
             {
                 ulong alone = block;
-                HeapState.BinOf(sizeClass)->FreeMany(&alone, 1, givingIsHeld: false);
+                SmallBlocks.FreeMany(sizeClass, &alone, 1, givingIsHeld: false);
             }
 
             ClrVolatile.Write(ref cache->_changing, 0);
         }
 
-        /// <summary>Gives the slabs every block and the store every magazine. The caller holds the lock of giving back.</summary>
+        /// <summary>Gives the slabs and segments every block and the store every magazine. The caller holds the lock of giving back.</summary>
         /// <returns>Bytes unmapped.</returns>
         internal static nuint Empty(ThreadCache* cache)
         {
             nuint unmapped = 0;
             ClrVolatile.Write(ref cache->_changing, 1);
-            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+            for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
             {
                 ulong loaded = cache->_tops[sizeClass];
                 ulong spare = cache->_spares[sizeClass];
@@ -201,7 +208,7 @@ static unsafe partial class EmmaHeap
             cache->_markedBytes = 0;
             for (int pageClass = 0; pageClass < PageMap.Count; pageClass++)
                 cache->_tops[pageClass] = sentinel;
-            for (int sizeClass = 0; sizeClass <= SizeClasses.Count; sizeClass++)
+            for (int sizeClass = 0; sizeClass <= SizeClasses.CachedCount; sizeClass++)
             {
                 cache->_spares[sizeClass] = sentinel;
                 cache->_refills[sizeClass] = 0;
@@ -215,7 +222,7 @@ static unsafe partial class EmmaHeap
         internal static nuint CachedBytes(ThreadCache* cache)
         {
             nuint bytes = cache->Quarantine.Bytes;
-            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+            for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
             {
                 int blocks = CountAt(ClrVolatile.Read(ref cache->_tops[sizeClass])) + CountAt(ClrVolatile.Read(ref cache->_spares[sizeClass]));
                 bytes += (nuint)blocks * SizeClasses.SizeOf(sizeClass);
@@ -227,7 +234,7 @@ static unsafe partial class EmmaHeap
         internal static ulong Fingerprint(ThreadCache* cache)
         {
             ulong fingerprint = cache->Quarantine.Fingerprint;
-            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+            for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
             {
                 ulong tops = unchecked(ClrVolatile.Read(ref cache->_tops[sizeClass]) * 31 + ClrVolatile.Read(ref cache->_spares[sizeClass]));
                 fingerprint = unchecked(fingerprint * 31 + tops);
@@ -370,7 +377,7 @@ static unsafe partial class EmmaHeap
             else
             {
                 empty = Magazine.Of(spare);
-                HeapState.BinOf(sizeClass)->FreeMany(Magazine.Slots(empty), depot->Capacity, givingIsHeld: false);
+                SmallBlocks.FreeMany(sizeClass, Magazine.Slots(empty), depot->Capacity, givingIsHeld: false);
             }
 
             if (empty == null)
@@ -394,7 +401,7 @@ static unsafe partial class EmmaHeap
                 return 0;
 
             Magazine* magazine = Magazine.Of(top);
-            nuint unmapped = HeapState.BinOf(sizeClass)->FreeMany(Magazine.Slots(magazine), Magazine.CountAt(top), givingIsHeld: true);
+            nuint unmapped = SmallBlocks.FreeMany(sizeClass, Magazine.Slots(magazine), Magazine.CountAt(top), givingIsHeld: true);
             HeapState.Root->Small.Magazines.Give(magazine);
             return unmapped;
         }

@@ -23,6 +23,7 @@ static unsafe partial class EmmaHeap
             9216, 10240, 11264, 12288, 13312, 14336, 15360, 16384,
             18432, 20480, 22528, 24576, 26624, 28672, 30720, 32768,
             0, 0, 0, 0,
+            0, 0, 0, 0,
         };
 
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]

@@ -19,5 +19,9 @@ static unsafe partial class EmmaHeap
         internal static void Discard(Segment* segment)
         {
         }
+
+        internal static void SetIfChecked(nuint block)
+        {
+        }
     }
 }

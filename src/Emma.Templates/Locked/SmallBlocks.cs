@@ -7,6 +7,12 @@ static unsafe partial class EmmaHeap
     /// <summary>Blocks of up to 32 KiB, as the API sees them: this form takes each from the slabs, under the lock of its class.</summary>
     private struct SmallBlocks
     {
+        /// <summary>Whether page runs are kept when they are freed: nothing is.</summary>
+        internal const bool KeepsRuns = false;
+
+        /// <summary>The largest size that has a class.</summary>
+        internal const nuint MaxKeptSize = SizeClasses.MaxSize;
+
         /// <summary>Bytes that the layer needs behind the bins.</summary>
         internal static nuint BytesBehindBins => 0;
 
@@ -41,6 +47,15 @@ static unsafe partial class EmmaHeap
 
         /// <summary>Whether a live block begins at an address in a page of a class.</summary>
         internal readonly PointerCheck Examine(nuint address, int sizeClass) => HeapState.BinOf(sizeClass)->Examine(address);
+
+        /// <summary>A page run that was kept: none is.</summary>
+        internal readonly nuint TakeKept(int pageClass) => 0;
+
+        /// <summary>Frees a page run. False: none begins there.</summary>
+        internal readonly bool FreeRun(nuint address, int pageClass) => HeapState.Root->Segments.TryFreeRun(address);
+
+        /// <summary>Whether a run whose page has its class is a live block.</summary>
+        internal static bool IsLiveRun(nuint address) => true;
 
         /// <summary>Before a segment is mapped for a page run: no dead thread has left anything.</summary>
         internal readonly void ReclaimBeforeMapping()

@@ -16,22 +16,35 @@ static unsafe partial class EmmaHeap
     {
         internal const int None = 0;
 
-        // 1 to SizeClasses.Count: a slab of that size class.
+        // 1 to SizeClasses.Count: a slab of that size class. Behind them, to SizeClasses.CachedCount: the first page of a run of 1, 2, … pages that caches keep.
 
-        /// <summary>The first page of a page run.</summary>
-        internal const int Run = SizeClasses.Count + 1;
+        /// <summary>The first page of another page run.</summary>
+        internal const int Run = SizeClasses.CachedCount + 1;
 
-        internal const int RunTail = SizeClasses.Count + 2;
+        internal const int RunTail = SizeClasses.CachedCount + 2;
 
         /// <summary>The first page of a large block.</summary>
-        internal const int Large = SizeClasses.Count + 3;
+        internal const int Large = SizeClasses.CachedCount + 3;
 
-        internal const int LargeTail = SizeClasses.Count + 4;
+        internal const int LargeTail = SizeClasses.CachedCount + 4;
 
         /// <summary>How many values a class byte has.</summary>
         internal const int Count = LargeTail + 1;
 
         internal static bool IsSmall(int pageClass) => unchecked((uint)(pageClass - 1)) < SizeClasses.Count;
+
+        internal static bool IsRun(int pageClass) => pageClass is > SizeClasses.Count and <= Run;
+
+        /// <summary>Whether it is a run that caches keep.</summary>
+        internal static bool IsCachedRun(int pageClass) => pageClass is > SizeClasses.Count and < Run;
+
+        /// <summary>The class of the first page of a run.</summary>
+        internal static int RunOf(int pages) =>
+            SmallBlocks.KeepsRuns && pages <= SizeClasses.MaxCachedPages ? SizeClasses.Count + pages : Run;
+
+        /// <summary>Makes the pages from an address on a run.</summary>
+        internal static void SetRun(nuint address, int pages) =>
+            Set(address, (nuint)pages << Window.PageShift, RunOf(pages), RunTail);
 
         /// <summary>The class byte of the page that an address lies in.</summary>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]

@@ -126,7 +126,7 @@ static unsafe partial class EmmaHeap
 
             _lock.Release();
             if (free)
-                PageMap.Set(Segment.AddressOf(segment, page), (nuint)newCount << Segment.PageShift, PageMap.Run, PageMap.RunTail);
+                PageMap.SetRun(Segment.AddressOf(segment, page), newCount);
             return free;
         }
 
@@ -138,28 +138,54 @@ static unsafe partial class EmmaHeap
             _runPages -= count - newCount;
             GivePages(segment, page + newCount, count - newCount);
             _lock.Release();
+            PageMap.SetRun(Segment.AddressOf(segment, page), newCount);
         }
 
         /// <summary>Takes back a page run, and unmaps its segment if nothing lives there any more. False: no run begins there any more.</summary>
         internal bool TryFreeRun(nuint address)
         {
+            ulong run = address;
+            return FreeRuns(&run, 1, givingIsHeld: false, out _) == 1;
+        }
+
+        /// <summary>Takes back page runs, and unmaps those of their segments in which nothing lives any more. The caller holds no lock but, perhaps, that of giving back.</summary>
+        /// <param name="runs">Their addresses; where none begins any more, nothing happens.</param>
+        /// <param name="count">How many.</param>
+        /// <param name="givingIsHeld">Whether the caller holds the lock of giving back.</param>
+        /// <param name="unmapped">Receives the bytes unmapped.</param>
+        /// <returns>How many there were.</returns>
+        internal int FreeRuns(ulong* runs, int count, bool givingIsHeld, out nuint unmapped)
+        {
+            int freed = 0;
+            unmapped = 0;
+            for (int i = 0; i < count; i++)
+            {
+                bool live = TakeBack((nuint)runs[i], out bool isLast);
+                if (isLast)
+                    unmapped += ReleaseIfEmpty(Segment.Of((nuint)runs[i]), givingIsHeld);
+                freed += live ? 1 : 0;
+            }
+
+            return freed;
+        }
+
+        private bool TakeBack(nuint address, out bool isLast)
+        {
             Segment* segment = Segment.Of(address);
-            bool holdsNothing = false;
+            isLast = false;
             Enter();
             // Of two threads that free the same run, the second comes here after the first.
-            bool live = PageMap.ClassOf(address) == PageMap.Run;
+            bool live = PageMap.IsRun(PageMap.ClassOf(address));
             if (live)
             {
                 int page = Segment.PageOf(address);
                 int count = Segment.SlabAt(segment, page)->PageCount;
                 _runPages -= count;
                 GivePages(segment, page, count);
-                holdsNothing = segment->HoldsNothing && !IsReserve(segment);
+                isLast = segment->HoldsNothing && !IsReserve(segment);
             }
 
             _lock.Release();
-            if (holdsNothing)
-                ReleaseIfEmpty(segment, givingIsHeld: false);
             return live;
         }
 
@@ -178,7 +204,7 @@ static unsafe partial class EmmaHeap
         internal int PagesOfRun(nuint address)
         {
             Enter();
-            int pages = PageMap.ClassOf(address) == PageMap.Run
+            int pages = PageMap.IsRun(PageMap.ClassOf(address))
                 ? Segment.SlabAt(Segment.Of(address), Segment.PageOf(address))->PageCount
                 : 0;
             _lock.Release();

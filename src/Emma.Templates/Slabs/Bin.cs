@@ -46,8 +46,6 @@ static unsafe partial class EmmaHeap
         private long _live;
         private long _slabCount;
 
-        internal readonly nuint BlockSize => (nuint)_blockSize;
-
         /// <summary>Blocks that are allocated.</summary>
         internal readonly long Live => ClrVolatile.Read(in _live);
 

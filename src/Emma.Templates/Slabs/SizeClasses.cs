@@ -16,6 +16,12 @@ static unsafe partial class EmmaHeap
         internal const int Count = 72;
         internal const nuint MaxSize = 32 * 1024;
 
+        /// <summary>The longest page runs that caches keep like small blocks: 256 KiB, so that four lengths are a class each.</summary>
+        internal const int MaxCachedPages = 4;
+
+        /// <summary>The last class that caches have magazines for.</summary>
+        internal const int CachedCount = Count + MaxCachedPages;
+
         /// <summary>Every block begins at a multiple of this many bytes.</summary>
         internal const nuint Granularity = 16;
 
@@ -61,9 +67,11 @@ static unsafe partial class EmmaHeap
         internal static nuint OfTable(nuint size) =>
             ClrUnsafe.AddByteOffset(ref ClrMemoryMarshal.GetReference(Table), unchecked(size + (Granularity - 1)) >> GranularityShift);
 
-        /// <summary>The bytes of a class's blocks.</summary>
+        /// <summary>The bytes of a class's blocks, those of page runs included.</summary>
         internal static nuint SizeOf(int sizeClass)
         {
+            if (sizeClass > Count)
+                return (nuint)(sizeClass - Count) << Window.PageShift;
             if (sizeClass <= LinearCount)
                 return (nuint)sizeClass << GranularityShift;
 

@@ -95,7 +95,7 @@ public static unsafe partial class EmmaHeap
         [Fact]
         public void Freed_runs_and_large_blocks_are_refused()
         {
-            foreach (nuint size in new nuint[] { 100_000, 2 << 20, 5 << 20, 100 << 20 })
+            foreach (nuint size in new nuint[] { 300_000, 2 << 20, 5 << 20, 100 << 20 })
             {
                 void* block = Alloc(size);
                 Free(block);
@@ -104,7 +104,7 @@ public static unsafe partial class EmmaHeap
         }
 
         [Theory]
-        [InlineData(100_000)]
+        [InlineData(300_000)]
         [InlineData(3 << 20)]
         [InlineData(70 << 20)]
         public void Of_two_threads_that_free_a_run_or_large_block_at_once_one_is_refused(int size)

@@ -18,7 +18,7 @@ public static unsafe partial class EmmaHeap
         }
 
         [Fact]
-        public void A_thread_counts_as_a_cache_from_its_first_small_block_until_its_end_is_noticed() =>
+        public void A_thread_counts_as_a_cache_from_its_first_block_that_may_be_kept_until_its_end_is_noticed() =>
             ChildProcess.MustSucceed(nameof(Scenarios.CountThreadCaches));
 
         [Fact]
@@ -117,7 +117,7 @@ public static unsafe partial class EmmaHeap
         public static void CountThreadCaches()
         {
             int one = Form.HasThreadCaches ? 1 : 0;
-            Free(Alloc(100_000));
+            Free(Alloc(300_000));
             Free(Alloc(5 << 20));
             Expect.Equal(0, GetStatistics().ThreadCaches);
             void* block = Alloc(100);

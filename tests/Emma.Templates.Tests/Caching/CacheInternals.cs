@@ -18,7 +18,8 @@ public static unsafe partial class EmmaHeap
         /// <summary>Blocks of a class that are live or in magazines.</summary>
         internal static long TakenFromSlabs(nuint size) => HeapState.BinOf(SizeClasses.Of(size))->Live;
 
-        internal static nuint InDepot(nuint size) => SmallBlocks.DepotOf(SizeClasses.Of(size))->CachedBytes;
+        internal static nuint InDepot(nuint size) =>
+            SmallBlocks.DepotOf(size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(PagesFor(size)))->CachedBytes;
 
         /// <summary>Every cache of the heap's list.</summary>
         internal static List<nuint> All()

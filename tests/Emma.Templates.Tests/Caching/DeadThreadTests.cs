@@ -273,7 +273,7 @@ public static unsafe partial class EmmaHeap
             Expect.True(left > Segment.Size, $"a cache of {left} bytes");
             int segments = GetStatistics().Segments;
             List<ShadowBlock> blocks = [];
-            for (int sizeClass = SizeClasses.Count; sizeClass >= 1; sizeClass--)
+            for (int sizeClass = SizeClasses.CachedCount; sizeClass >= 1; sizeClass--)
             {
                 for (int i = 0; i < 2 * SmallBlocks.DepotOf(sizeClass)->Capacity; i++)
                     blocks.Add(Stamp.Alloc(SizeClasses.SizeOf(sizeClass)));
@@ -286,7 +286,7 @@ public static unsafe partial class EmmaHeap
         /// <summary>Has the calling thread keep as much as a thread may.</summary>
         private static void FillCache()
         {
-            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+            for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
             {
                 nuint[] blocks = new nuint[2 * SmallBlocks.DepotOf(sizeClass)->Capacity];
                 for (int i = 0; i < blocks.Length; i++)

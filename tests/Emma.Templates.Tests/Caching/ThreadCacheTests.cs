@@ -44,7 +44,7 @@ public static unsafe partial class EmmaHeap
         public void Two_full_magazines_of_every_class_come_to_MaxBytes_at_most()
         {
             nuint bytes = 0;
-            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+            for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
                 bytes += 2 * (nuint)Magazine.CapacityOf(SizeClasses.SizeOf(sizeClass)) * SizeClasses.SizeOf(sizeClass);
             Expect.True(bytes <= ThreadCache.MaxBytes, $"{bytes} bytes");
             Expect.True(bytes * 5 / 4 > ThreadCache.MaxBytes, $"{bytes} bytes are far fewer than the bound says");
@@ -54,13 +54,13 @@ public static unsafe partial class EmmaHeap
         public void A_thread_that_frees_any_number_of_blocks_of_every_class_hoards_no_more_than_the_bounds_allow() => Crew.RunOne(() =>
         {
             nuint allInDepots = 0;
-            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+            for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
             {
                 nuint size = SizeClasses.SizeOf(sizeClass);
                 FreeTogether(size, (int)(3 * Depot.MaxBytes / size));
                 nuint inDepot = CacheInternals.InDepot(size);
                 Expect.True(inDepot <= Depot.MaxBytes, $"size {size}: {inDepot} bytes in the depot");
-                Expect.True(inDepot > Depot.MaxBytes * 3 / 4, $"size {size}: only {inDepot} bytes in the depot");
+                Expect.True(inDepot >= Depot.MaxBytes * 3 / 4, $"size {size}: only {inDepot} bytes in the depot");
                 allInDepots += inDepot;
             }
 

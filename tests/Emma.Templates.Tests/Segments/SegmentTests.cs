@@ -109,7 +109,7 @@ public static unsafe partial class EmmaHeap
                 {
                     void* block = AlignedAlloc(size, alignment);
                     Expect.True((nuint)block % alignment == 0, $"size {size}, alignment {alignment}");
-                    Expect.Equal(PageMap.Run, PageMap.ClassOf((nuint)block));
+                    Expect.Equal(PageMap.RunOf(PagesFor(size)), PageMap.ClassOf((nuint)block));
                     AlignedFree(block);
                 }
             }
