@@ -111,7 +111,7 @@ static unsafe partial class EmmaHeap
     private static nuint AllocateRun(nuint size, nuint alignment, bool zeroed)
     {
         int pageClass = PageMap.RunOf(PagesFor(size));
-        if (PageMap.IsCachedRun(pageClass) && alignment <= Segment.PageSize)
+        if (pageClass != PageMap.Run && alignment <= Segment.PageSize)
         {
             nuint kept = HeapState.Root->Small.TakeKept(pageClass);
             if (zeroed && kept != 0)

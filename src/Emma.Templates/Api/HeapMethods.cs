@@ -45,15 +45,12 @@ static unsafe partial class EmmaHeap
             HeapState.BinOf(sizeClass)->AddTo(ref count);
         root.Segments.AddTo(ref count);
         root.Small.AddTo(ref count);
-        return new HeapStatistics(
-            root.Space.Mapped,
-            count.InUse + root.Large.Bytes,
-            count.Free,
-            count.Header + root.Space.Metadata,
-            count.Cached + root.Large.CachedBytes + root.Space.Retained,
-            count.Segments,
-            root.Large.Count,
-            count.ThreadCaches);
+        count.Mapped = root.Space.Mapped;
+        count.InUse += root.Large.Bytes;
+        count.Header += root.Space.Metadata;
+        count.Cached += root.Large.CachedBytes + root.Space.Retained;
+        count.LargeBlocks = root.Large.Count;
+        return new HeapStatistics(&count);
     }
 
     /// <summary>Gives everything free back to the kernel: unmaps what holds no live block, and discards free pages elsewhere.</summary>

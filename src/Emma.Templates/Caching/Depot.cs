@@ -21,7 +21,10 @@ static unsafe partial class EmmaHeap
         /// </summary>
         private const int Stacks = 4;
 
-        private fixed ulong _stacks[Stacks];
+        private MagazineStack _first;
+        private MagazineStack _second;
+        private MagazineStack _third;
+        private MagazineStack _fourth;
         private int _blockSize;
         private int _capacity;
         private int _maxMagazines;
@@ -119,8 +122,8 @@ static unsafe partial class EmmaHeap
         private MagazineStack* StackAt(int stack)
         {
             // The depot does not move.
-            fixed (ulong* first = _stacks)
-                return (MagazineStack*)(first + (stack & (Stacks - 1)));
+            fixed (MagazineStack* first = &_first)
+                return first + (stack & (Stacks - 1));
         }
     }
 }

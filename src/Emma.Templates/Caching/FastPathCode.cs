@@ -12,7 +12,7 @@ static unsafe partial class EmmaHeap
     /// </summary>
     /// <remarks>
     /// A comment is the offset within the routine, the instruction, and what it is for; a test disassembles the bytes and compares. Displacements in
-    /// a cache are the offsets of its first members: 0 `_windowBase`, 8 `_pageMap`, 0x10 `_pages`, 0x18 `_lastTaken`, 0x20 `_tops`, 0x2a8 `_marks`, 0x2b0 `_markedBytes`.
+    /// a cache are the offsets of its first members: 0 `_windowBase`, 8 `_pageMap`, 0x10 `_pages`, 0x18 `_lastTaken`, 0x20 `_tops`, 0x530 `_marks`, 0x538 `_markedBytes`.
     /// </remarks>
     private static class FastPathCode
     {
@@ -73,10 +73,10 @@ static unsafe partial class EmmaHeap
             0x74, 0x2A,                                                                   // 29 je 0x55
             0x48, 0x89, 0xC6,                                                             // 2b mov rsi, rax
             0x48, 0x2B, 0x32,                                                             // 2e sub rsi, qword ptr [rdx]            ; _windowBase
-            0x48, 0x3B, 0xB2, 0xB0, 0x02, 0x00, 0x00,                                     // 31 cmp rsi, qword ptr [rdx+0x2b0]      ; _markedBytes: a later window is left to others
+            0x48, 0x3B, 0xB2, 0x38, 0x05, 0x00, 0x00,                                     // 31 cmp rsi, qword ptr [rdx+0x538]      ; _markedBytes: a later window is left to others
             0x73, 0x1C,                                                                   // 38 jae 0x56
             0x48, 0xC1, 0xEE, 0x04,                                                       // 3a shr rsi, 0x4                        ; 16 bytes a mark
-            0x48, 0x03, 0xB2, 0xA8, 0x02, 0x00, 0x00,                                     // 3e add rsi, qword ptr [rdx+0x2a8]      ; _marks
+            0x48, 0x03, 0xB2, 0x30, 0x05, 0x00, 0x00,                                     // 3e add rsi, qword ptr [rdx+0x530]      ; _marks
             0xC6, 0x06, 0x01,                                                             // 45 mov byte ptr [rsi], 0x1
             0x48, 0x83, 0xE9, 0x08,                                                       // 48 sub rcx, 0x8
             0x48, 0x89, 0x4C, 0xFA, 0x20,                                                 // 4c mov qword ptr [rdx+rdi*8+0x20], rcx
@@ -149,7 +149,7 @@ static unsafe partial class EmmaHeap
             0x40, 0xF6, 0xC7, 0x0F,                                                       // 4b test dil, 0xf                       ; a multiple of 16?
             0x75, 0x22,                                                                   // 4f jne 0x73
             0x48, 0xC1, 0xEE, 0x04,                                                       // 51 shr rsi, 0x4                        ; 16 bytes a mark
-            0x48, 0x03, 0xB2, 0xA8, 0x02, 0x00, 0x00,                                     // 55 add rsi, qword ptr [rdx+0x2a8]      ; _marks
+            0x48, 0x03, 0xB2, 0x30, 0x05, 0x00, 0x00,                                     // 55 add rsi, qword ptr [rdx+0x530]      ; _marks
             0x80, 0x3E, 0x01,                                                             // 5c cmp byte ptr [rsi], 0x1
             0x75, 0x12,                                                                   // 5f jne 0x73
             0xC6, 0x06, 0x00,                                                             // 61 mov byte ptr [rsi], 0x0
@@ -166,7 +166,7 @@ static unsafe partial class EmmaHeap
             0x40, 0xF6, 0xC7, 0x0F,                                                       // 82 test dil, 0xf                       ; a multiple of 16?
             0x75, 0x22,                                                                   // 86 jne 0xaa
             0x48, 0xC1, 0xEE, 0x04,                                                       // 88 shr rsi, 0x4                        ; 16 bytes a mark
-            0x48, 0x03, 0xB2, 0xA8, 0x02, 0x00, 0x00,                                     // 8c add rsi, qword ptr [rdx+0x2a8]      ; _marks
+            0x48, 0x03, 0xB2, 0x30, 0x05, 0x00, 0x00,                                     // 8c add rsi, qword ptr [rdx+0x530]      ; _marks
             0x80, 0x3E, 0x01,                                                             // 93 cmp byte ptr [rsi], 0x1
             0x75, 0x12,                                                                   // 96 jne 0xaa
             0xC6, 0x06, 0x00,                                                             // 98 mov byte ptr [rsi], 0x0

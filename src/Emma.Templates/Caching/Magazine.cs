@@ -40,7 +40,11 @@ static unsafe partial class EmmaHeap
         /// <summary>Within a stack: how many magazines it has from this one down.</summary>
         private int _depth;
 
-        private int _capacity;
+        private short _capacity;
+
+        /// <summary>How many blocks it was last filled with from slabs; 0: it was not since it was prepared.</summary>
+        internal short Filled;
+
         private ulong _belowFirst;
 
         internal static int CapacityOf(nuint blockSize)
@@ -67,7 +71,8 @@ static unsafe partial class EmmaHeap
             ulong* slots = Slots(magazine);
             slots[magazine->_capacity] = 0;
             slots[capacity] = Full;
-            magazine->_capacity = capacity;
+            magazine->_capacity = (short)capacity;
+            magazine->Filled = 0;
             magazine->_belowFirst = 0;
         }
 

@@ -16,7 +16,7 @@ static unsafe partial class EmmaHeap
 
         private const int MagazinesPerArea = (int)(Window.SlotSize / Magazine.Bytes);
 
-        /// <summary>The most magazines there are: 131072, which is two for each class and each of 900 threads.</summary>
+        /// <summary>The most magazines there are: 131072, which is two for each class and each of 860 threads.</summary>
         private const int MaxAreas = 32;
 
         private Lock _lock;

@@ -215,9 +215,10 @@ static unsafe partial class EmmaHeap
             if (BoundaryChecks && !LiveMarks.TryClear(address))
                 return false;
 
-            ThreadCache* cache = PageMap.IsCachedRun(pageClass) ? Caches.Current() : null;
+            nuint unmapped = 0;
+            ThreadCache* cache = pageClass != PageMap.Run ? Caches.Current() : null;
             if (cache == null)
-                return HeapState.Root->Segments.TryFreeRun(address);
+                return HeapState.Root->Segments.TryFreeRun(address, givingIsHeld: false, ref unmapped);
             ThreadCache.GiveSlowly(cache, pageClass, address);
             return true;
         }
@@ -232,7 +233,9 @@ static unsafe partial class EmmaHeap
             if (PageMap.IsSmall(sizeClass))
                 return HeapState.BinOf(sizeClass)->FreeMany(blocks, count, givingIsHeld);
 
-            HeapState.Root->Segments.FreeRuns(blocks, count, givingIsHeld, out nuint unmapped);
+            nuint unmapped = 0;
+            for (int i = 0; i < count; i++)
+                HeapState.Root->Segments.TryFreeRun((nuint)blocks[i], givingIsHeld, ref unmapped);
             return unmapped;
         }
 

@@ -21,7 +21,10 @@ static unsafe partial class EmmaHeap
         /// </summary>
         internal const int MaxBytes = 7 << 20;
 
-        /// <summary>How many blocks a class's magazine is first filled with; every time it runs dry again, twice as many.</summary>
+        /// <summary>Where the tops of the spares begin.</summary>
+        private const int Spare = PageMap.Count;
+
+        /// <summary>How many blocks a thread's first magazine of a class is filled with; every time it runs dry again, twice as many.</summary>
         private const int FirstRefill = 8;
 
         /// <summary>Blocks below this size, two cache lines, are likely to share one with a neighbour.</summary>
@@ -38,14 +41,12 @@ static unsafe partial class EmmaHeap
         /// </summary>
         private nuint _lastTaken;
 
-        private fixed ulong _tops[PageMap.Count];
+        /// <summary>The top of each class's loaded magazine, and behind them all that of its spare.</summary>
+        private fixed ulong _tops[Spare + PageMap.Count];
 
         // The window's marks of live blocks and its bytes, where there are marks.
         private byte* _marks;
         private nuint _markedBytes;
-
-        private fixed ulong _spares[SizeClasses.CachedCount + 1];
-        private fixed byte _refills[SizeClasses.CachedCount + 1];
 
         /// <summary>Whose it is.</summary>
         internal CacheOwner Owner;
@@ -127,7 +128,7 @@ static unsafe partial class EmmaHeap
             ClrVolatile.Write(ref cache->_changing, 1);
             LookAtWindow(cache);
             nuint alone = 0;
-            if (HasBlocks(cache->_spares[sizeClass]))
+            if (HasBlocks(cache->_tops[Spare + sizeClass]))
                 Exchange(cache, sizeClass);
             else if (!TryLoadFull(cache, sizeClass) && PageMap.IsSmall(sizeClass) && !TryRefill(cache, sizeClass))
                 HeapState.Root->Small.FromSlabs(sizeClass, (ulong*)&alone, 1);
@@ -172,7 +173,7 @@ static unsafe partial class EmmaHeap
             for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
             {
                 ulong loaded = cache->_tops[sizeClass];
-                ulong spare = cache->_spares[sizeClass];
+                ulong spare = cache->_tops[Spare + sizeClass];
                 ResetClass(cache, sizeClass);
                 unmapped += Return(loaded, sizeClass) + Return(spare, sizeClass);
             }
@@ -206,13 +207,8 @@ static unsafe partial class EmmaHeap
         {
             ClrVolatile.Write(ref cache->_pages, 0);
             cache->_markedBytes = 0;
-            for (int pageClass = 0; pageClass < PageMap.Count; pageClass++)
-                cache->_tops[pageClass] = sentinel;
-            for (int sizeClass = 0; sizeClass <= SizeClasses.CachedCount; sizeClass++)
-            {
-                cache->_spares[sizeClass] = sentinel;
-                cache->_refills[sizeClass] = 0;
-            }
+            for (int i = 0; i < Spare + PageMap.Count; i++)
+                cache->_tops[i] = sentinel;
 
             cache->Quarantine.Reset();
             ClrVolatile.Write(ref cache->_changing, 0);
@@ -224,7 +220,7 @@ static unsafe partial class EmmaHeap
             nuint bytes = cache->Quarantine.Bytes;
             for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
             {
-                int blocks = CountAt(ClrVolatile.Read(ref cache->_tops[sizeClass])) + CountAt(ClrVolatile.Read(ref cache->_spares[sizeClass]));
+                int blocks = CountAt(ClrVolatile.Read(ref cache->_tops[sizeClass])) + CountAt(ClrVolatile.Read(ref cache->_tops[Spare + sizeClass]));
                 bytes += (nuint)blocks * SizeClasses.SizeOf(sizeClass);
             }
 
@@ -236,7 +232,7 @@ static unsafe partial class EmmaHeap
             ulong fingerprint = cache->Quarantine.Fingerprint;
             for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
             {
-                ulong tops = unchecked(ClrVolatile.Read(ref cache->_tops[sizeClass]) * 31 + ClrVolatile.Read(ref cache->_spares[sizeClass]));
+                ulong tops = unchecked(ClrVolatile.Read(ref cache->_tops[sizeClass]) * 31 + ClrVolatile.Read(ref cache->_tops[Spare + sizeClass]));
                 fingerprint = unchecked(fingerprint * 31 + tops);
             }
 
@@ -293,8 +289,8 @@ static unsafe partial class EmmaHeap
         private static void Exchange(ThreadCache* cache, int sizeClass)
         {
             ulong loaded = cache->_tops[sizeClass];
-            cache->_tops[sizeClass] = cache->_spares[sizeClass];
-            cache->_spares[sizeClass] = loaded;
+            cache->_tops[sizeClass] = cache->_tops[Spare + sizeClass];
+            cache->_tops[Spare + sizeClass] = loaded;
         }
 
         /// <summary>Loads a full magazine of the depot; the empty one that was loaded becomes the spare.</summary>
@@ -305,10 +301,10 @@ static unsafe partial class EmmaHeap
             if (full == null)
                 return false;
 
-            ulong spare = cache->_spares[sizeClass];
+            ulong spare = cache->_tops[Spare + sizeClass];
             if (!IsSentinel(cache->_tops[sizeClass]))
             {
-                cache->_spares[sizeClass] = cache->_tops[sizeClass];
+                cache->_tops[Spare + sizeClass] = cache->_tops[sizeClass];
                 if (!IsSentinel(spare))
                     HeapState.Root->Small.Magazines.Give(Magazine.Of(spare));
             }
@@ -321,16 +317,16 @@ static unsafe partial class EmmaHeap
         private static bool TryRefill(ThreadCache* cache, int sizeClass)
         {
             int capacity = SmallBlocks.DepotOf(sizeClass)->Capacity;
-            Magazine* magazine = IsSentinel(cache->_tops[sizeClass])
-                ? HeapState.Root->Small.Magazines.Take(capacity)
-                : Magazine.Of(cache->_tops[sizeClass]);
+            bool isFirst = IsSentinel(cache->_tops[sizeClass]);
+            Magazine* magazine = isFirst ? HeapState.Root->Small.Magazines.Take(capacity) : Magazine.Of(cache->_tops[sizeClass]);
             if (magazine == null)
                 return false;
 
-            int wanted = cache->_refills[sizeClass] == 0 ? FirstRefill : cache->_refills[sizeClass] * 2;
-            if (wanted > capacity)
+            // One that others filled says that many blocks are in use.
+            int wanted = isFirst ? FirstRefill : magazine->Filled * 2;
+            if (wanted > capacity || wanted == 0)
                 wanted = capacity;
-            cache->_refills[sizeClass] = (byte)wanted;
+            magazine->Filled = (short)wanted;
             cache->_tops[sizeClass] = Magazine.TopAt(magazine, 0);
             int count = HeapState.Root->Small.FromSlabs(sizeClass, Magazine.Slots(magazine), wanted);
             cache->_tops[sizeClass] = Magazine.TopAt(magazine, count);
@@ -354,7 +350,7 @@ static unsafe partial class EmmaHeap
         /// </summary>
         private static bool TryMakeRoom(ThreadCache* cache, int sizeClass)
         {
-            if (!IsFull(cache->_spares[sizeClass]))
+            if (!IsFull(cache->_tops[Spare + sizeClass]))
             {
                 Exchange(cache, sizeClass);
                 return true;
@@ -363,7 +359,7 @@ static unsafe partial class EmmaHeap
             // Full and sentinel, or full and full, or the sentinel twice.
             Depot* depot = SmallBlocks.DepotOf(sizeClass);
             ref MagazineStore store = ref HeapState.Root->Small.Magazines;
-            ulong spare = cache->_spares[sizeClass];
+            ulong spare = cache->_tops[Spare + sizeClass];
             Magazine* empty;
             if (IsSentinel(spare))
             {
@@ -371,7 +367,7 @@ static unsafe partial class EmmaHeap
             }
             else if (depot->TryGive(Magazine.Of(spare), cache->Home))
             {
-                cache->_spares[sizeClass] = SmallBlocks.SentinelTop;
+                cache->_tops[Spare + sizeClass] = SmallBlocks.SentinelTop;
                 empty = store.Take(depot->Capacity);
             }
             else
@@ -383,7 +379,7 @@ static unsafe partial class EmmaHeap
             if (empty == null)
                 return false;
 
-            cache->_spares[sizeClass] = cache->_tops[sizeClass];
+            cache->_tops[Spare + sizeClass] = cache->_tops[sizeClass];
             cache->_tops[sizeClass] = Magazine.TopAt(empty, 0);
             return true;
         }
@@ -391,8 +387,7 @@ static unsafe partial class EmmaHeap
         private static void ResetClass(ThreadCache* cache, int sizeClass)
         {
             cache->_tops[sizeClass] = SmallBlocks.SentinelTop;
-            cache->_spares[sizeClass] = SmallBlocks.SentinelTop;
-            cache->_refills[sizeClass] = 0;
+            cache->_tops[Spare + sizeClass] = SmallBlocks.SentinelTop;
         }
 
         private static nuint Return(ulong top, int sizeClass)

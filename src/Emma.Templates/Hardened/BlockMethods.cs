@@ -199,10 +199,11 @@ static unsafe partial class EmmaHeap
         ThrowBadPointer((void*)address, operation, check == PointerCheck.NotABlock ? check : PointerCheck.AlreadyFree);
     }
 
-    /// <summary>Draws the heap's random number and makes what its parts need before any lock; the kernel can be called. Any number of threads may race.</summary>
+    /// <summary>Draws the heap's random numbers and makes what its parts need before any lock; the kernel can be called. Any number of threads may race.</summary>
     private static void StartBlockMethods()
     {
-        ClrInterlocked.CompareExchange(ref HeapState.Root->Cookie, Canary.CreateCookie(), 0);
+        ClrInterlocked.CompareExchange(ref HeapState.Root->Cookie, Canary.DrawSecret(), 0);
+        ClrInterlocked.CompareExchange(ref HeapState.Root->Chance, Canary.DrawSecret(), 0);
         Guards.Start();
     }
 }

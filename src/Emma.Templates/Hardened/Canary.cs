@@ -335,11 +335,11 @@ static unsafe partial class EmmaHeap
         internal static ulong PatternOf(nuint block) => KeyOf(block) | NeverZero;
 
         /// <summary>A random number that is not 0.</summary>
-        internal static ulong CreateCookie()
+        internal static ulong DrawSecret()
         {
-            ulong cookie = 0;
-            Syscalls.GetRandom(&cookie, sizeof(ulong));
-            return cookie != 0 ? cookie : unchecked((ulong)ClrStopwatch.GetTimestamp() | 1);
+            ulong secret = 0;
+            Syscalls.GetRandom(&secret, sizeof(ulong));
+            return secret != 0 ? secret : unchecked((ulong)ClrStopwatch.GetTimestamp() | 1);
         }
     }
 }

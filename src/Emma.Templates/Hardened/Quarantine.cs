@@ -27,6 +27,9 @@ static unsafe partial class EmmaHeap
         /// <summary>An address has 47 bits; above them a slot has the block's class.</summary>
         private const int ClassShift = 48;
 
+        /// <summary>Knuth's, of the generator of 64 bits that MMIX has.</summary>
+        private const ulong Multiplier = 6364136223846793005;
+
         private ulong _random;
         private uint _oldest;
         private int _count;
@@ -57,9 +60,9 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal ulong Next(ThreadCache* cache)
         {
-            // A linear congruential generator (Knuth, "The Art of Computer Programming" 2), of which the upper half counts. What is added is the heap's secret and the
-            // thread's own, and odd, so that the generator needs no seed.
-            ulong random = unchecked(_random * 6364136223846793005 + ((HeapState.Root->Cookie ^ (ulong)cache) | 1));
+            // A linear congruential generator (Knuth, "The Art of Computer Programming" 2), of which the upper half counts. What is added is a secret of the heap's and the
+            // thread's own, and odd, so that the generator needs no seed. It is not the cookie: who works it back from the addresses seen knows no canary.
+            ulong random = unchecked(_random * Multiplier + ((HeapState.Root->Chance ^ (ulong)cache) | 1));
             _random = random;
             return random >> 32;
         }

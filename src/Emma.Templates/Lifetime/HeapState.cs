@@ -43,8 +43,11 @@ static unsafe partial class EmmaHeap
         internal SegmentManager Segments;
         internal int State;
 
-        /// <summary>A random number, in a hardened heap that has started.</summary>
+        /// <summary>A random number that canaries depend on, in a hardened heap that has started.</summary>
         internal ulong Cookie;
+
+        /// <summary>One that the choice of blocks depends on.</summary>
+        internal ulong Chance;
     }
 
     /// <summary>The heap as a whole: its root, its start and its end.</summary>

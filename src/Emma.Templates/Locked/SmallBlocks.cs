@@ -52,7 +52,11 @@ static unsafe partial class EmmaHeap
         internal readonly nuint TakeKept(int pageClass) => 0;
 
         /// <summary>Frees a page run. False: none begins there.</summary>
-        internal readonly bool FreeRun(nuint address, int pageClass) => HeapState.Root->Segments.TryFreeRun(address);
+        internal readonly bool FreeRun(nuint address, int pageClass)
+        {
+            nuint unmapped = 0;
+            return HeapState.Root->Segments.TryFreeRun(address, givingIsHeld: false, ref unmapped);
+        }
 
         /// <summary>Whether a run whose page has its class is a live block.</summary>
         internal static bool IsLiveRun(nuint address) => true;

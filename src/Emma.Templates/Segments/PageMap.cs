@@ -35,9 +35,6 @@ static unsafe partial class EmmaHeap
 
         internal static bool IsRun(int pageClass) => pageClass is > SizeClasses.Count and <= Run;
 
-        /// <summary>Whether it is a run that caches keep.</summary>
-        internal static bool IsCachedRun(int pageClass) => pageClass is > SizeClasses.Count and < Run;
-
         /// <summary>The class of the first page of a run.</summary>
         internal static int RunOf(int pages) =>
             SmallBlocks.KeepsRuns && pages <= SizeClasses.MaxCachedPages ? SizeClasses.Count + pages : Run;

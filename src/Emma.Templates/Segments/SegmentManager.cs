@@ -141,38 +141,15 @@ static unsafe partial class EmmaHeap
             PageMap.SetRun(Segment.AddressOf(segment, page), newCount);
         }
 
-        /// <summary>Takes back a page run, and unmaps its segment if nothing lives there any more. False: no run begins there any more.</summary>
-        internal bool TryFreeRun(nuint address)
-        {
-            ulong run = address;
-            return FreeRuns(&run, 1, givingIsHeld: false, out _) == 1;
-        }
-
-        /// <summary>Takes back page runs, and unmaps those of their segments in which nothing lives any more. The caller holds no lock but, perhaps, that of giving back.</summary>
-        /// <param name="runs">Their addresses; where none begins any more, nothing happens.</param>
-        /// <param name="count">How many.</param>
+        /// <summary>Takes back a page run, and unmaps its segment if nothing lives there any more. The caller holds no lock but, perhaps, that of giving back.</summary>
+        /// <param name="address">The run.</param>
         /// <param name="givingIsHeld">Whether the caller holds the lock of giving back.</param>
-        /// <param name="unmapped">Receives the bytes unmapped.</param>
-        /// <returns>How many there were.</returns>
-        internal int FreeRuns(ulong* runs, int count, bool givingIsHeld, out nuint unmapped)
-        {
-            int freed = 0;
-            unmapped = 0;
-            for (int i = 0; i < count; i++)
-            {
-                bool live = TakeBack((nuint)runs[i], out bool isLast);
-                if (isLast)
-                    unmapped += ReleaseIfEmpty(Segment.Of((nuint)runs[i]), givingIsHeld);
-                freed += live ? 1 : 0;
-            }
-
-            return freed;
-        }
-
-        private bool TakeBack(nuint address, out bool isLast)
+        /// <param name="unmapped">Has the bytes unmapped added.</param>
+        /// <returns>False: no run begins there any more.</returns>
+        internal bool TryFreeRun(nuint address, bool givingIsHeld, ref nuint unmapped)
         {
             Segment* segment = Segment.Of(address);
-            isLast = false;
+            bool isLast = false;
             Enter();
             // Of two threads that free the same run, the second comes here after the first.
             bool live = PageMap.IsRun(PageMap.ClassOf(address));
@@ -186,6 +163,8 @@ static unsafe partial class EmmaHeap
             }
 
             _lock.Release();
+            if (isLast)
+                unmapped += ReleaseIfEmpty(segment, givingIsHeld);
             return live;
         }
 
