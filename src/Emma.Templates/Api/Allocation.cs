@@ -43,6 +43,7 @@ static unsafe partial class EmmaHeap
     }
 
     /// <summary>Allocates at a multiple of a power of two; null: out of memory.</summary>
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     private static void* AllocateAligned(nuint size, nuint alignment)
     {
         HeapState.EnsureRunning();

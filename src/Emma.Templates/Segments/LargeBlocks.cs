@@ -23,7 +23,10 @@ static unsafe partial class EmmaHeap
         /// <summary>Half a segment: above it a page run would waste too much of one.</summary>
         internal const nuint Threshold = Segment.Size / 2;
 
-        /// <summary>The most bytes the cache keeps mapped: a few frames or buffers of the usual sizes, not a program's peak.</summary>
+        /// <summary>
+        /// The most bytes the cache keeps mapped: a few frames or buffers of the usual sizes, not a program's peak; twice as many where four times as many are live,
+        /// because what is live then rises and falls by more.
+        /// </summary>
         internal const nuint MaxCachedBytes = (nuint)64 << 20;
 
         /// <summary>
@@ -351,7 +354,8 @@ static unsafe partial class EmmaHeap
         private bool TryCache(nuint address, nuint length)
         {
             Enter();
-            bool room = _cachedCount < MaxCached && (nuint)_cachedBytes + length <= MaxCachedBytes;
+            nuint most = (nuint)_bytes > 4 * MaxCachedBytes ? 2 * MaxCachedBytes : MaxCachedBytes;
+            bool room = _cachedCount < MaxCached && (nuint)_cachedBytes + length <= most;
             if (room)
             {
                 HeapState.Root->Space.Publish(address, length, SlotKind.Cached);
