@@ -188,7 +188,8 @@ public static unsafe partial class EmmaHeap
                     live.RemoveAt(0);
                 }
 
-                Expect.True(GetStatistics().CachedBytes <= LargeBlocks.MaxCachedBytes);
+                // Twice as much, because more than four times as much is live.
+                Expect.True(GetStatistics().CachedBytes <= 2 * LargeBlocks.MaxCachedBytes);
             }
 
             AssertStatisticsAddUp((void*)live[0]);
