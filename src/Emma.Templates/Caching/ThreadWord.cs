@@ -27,6 +27,7 @@ static unsafe partial class EmmaHeap
         private readonly uint _key;
         private readonly nint _set;
         private readonly nint _delete;
+        private int _sequence;
 
         private ThreadWord(uint key, nint set, nint delete)
         {
@@ -42,10 +43,10 @@ static unsafe partial class EmmaHeap
         internal int ValueOffset => SequenceOffset + EntryBytes / 2;
 
         /// <summary>What the entry's sequence number must be.</summary>
-        internal int Sequence { get; private set; }
+        internal int Sequence => _sequence;
 
         /// <summary>Whether nobody had the key before, so that no thread has another's value in its entry.</summary>
-        internal bool IsFirstOfItsKey => Sequence == 1;
+        internal bool IsFirstOfItsKey => _sequence == 1;
 
         /// <summary>Whether the machine code uses the word: it is set from then on, and is where a thread's cache is found.</summary>
         internal static bool IsUsed => SmallBlocks.HasMachineCode;
@@ -116,7 +117,7 @@ static unsafe partial class EmmaHeap
             bool found = SetValue(probe) && ClrVolatile.Read(ref value) == probe
                 && SetValue(~probe) && ClrVolatile.Read(ref value) == ~probe;
             nuint sequence = ClrVolatile.Read(ref *(nuint*)(threadPointer + SequenceOffset));
-            Sequence = unchecked((int)sequence);
+            _sequence = unchecked((int)sequence);
             // The keys in use have odd numbers. The code compares with 32 bits, sign-extended.
             return SetValue(0) && found && (sequence & 1) == 1 && sequence <= int.MaxValue && ClrVolatile.Read(ref value) == 0;
         }
