@@ -27,7 +27,7 @@ byte mappings = 1;             /* The last number given out */
 
 byte firstWindow;              /* AddressSpace.First, FirstPages */
 byte slabs;                    /* Bin._slabs, SegmentManager's lists: the segment */
-byte depot;                    /* Depot._full: the magazine's mapping */
+byte depot;                    /* One of Depot's stacks: the magazine's mapping */
 byte unusedMagazines;          /* MagazineStore */
 byte cacheWindow[USERS + 2];   /* ThreadCache._pages, _pageMap */
 byte cacheTop[USERS + 2];      /* ThreadCache._tops */

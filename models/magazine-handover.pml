@@ -1,5 +1,5 @@
 /*
- * How blocks go from hand to hand: src/Emma.Templates/Caching/ThreadCache.cs (TakeLoaded and TryTake, TryGive, TakeSlowly, GiveSlowly, Exchange, TryLoadFull, TryRefill,
+ * How blocks go from hand to hand: src/Emma.Templates/Caching/ThreadCache.cs (TakeAnyhow, TakeLoaded and TryTake, TryGive, TakeSlowly, GiveSlowly, Exchange, TryLoadFull, TryRefill,
  * TryMakeRoom, Empty, EmptyDead, TakenOver), with the depot of Depot.cs, the store of MagazineStore.cs and the slabs behind them.
  *
  * Claims: no block is in two hands, nor freed twice; each one is in a hand, in one magazine or free in its slab in the end, unless a thread died while its
@@ -16,7 +16,7 @@
 #define BLOCKS 8
 #define MAGAZINES 4
 #define CAPACITY 2
-#define MAX_DEPTH 1            /* Depot._maxDepth */
+#define MAX_DEPTH 1            /* Depot.MaxDepthOf */
 #define THREADS 2
 #ifndef ACTIONS
 #define ACTIONS 1
@@ -34,11 +34,11 @@
 
 byte slots[MAGAZINES * CAPACITY + CAPACITY + 1];
 byte tops;                      /* ThreadCache._tops */
-byte spares;                    /* ThreadCache._spares */
+byte spares;                    /* ThreadCache._tops[Spare + class] */
 bool changing;                  /* ThreadCache._changing */
 bool unused[MAGAZINES + 1];    /* MagazineStore: the stack of unused magazines and those not carved */
 byte theirs;                   /* A full magazine that another thread holds */
-byte depot[MAX_DEPTH + 2];     /* Depot._full; two threads may find room for one */
+byte depot[MAX_DEPTH + 2];     /* One of Depot's stacks; two threads may find room for one */
 byte stacked;
 byte blocks;                   /* How many there are */
 bool isFree[BLOCKS + 1];         /* The bitmap of the slab */

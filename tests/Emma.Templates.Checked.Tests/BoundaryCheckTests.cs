@@ -5,7 +5,7 @@ namespace Emma.Templates;
 public static unsafe partial class EmmaHeap
 {
     /// <summary>
-    /// What only a heap with BoundaryChecks promises. Two frees of a small block at the very same time are not told apart with thread caches, because
+    /// What only a heap with BoundaryChecks promises. Two frees of a block of up to 256 KiB at the very same time are not told apart with thread caches, because
     /// the mark of a live block is taken off by a plain store; without them one is refused.
     /// </summary>
     public sealed class BoundaryCheckTests : HeapTest

@@ -115,10 +115,12 @@ static unsafe partial class EmmaHeap
         if (pageClass != PageMap.Run && alignment <= Segment.PageSize)
         {
             nuint kept = HeapState.Root->Small.TakeKept(pageClass);
-            if (zeroed && kept != 0)
-                ClrNativeMemory.Clear((void*)kept, size);
             if (kept != 0)
+            {
+                if (zeroed)
+                    ClrNativeMemory.Clear((void*)kept, size);
                 return kept;
+            }
         }
 
         nuint block = AllocateRun(size, alignment, zeroed, mayMap: false);

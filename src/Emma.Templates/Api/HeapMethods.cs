@@ -27,7 +27,7 @@ static unsafe partial class EmmaHeap
     /// <remarks>A block of more than 2 MiB may get up to an eighth more: where a freed one of that size is at hand, and when it grows.</remarks>
     public static nuint GoodSize(nuint byteCount) => UsableSizeFor(byteCount);
 
-    /// <summary>Whether an address lies in a live block of this heap, or in memory of up to 256 KiB that the heap keeps mapped for the next blocks of that size.</summary>
+    /// <summary>Whether an address lies in a live block of this heap, or in pages that the heap keeps for blocks of up to 256 KiB.</summary>
     /// <param name="ptr">Any value: it is not read through.</param>
     /// <returns>False for null and for what other heaps or nobody owns.</returns>
     /// <remarks>Any thread may call this; it takes no lock.</remarks>

@@ -11,7 +11,7 @@ static unsafe partial class EmmaHeap
     {
         /// <summary>
         /// The most bytes of blocks that the depot of a class keeps: a thousand blocks of 512 bytes may be allocated and freed in turn
-        /// without the slabs. What exceeds it goes to the slabs. All depots together keep 38 MiB at most.
+        /// without the slabs. What exceeds it goes to slabs or segments. All depots together keep 38 MiB at most.
         /// </summary>
         internal const int MaxBytes = 512 * 1024;
 
@@ -67,7 +67,7 @@ static unsafe partial class EmmaHeap
             return false;
         }
 
-        /// <summary>Gives the slabs the blocks of some magazines. The caller holds the lock of giving back.</summary>
+        /// <summary>Gives slabs or segments the blocks of some magazines. The caller holds the lock of giving back.</summary>
         /// <param name="sizeClass">The depot's class.</param>
         /// <param name="maxMagazines">How many magazines at most; how many more afterwards.</param>
         /// <returns>Bytes unmapped.</returns>

@@ -5,7 +5,7 @@ using ClrVolatile = global::System.Threading.Volatile;
 static unsafe partial class EmmaHeap
 {
     /// <summary>
-    /// Where the options have pointers checked: a byte for each 16 bytes of a window, which says that a live small block begins there. The slabs
+    /// Where the options have pointers checked: a byte for each 16 bytes of a window, which says that a live block of up to 2 MiB begins there. The slabs
     /// cannot say it, because to them the blocks in magazines are taken. Whoever owns a block writes its byte, so plain stores do.
     /// </summary>
     /// <remarks>
@@ -23,7 +23,7 @@ static unsafe partial class EmmaHeap
         /// <summary>A block of a hardened heap that is being handed out, resized or freed: no longer free, and not to be looked at.</summary>
         internal const byte Busy = 2;
 
-        /// <summary>What a block is marked that comes from a magazine or a slab.</summary>
+        /// <summary>What a block is marked that is handed out.</summary>
         private const byte Taken = Hardened ? Busy : Live;
 
         /// <summary>Maps the marks of a window of some bytes, where there are any. False: the kernel refuses.</summary>
@@ -60,7 +60,7 @@ static unsafe partial class EmmaHeap
                 ClrVolatile.Write(ref *MarkOf(block), Taken);
         }
 
-        /// <summary>Takes the mark off a live block. False: none begins at this address, which is one in a slab.</summary>
+        /// <summary>Takes the mark off a live block. False: none begins at this address, which is one in a slab or a run.</summary>
         internal static bool TryClear(nuint block)
         {
             byte* mark = MarkOf(block);

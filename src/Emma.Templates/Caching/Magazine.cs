@@ -42,7 +42,7 @@ static unsafe partial class EmmaHeap
 
         private short _capacity;
 
-        /// <summary>How many blocks it was last filled with from slabs; 0: it was not since it was prepared.</summary>
+        /// <summary>How many blocks of slabs it was last to be filled with; 0: none since it was prepared.</summary>
         internal short Filled;
 
         private ulong _belowFirst;

@@ -25,7 +25,7 @@ using ClrVolatile = global::System.Threading.Volatile;
 //   [ThreadStatic] to a single load, so there, and wherever machine code is refused, it is one.
 //
 // Invariants
-//   * A block is live, or in one magazine, or free in its slab. The slab counts those in magazines as taken.
+//   * A block is live, or in one magazine, or free in its slab, or, if it is a run, no more. The slab, or the segment, counts those in magazines as taken.
 //   * The words of a cache are written by its owner alone; by whoever has taken it from a dead owner; or by Destroy, when no other thread uses the heap.
 //   * A class without a magazine has the root's sentinel loaded, which is always empty and always full.
 //   * A depot holds full magazines only.
@@ -33,7 +33,7 @@ using ClrVolatile = global::System.Threading.Volatile;
 // Locking: none but the lock of the magazine store, held while it grows. The layer calls the others with none held.
 static unsafe partial class EmmaHeap
 {
-    /// <summary>Blocks of up to 32 KiB, as the API sees them: this form keeps free blocks of each thread's own in front of the slabs.</summary>
+    /// <summary>Blocks of up to 32 KiB, as the API sees them, and short page runs that were freed: this form keeps free ones of each thread's own in front of slabs and segments.</summary>
     private struct SmallBlocks
     {
         /// <summary>Whether freed page runs of up to 256 KiB are kept, too.</summary>
@@ -159,7 +159,7 @@ static unsafe partial class EmmaHeap
             get => !Hardened && (!UsesMachineCode || FastPathEntries.Current->Give != 0);
         }
 
-        /// <summary>The fast half of a free: a small block goes to the calling thread's loaded magazine.</summary>
+        /// <summary>The fast half of a free: a block of a class that is kept goes to the calling thread's loaded magazine.</summary>
         /// <returns>The block if it did not; null if it did, or is null.</returns>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void* TryGive(void* block)
@@ -260,7 +260,7 @@ static unsafe partial class EmmaHeap
             return bin->AllocateMany(blocks, count, mayMap: true);
         }
 
-        /// <summary>Before a segment is mapped: gives the slabs what dead threads have left, or waits for another thread that does.</summary>
+        /// <summary>Before a segment is mapped: gives slabs and segments what dead threads have left, or waits for another thread that does.</summary>
         internal void ReclaimBeforeMapping()
         {
             ThreadCacheList.NoticeFork();
@@ -270,7 +270,7 @@ static unsafe partial class EmmaHeap
         }
 
         /// <summary>
-        /// Gives the slabs every block that no live thread but the caller keeps: of the dead, of the caller, of the depots. It holds the lock of
+        /// Gives slabs and segments every block that no live thread but the caller keeps: of the dead, of the caller, of the depots. It holds the lock of
         /// giving back for what is in neither meanwhile, so that whoever takes it next finds all of it.
         /// </summary>
         /// <param name="maxMagazines">So many magazines of depots, and caches of the dead, at most.</param>

@@ -86,7 +86,7 @@ static unsafe partial class EmmaHeap
             return block != 0 ? block : TakeSlowly(cache, sizeClass);
         }
 
-        /// <summary>Puts a block into the loaded magazine of its class. False: that is full, or the block is no small one.</summary>
+        /// <summary>Puts a block into the loaded magazine of its class. False: that is full, or the block is of no class that is kept.</summary>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static bool TryGive(ThreadCache* cache, void* block)
         {
@@ -322,7 +322,7 @@ static unsafe partial class EmmaHeap
             if (magazine == null)
                 return false;
 
-            // One that others filled says that many blocks are in use.
+            // One that frees have filled, not slabs, says that many blocks are in use.
             int wanted = isFirst ? FirstRefill : magazine->Filled * 2;
             if (wanted > capacity || wanted == 0)
                 wanted = capacity;
@@ -346,7 +346,7 @@ static unsafe partial class EmmaHeap
 
         /// <summary>
         /// Has a magazine with room loaded where the loaded one is full: the spare; or an empty one, and a full one goes to the depot or,
-        /// where that keeps enough, to the slabs. False: there is no memory for a magazine.
+        /// where that keeps enough, to slabs or segments. False: there is no memory for a magazine.
         /// </summary>
         private static bool TryMakeRoom(ThreadCache* cache, int sizeClass)
         {

@@ -77,7 +77,7 @@ static unsafe partial class EmmaHeap
             return cache != null ? cache : Enter();
         }
 
-        /// <summary>Gives the slabs what dead threads have left. The caller holds the lock of giving back.</summary>
+        /// <summary>Gives slabs and segments what dead threads have left. The caller holds the lock of giving back.</summary>
         /// <param name="checks">How many owners are looked at, at most.</param>
         /// <returns>Bytes unmapped.</returns>
         internal nuint ReclaimDead(int checks)

@@ -164,9 +164,10 @@ static unsafe partial class EmmaHeap
 
             if (TryExtend(address, oldLength, length))
             {
+                // Counted before it shows: should the thread end here, whoever frees the block does not take away more than was counted.
+                ClrInterlocked.Add(ref _bytes, (long)(length - oldLength));
                 SetTail(address, oldLength, length, PageMap.LargeTail);
                 space.Publish(address, length, SlotKind.Large);
-                ClrInterlocked.Add(ref _bytes, (long)(length - oldLength));
                 return true;
             }
 
@@ -354,7 +355,7 @@ static unsafe partial class EmmaHeap
         private bool TryCache(nuint address, nuint length)
         {
             Enter();
-            nuint most = (nuint)_bytes > 4 * MaxCachedBytes ? 2 * MaxCachedBytes : MaxCachedBytes;
+            nuint most = Bytes > 4 * MaxCachedBytes ? 2 * MaxCachedBytes : MaxCachedBytes;
             bool room = _cachedCount < MaxCached && (nuint)_cachedBytes + length <= most;
             if (room)
             {

@@ -10,7 +10,8 @@ static unsafe partial class EmmaHeap
     /// <summary>
     /// One class byte for every 64 KiB page of a window: what lives there. Right for any address whatever, so that null, wild and
     /// foreign pointers read <see cref="None"/>. Bytes change only while their page belongs to one thread, before its blocks are handed
-    /// out and after they are gone; whoever passes a block to another thread passes the byte with it.
+    /// out, after they are gone and while a run is resized; whoever passes a block to another thread passes the byte with it. The byte of a run never says
+    /// more pages than its descriptor, whenever its thread may end: it goes by the byte to a cache, and by the descriptor back to its segment.
     /// </summary>
     private static class PageMap
     {

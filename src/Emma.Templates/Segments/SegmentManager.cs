@@ -119,9 +119,10 @@ static unsafe partial class EmmaHeap
             bool free = (segment->FreePages & added) == added;
             if (free)
             {
+                // Before the run has them: should the thread end here, whoever frees it does not take away more than was counted.
+                _runPages += newCount - count;
                 Take(segment, page + count, newCount - count);
                 Segment.SlabAt(segment, page)->PageCount = (byte)newCount;
-                _runPages += newCount - count;
             }
 
             _lock.Release();
@@ -134,11 +135,12 @@ static unsafe partial class EmmaHeap
         internal void ShrinkRun(Segment* segment, int page, int count, int newCount)
         {
             Enter();
-            Segment.SlabAt(segment, page)->PageCount = (byte)newCount;
-            _runPages -= count - newCount;
-            GivePages(segment, page + newCount, count - newCount);
-            _lock.Release();
+            // The class first: should the thread end here, it may say less than the descriptor, but never more.
             PageMap.SetRun(Segment.AddressOf(segment, page), newCount);
+            Segment.SlabAt(segment, page)->PageCount = (byte)newCount;
+            GivePages(segment, page + newCount, count - newCount);
+            _runPages -= count - newCount;
+            _lock.Release();
         }
 
         /// <summary>Takes back a page run, and unmaps its segment if nothing lives there any more. The caller holds no lock but, perhaps, that of giving back.</summary>
@@ -157,8 +159,8 @@ static unsafe partial class EmmaHeap
             {
                 int page = Segment.PageOf(address);
                 int count = Segment.SlabAt(segment, page)->PageCount;
-                _runPages -= count;
                 GivePages(segment, page, count);
+                _runPages -= count;
                 isLast = segment->HoldsNothing && !IsReserve(segment);
             }
 

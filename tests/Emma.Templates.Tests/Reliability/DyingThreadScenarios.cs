@@ -14,6 +14,7 @@ public static unsafe partial class EmmaHeap
             ("magazines", () => AllocateAndFree(14, 30_000)),
             ("slabs", () => AllocateAndFree(5, 14_000)),
             ("page runs", UsePageRuns),
+            ("page runs cut short", CutPageRuns),
             ("large blocks", UseLargeBlocks),
             ("trimming", () =>
             {
@@ -22,6 +23,9 @@ public static unsafe partial class EmmaHeap
             }),
             ("counting", () => GetStatistics()),
         ];
+
+        /// <summary>A run that its thread cuts shorter, if it lives.</summary>
+        private static nuint s_run;
 
         private static int s_victim;
         private static int s_completed;
@@ -78,7 +82,7 @@ public static unsafe partial class EmmaHeap
             Libc.Exit(0);
         }
 
-        /// <summary>A cache of 5 MiB, a segment, and the largest blocks of the acts, before and after they are moved.</summary>
+        /// <summary>A cache of 7 MiB, a segment, and the largest blocks of the acts, before and after they are moved.</summary>
         private const nuint MostLostByOne = (nuint)160 << 20;
 
         private static nuint SizeOfLive(int index) => (nuint)(16 + index * index * 3);
@@ -141,6 +145,44 @@ public static unsafe partial class EmmaHeap
             Free(small);
             Free(AlignedAlloc(50_000, 128 * 1024));
             Free(big);
+        }
+
+        /// <summary>
+        /// The thread that may die cuts a run page by page. Others free it, whatever length it was left at: its pages must not be those of other blocks afterwards.
+        /// </summary>
+        private static void CutPageRuns()
+        {
+            const int pages = SizeClasses.MaxCachedPages;
+            bool mayDie = CurrentThread.Id == Volatile.Read(ref s_victim);
+            nuint left = s_run;
+            s_run = (nuint)Alloc(pages * Segment.PageSize);
+            for (int length = pages - 1; length > 0; length--)
+                Realloc((void*)s_run, (nuint)length * Segment.PageSize);
+            if (mayDie)
+                return;
+
+            Free((void*)left);
+            Free((void*)s_run);
+            s_run = 0;
+            nuint* blocks = stackalloc nuint[2 * pages];
+            for (int i = 0; i < 2 * pages; i++)
+            {
+                int length = pages - i % pages;
+                blocks[i] = (nuint)Alloc((nuint)length * Segment.PageSize);
+                for (int page = 0; page < length; page++)
+                    *(nuint*)(blocks[i] + (nuint)page * Segment.PageSize) = blocks[i];
+            }
+
+            for (int i = 0; i < 2 * pages; i++)
+            {
+                for (int page = 0; page < pages - i % pages; page++)
+                {
+                    if (*(nuint*)(blocks[i] + (nuint)page * Segment.PageSize) != blocks[i])
+                        Must(false, $"page {page} of a run of {pages - i % pages} belongs to somebody else too");
+                }
+
+                Free((void*)blocks[i]);
+            }
         }
 
         private static void UseLargeBlocks()
