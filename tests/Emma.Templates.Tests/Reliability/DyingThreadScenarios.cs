@@ -153,6 +153,11 @@ public static unsafe partial class EmmaHeap
         private static void CutPageRuns()
         {
             const int pages = SizeClasses.MaxCachedPages;
+            // A hardened heap moves what it resizes.
+            bool inPlace = !Hardened;
+            if (!inPlace)
+                return;
+
             bool mayDie = CurrentThread.Id == Volatile.Read(ref s_victim);
             nuint left = s_run;
             s_run = (nuint)Alloc(pages * Segment.PageSize);
