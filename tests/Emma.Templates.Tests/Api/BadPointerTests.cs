@@ -95,18 +95,23 @@ public static unsafe partial class EmmaHeap
         [Fact]
         public void Freed_runs_and_large_blocks_are_refused()
         {
-            foreach (nuint size in new nuint[] { 300_000, 2 << 20, 5 << 20, 100 << 20 })
+            foreach (nuint size in new nuint[] { 100_000, 300_000, 2 << 20, 5 << 20, 100 << 20 })
             {
+                // Its thread keeps it, and only marks tell it from a live one.
+                if (SmallBlocks.KeepsRuns && !BoundaryChecks && size <= SmallBlocks.MaxKeptSize)
+                    continue;
+
                 void* block = Alloc(size);
                 Free(block);
                 AssertRefused(block);
             }
         }
 
+        /// <summary>Sizes of runs and large blocks that no thread keeps.</summary>
+        public static TheoryData<int> SizesNotKept => [(int)(SmallBlocks.MaxKeptSize + Segment.PageSize), 3 << 20, 70 << 20];
+
         [Theory]
-        [InlineData(300_000)]
-        [InlineData(3 << 20)]
-        [InlineData(70 << 20)]
+        [MemberData(nameof(SizesNotKept))]
         public void Of_two_threads_that_free_a_run_or_large_block_at_once_one_is_refused(int size)
         {
             Free(_pin);
