@@ -201,7 +201,8 @@ public static unsafe partial class EmmaHeap
         /// <summary>What Free does, without the exception, which would take most of the time.</summary>
         private static bool TryFree(nuint address)
         {
-            if (SmallBlocks.MayGive && SmallBlocks.TryGive((void*)address) == null)
+            void* block = (void*)address;
+            if (SmallBlocks.TryGive(ref block))
                 return true;
             int pageClass = PageMap.ClassOf(address);
             return PageMap.IsSmall(pageClass) && HeapState.Root->Small.Free(address, pageClass) == PointerCheck.Valid;

@@ -37,9 +37,13 @@ static unsafe partial class EmmaHeap
     private static void* Allocate(nuint size, bool zeroed)
     {
         HeapState.EnsureRunning();
-        return size <= SmallBlocks.MaxKeptSize
-            ? AllocateKept(size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(PagesFor(size)), size, zeroed)
-            : AllocateBig(size, SizeClasses.Granularity, zeroed);
+        if (size > SizeClasses.MaxSize)
+            return AllocateBig(size, SizeClasses.Granularity, zeroed);
+
+        void* block = AllocateSmall(SizeClasses.Of(size));
+        if (zeroed && block != null)
+            ClrNativeMemory.Clear(block, size);
+        return block;
     }
 
     /// <summary>Allocates at a multiple of a power of two; null: out of memory.</summary>
@@ -48,29 +52,12 @@ static unsafe partial class EmmaHeap
     {
         HeapState.EnsureRunning();
         return size <= SizeClasses.MaxSize && alignment <= SizeClasses.MaxSize
-            ? AllocateKept(SizeClasses.OfAligned(size, alignment), size, false)
+            ? AllocateSmall(SizeClasses.OfAligned(size, alignment))
             : AllocateBig(size, alignment, false);
     }
 
-    /// <summary>Allocates a block of a class that caches keep.</summary>
-    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-    private static void* AllocateKept(int sizeClass, nuint size, bool zeroed)
-    {
-        void* block = SmallBlocks.TryTakeOf(sizeClass);
-        if (block == null)
-        {
-            if (SmallBlocks.KeepsRuns && size > SizeClasses.MaxSize)
-                return AllocateBig(size, SizeClasses.Granularity, zeroed);
-            block = AllocateSmallSlowly(sizeClass);
-        }
-
-        if (zeroed && block != null)
-            ClrNativeMemory.Clear(block, size);
-        return block;
-    }
-
     [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
-    private static void* AllocateSmallSlowly(int sizeClass)
+    private static void* AllocateSmall(int sizeClass)
     {
         ref Root root = ref *HeapState.Root;
         nuint block = root.Small.Allocate(sizeClass);

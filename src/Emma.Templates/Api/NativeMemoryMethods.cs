@@ -17,14 +17,10 @@ static unsafe partial class EmmaHeap
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
     public static void* Alloc(nuint byteCount)
     {
-        if (SmallBlocks.MayTake(byteCount))
-        {
-            void* block = SmallBlocks.TryTake(byteCount);
-            if (block != null)
-                return block;
-        }
-
-        return AllocSlowly(byteCount);
+        void* block = SmallBlocks.TryTake(byteCount);
+        if (block == null)
+            block = AllocSlowly(byteCount);
+        return block;
     }
 
     /// <summary>Allocates a block for a number of elements. Its contents are undefined.</summary>
@@ -46,17 +42,12 @@ static unsafe partial class EmmaHeap
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
     public static void* AllocZeroed(nuint byteCount)
     {
-        if (SmallBlocks.MayTake(byteCount))
-        {
-            void* block = SmallBlocks.TryTake(byteCount);
-            if (block != null)
-            {
-                ClrNativeMemory.Clear(block, byteCount);
-                return block;
-            }
-        }
+        void* block = SmallBlocks.TryTake(byteCount);
+        if (block == null)
+            return AllocZeroedSlowly(byteCount);
 
-        return AllocZeroedSlowly(byteCount);
+        ClrNativeMemory.Clear(block, byteCount);
+        return block;
     }
 
     /// <summary>Allocates a block of zeros for a number of elements. Pages fresh from the kernel are not cleared again.</summary>
@@ -92,14 +83,8 @@ static unsafe partial class EmmaHeap
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
     public static void Free(void* ptr)
     {
-        if (SmallBlocks.MayGive)
-        {
-            ptr = SmallBlocks.TryGive(ptr);
-            if (ptr == null)
-                return;
-        }
-
-        ReleaseBlock(ptr);
+        if (!SmallBlocks.TryGive(ref ptr))
+            ReleaseBlock(ptr);
     }
 
     /// <summary>Allocates a block at a multiple of an alignment. Its contents are undefined.</summary>
@@ -113,7 +98,9 @@ static unsafe partial class EmmaHeap
     public static void* AlignedAlloc(nuint byteCount, nuint alignment)
     {
         void* block = TryTakeAligned(byteCount, alignment);
-        return block != null ? block : AlignedAllocSlowly(byteCount, alignment);
+        if (block == null)
+            block = AlignedAllocSlowly(byteCount, alignment);
+        return block;
     }
 
     /// <summary>Changes the size and the alignment of a block, in place where that is possible.</summary>
@@ -203,12 +190,10 @@ static unsafe partial class EmmaHeap
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     private static void* TryTakeAligned(nuint byteCount, nuint alignment)
     {
-        if ((byteCount | alignment) > SizeClasses.MaxTableSize || !nuint.IsPow2(alignment))
-            return null;
-
         // As SizeClasses.OfAligned.
-        nuint padded = AddressSpace.AlignUp(byteCount == 0 ? 1 : byteCount, alignment);
-        return SmallBlocks.MayTake(padded) ? SmallBlocks.TryTake(padded) : null;
+        return (byteCount | alignment) <= SizeClasses.MaxSize && nuint.IsPow2(alignment)
+            ? SmallBlocks.TryTake(AddressSpace.AlignUp(byteCount == 0 ? 1 : byteCount, alignment))
+            : null;
     }
 
     /// <summary>The bytes of a number of elements; so many that no heap has them if the product overflows.</summary>

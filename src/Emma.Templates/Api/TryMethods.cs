@@ -14,14 +14,10 @@ static unsafe partial class EmmaHeap
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
     public static void* TryAlloc(nuint byteCount)
     {
-        if (SmallBlocks.MayTake(byteCount))
-        {
-            void* block = SmallBlocks.TryTake(byteCount);
-            if (block != null)
-                return block;
-        }
-
-        return TryAllocSlowly(byteCount);
+        void* block = SmallBlocks.TryTake(byteCount);
+        if (block == null)
+            block = TryAllocSlowly(byteCount);
+        return block;
     }
 
     /// <summary>Allocates a block for a number of elements, or returns null. Its contents are undefined.</summary>

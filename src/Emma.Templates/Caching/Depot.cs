@@ -1,6 +1,8 @@
 namespace Emma.Templates;
 
 using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
 
 static unsafe partial class EmmaHeap
@@ -41,6 +43,7 @@ static unsafe partial class EmmaHeap
 
         /// <summary>A full magazine, or null.</summary>
         /// <param name="home">Any number: which stack the caller begins with.</param>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         internal Magazine* TryTake(int home)
         {
             Magazine* magazine = null;
@@ -52,6 +55,7 @@ static unsafe partial class EmmaHeap
         /// <summary>Takes a full magazine in. False: it keeps as many as it may.</summary>
         /// <param name="magazine">The magazine.</param>
         /// <param name="home">Any number: which stack the caller begins with.</param>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         internal bool TryGive(Magazine* magazine, int home)
         {
             for (int i = 0; i < Stacks; i++)

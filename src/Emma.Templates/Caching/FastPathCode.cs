@@ -16,10 +16,11 @@ static unsafe partial class EmmaHeap
     /// </remarks>
     private static class FastPathCode
     {
-        // Each routine begins in a cache line of its own.
+        // Each routine begins in a cache line of its own, but for the one that goes on into the next.
         internal const int CacheOffset = 0;
-        internal const int TakeOffset = 64;
-        internal const int GiveOffset = 192;
+        internal const int TakeLargeOffset = TakeOffset - 26;
+        internal const int TakeOffset = 128;
+        internal const int GiveOffset = 256;
 
         /// <summary>The bytes of the first two instructions. No jump behind them leads across them.</summary>
         private const int CheckLength = 15;
@@ -37,6 +38,28 @@ static unsafe partial class EmmaHeap
             0xC3,                                                                         // 18 ret
             0x31, 0xC0,                                                                   // 19 xor eax, eax
             0xC3,                                                                         // 1b ret
+        };
+
+        /// <summary>
+        /// <c>void* TakeLarge(nuint size)</c>, behind its first 24 bytes: `Take` of the class of a size above 128 bytes, as `ThreadCache.TryTakeLarge` finds it; null for more than
+        /// 256 KiB. It goes on into `Take`, which follows.
+        /// </summary>
+        internal static global::System.ReadOnlySpan<byte> TakeLarge => new byte[]
+        {
+            0x48, 0x3D, 0xFF, 0xFF, 0x03, 0x00,       // 00 cmp rax, 0x3ffff
+            0x77, 0x0D,                               // 06 ja 0x15
+            0x48, 0x8D, 0xBF, 0xFF, 0xFF, 0x48, 0x00, // 08 lea rdi, [rdi+0x48ffff]     ; runs: one class for each page, behind the 72 of blocks
+            0x48, 0xC1, 0xEF, 0x10,                   // 0f shr rdi, 0x10
+            0xEB, 0x1D,                               // 13 jmp 0x32                    ; Take
+            0x31, 0xC0,                               // 15 xor eax, eax
+            0xC3,                                     // 17 ret
+            0x48, 0x8D, 0x47, 0xFF,                   // 18 lea rax, [rdi-0x1]          ; the entry
+            0x48, 0x3D, 0xFF, 0x7F, 0x00, 0x00,       // 1c cmp rax, 0x7fff             ; 32 KiB
+            0x77, 0xDC,                               // 22 ja 0x0
+            0x48, 0x0F, 0xBD, 0xC8,                   // 24 bsr rcx, rax
+            0x83, 0xE9, 0x03,                         // 28 sub ecx, 0x3                ; eight steps to a doubling
+            0x48, 0xD3, 0xE8,                         // 2b shr rax, cl
+            0x8D, 0x7C, 0xC8, 0xE1,                   // 2e lea edi, [rax+rcx*8-0x1f]
         };
 
         /// <summary><c>void* Take(nuint sizeClass)</c>: the block at the top of the loaded magazine, or null.</summary>
@@ -189,6 +212,8 @@ static unsafe partial class EmmaHeap
             global::System.ReadOnlySpan<byte> give = BoundaryChecks ? GiveChecked : Give;
             byte[] code = new byte[GiveOffset + give.Length];
             Place(Cache, code, CacheOffset, word);
+            for (int i = 0; i < TakeLarge.Length; i++)
+                code[TakeOffset - TakeLarge.Length + i] = TakeLarge[i];
             Place(BoundaryChecks ? TakeChecked : Take, code, TakeOffset, word);
             Place(give, code, GiveOffset, word);
             return code;

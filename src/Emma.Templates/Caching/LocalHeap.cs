@@ -43,7 +43,15 @@ static unsafe partial class EmmaHeap
                     return block;
             }
 
-            return AllocSlowly(byteCount);
+            return AllocLocallyOrSlowly(_cache, byteCount);
+        }
+
+        // Not of the instance, whose one word would go to the stack.
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+        private static void* AllocLocallyOrSlowly(ThreadCache* cache, nuint byteCount)
+        {
+            void* block = ThreadCache.TryTakeSized(cache, byteCount);
+            return block != null ? block : AllocSlowly(byteCount);
         }
 
         /// <summary>Allocates a block, or returns null. Its contents are undefined.</summary>
@@ -52,14 +60,10 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         public void* TryAlloc(nuint byteCount)
         {
-            if (byteCount <= SizeClasses.MaxTableSize)
-            {
-                void* block = ThreadCache.TryTake(_cache, SizeClasses.OfTable(byteCount));
-                if (block != null)
-                    return block;
-            }
-
-            return TryAllocSlowly(byteCount);
+            void* block = ThreadCache.TryTakeSized(_cache, byteCount);
+            if (block == null)
+                block = TryAllocSlowly(byteCount);
+            return block;
         }
 
         /// <summary>Allocates a block of zeros.</summary>
@@ -69,17 +73,12 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         public void* AllocZeroed(nuint byteCount)
         {
-            if (byteCount <= SizeClasses.MaxTableSize)
-            {
-                void* block = ThreadCache.TryTake(_cache, SizeClasses.OfTable(byteCount));
-                if (block != null)
-                {
-                    ClrNativeMemory.Clear(block, byteCount);
-                    return block;
-                }
-            }
+            void* block = ThreadCache.TryTakeSized(_cache, byteCount);
+            if (block == null)
+                return AllocZeroedSlowly(byteCount);
 
-            return AllocZeroedSlowly(byteCount);
+            ClrNativeMemory.Clear(block, byteCount);
+            return block;
         }
 
         /// <summary>Allocates a block for elements of a type. Their contents are undefined.</summary>

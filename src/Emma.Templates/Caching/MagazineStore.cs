@@ -1,5 +1,7 @@
 namespace Emma.Templates;
 
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -30,6 +32,7 @@ static unsafe partial class EmmaHeap
         internal readonly nuint MappedBytes => (nuint)ClrVolatile.Read(in _mapped) * Magazine.Bytes;
 
         /// <summary>Hands out an empty magazine; null if the limit or the kernel refuses.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         internal Magazine* Take(int capacity)
         {
             Magazine* magazine = _unused.TryPop();
@@ -41,6 +44,7 @@ static unsafe partial class EmmaHeap
         }
 
         /// <summary>Takes back a magazine, whose slots hold nothing of worth.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         internal void Give(Magazine* magazine) => _unused.Push(magazine);
 
         /// <summary>Discards all magazines if none is in use.</summary>

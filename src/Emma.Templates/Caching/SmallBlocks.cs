@@ -39,9 +39,6 @@ static unsafe partial class EmmaHeap
         /// <summary>Whether freed page runs of up to 256 KiB are kept, too.</summary>
         internal const bool KeepsRuns = MemoryLimit == 0 && !Hardened;
 
-        /// <summary>The largest size of which free blocks are kept.</summary>
-        internal const nuint MaxKeptSize = KeepsRuns ? SizeClasses.MaxCachedPages * Segment.PageSize : SizeClasses.MaxSize;
-
         /// <summary>How many owners of caches the kernel is asked for, at most, before a segment is mapped: little beside what filling one costs.</summary>
         private const int ChecksBeforeMapping = 256;
 
@@ -91,7 +88,6 @@ static unsafe partial class EmmaHeap
         /// <summary>Makes the root's part of the layer and what lies behind the bins, both zeros so far.</summary>
         internal void Initialize(byte* behindBins)
         {
-            *FastPathEntries.Current = default;
             _sentinelFull = Magazine.Full;
             for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
                 ((Depot*)behindBins)[sizeClass - 1].Initialize(sizeClass);
@@ -100,74 +96,51 @@ static unsafe partial class EmmaHeap
         }
 
         /// <summary>Says where the fast paths' machine code lies; 0: there is none, and methods take its place. Nothing else is called before.</summary>
-        internal void Start(nint code)
-        {
-            FastPathEntries* entries = FastPathEntries.Current;
-            if (code != 0)
-                ClrVolatile.Write(ref entries->Cache, code + FastPathCode.CacheOffset);
-            ClrVolatile.Write(ref entries->Take, code != 0 ? code + FastPathCode.TakeOffset : (nint)(delegate*<nuint, void*>)&TakeFromStatic);
-            ClrVolatile.Write(ref entries->Give, code != 0 ? code + FastPathCode.GiveOffset : (nint)(delegate*<void*, void*>)&GiveToStatic);
-            ClrVolatile.Write(ref entries->TakeLimit, SizeClasses.MaxTableSize + 1);
-        }
+        internal readonly void Start(nint code) => FastPathEntries.Lead(FastPathEntries.Current, code);
 
         /// <summary>The machine code that the layer wants beside the trampoline; empty where it will not be used.</summary>
         internal static byte[] MachineCode() => UsesMachineCode ? FastPathCode.Compose() : [];
 
-        /// <summary>Whether the fast half of an allocation may have a block of a size: of up to 1 KiB, once the heap runs, and never in a hardened one.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static bool MayTake(nuint size) =>
-            !Hardened && (UsesMachineCode ? size < FastPathEntries.Current->TakeLimit : size <= SizeClasses.MaxTableSize);
-
-        /// <summary>The fast half of an allocation: a block from the calling thread's loaded magazine, or null.</summary>
-        /// <param name="size">A size that it may have.</param>
+        /// <summary>The fast half of an allocation: a block from the calling thread's loaded magazine, or null. A hardened heap has none.</summary>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void* TryTake(nuint size)
         {
-            if (UsesMachineCode)
+            if (Hardened || !UsesMachineCode)
+                return Hardened ? null : TakeSizedFromStatic(size);
+            if (size <= SizeClasses.MaxTableSize)
                 return unchecked((delegate*<nuint, void*>)FastPathEntries.Current->Take)(SizeClasses.OfTable(size));
+            return unchecked((delegate*<nuint, void*>)FastPathEntries.Current->TakeLarge)(size);
+        }
 
-            return TakeFromStatic(SizeClasses.OfTable(size));
+        /// <summary>The fast half of a free: a block of a class that is kept goes to the calling thread's loaded magazine. A hardened heap has none.</summary>
+        /// <returns>Whether it did, or is null; null from now on.</returns>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static bool TryGive(ref void* block)
+        {
+            if (!Hardened)
+                block = UsesMachineCode ? unchecked((delegate*<void*, void*>)FastPathEntries.Current->Give)(block) : GiveToStatic(block);
+            return !Hardened && block == null;
         }
 
         /// <summary>What the machine code does, for a cache that a thread static finds.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        private static void* TakeFromStatic(nuint sizeClass)
+        internal static void* TakeFromStatic(nuint sizeClass)
         {
             ThreadCache* cache = ThreadCacheList.Static;
             return cache == null ? null : ThreadCache.TryTake(cache, sizeClass);
         }
 
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        private static void* GiveToStatic(void* block)
+        internal static void* TakeSizedFromStatic(nuint size)
+        {
+            ThreadCache* cache = ThreadCacheList.Static;
+            return cache == null ? null : ThreadCache.TryTakeSized(cache, size);
+        }
+
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static void* GiveToStatic(void* block)
         {
             ThreadCache* cache = ThreadCacheList.Static;
             return cache != null && ThreadCache.TryGive(cache, block) ? null : block;
-        }
-
-        /// <summary>The same for a class. The heap runs.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static void* TryTakeOf(int sizeClass)
-        {
-            nint code = UsesMachineCode && !Hardened ? FastPathEntries.Current->Take : 0;
-            return code != 0 ? unchecked((delegate*<nuint, void*>)code)((nuint)sizeClass) : null;
-        }
-
-        /// <summary>Whether there is a fast half of a free, once the heap runs.</summary>
-        internal static bool MayGive
-        {
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            get => !Hardened && (!UsesMachineCode || FastPathEntries.Current->Give != 0);
-        }
-
-        /// <summary>The fast half of a free: a block of a class that is kept goes to the calling thread's loaded magazine.</summary>
-        /// <returns>The block if it did not; null if it did, or is null.</returns>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static void* TryGive(void* block)
-        {
-            if (UsesMachineCode)
-                return unchecked((delegate*<void*, void*>)FastPathEntries.Current->Give)(block);
-
-            return GiveToStatic(block);
         }
 
         /// <summary>Allocates a block, or returns 0 if no memory is to be had.</summary>
@@ -337,10 +310,7 @@ static unsafe partial class EmmaHeap
         /// <summary>The heap has ended: nothing calls the machine code any more, which is about to be unmapped.</summary>
         internal void Unload()
         {
-            FastPathEntries* entries = FastPathEntries.Current;
-            ClrVolatile.Write(ref entries->TakeLimit, 0);
-            ClrVolatile.Write(ref entries->Give, 0);
-            ClrVolatile.Write(ref entries->Cache, 0);
+            FastPathEntries.Lead(FastPathEntries.Current, 0);
             ThreadWord.Release();
         }
     }

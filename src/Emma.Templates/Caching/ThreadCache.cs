@@ -77,6 +77,17 @@ static unsafe partial class EmmaHeap
             return block;
         }
 
+        /// <summary>The same for a size, of whatever is kept or not.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static void* TryTakeSized(ThreadCache* cache, nuint size) =>
+            size > SizeClasses.MaxTableSize ? TryTakeLarge(cache, size) : TryTake(cache, SizeClasses.OfTable(size));
+
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+        private static void* TryTakeLarge(ThreadCache* cache, nuint size) =>
+            size <= SizeClasses.MaxCachedSize
+                ? TryTake(cache, (nuint)(size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(PagesFor(size))))
+                : null;
+
         /// <summary>Takes a block from the loaded magazine of a class or, where that has none, from the spare, the depot or the slabs.</summary>
         /// <returns>The block; 0: no memory is to be had, or, of a class of page runs, none is kept.</returns>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
@@ -272,6 +283,7 @@ static unsafe partial class EmmaHeap
         private static int CountAt(ulong top) => IsSentinel(top) ? 0 : Magazine.CountAt(top);
 
         /// <summary>Copies what finds the class of a block; another thread may have mapped the window since, or Destroy unmapped it.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         private static void LookAtWindow(ThreadCache* cache)
         {
             ref AddressSpace space = ref HeapState.Root->Space;
@@ -294,6 +306,7 @@ static unsafe partial class EmmaHeap
         }
 
         /// <summary>Loads a full magazine of the depot; the empty one that was loaded becomes the spare.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         private static bool TryLoadFull(ThreadCache* cache, int sizeClass)
         {
             Depot* depot = SmallBlocks.DepotOf(sizeClass);
@@ -314,6 +327,7 @@ static unsafe partial class EmmaHeap
         }
 
         /// <summary>Fills the loaded magazine, or a new one, from the slabs. False: there is no memory for one, or none for a block.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         private static bool TryRefill(ThreadCache* cache, int sizeClass)
         {
             int capacity = SmallBlocks.DepotOf(sizeClass)->Capacity;
@@ -337,6 +351,7 @@ static unsafe partial class EmmaHeap
         /// Puts a few blocks of the slabs above the only one in a magazine. The thread that freed that one had allocated none of its class, so another thread had,
         /// which probably uses its neighbours: if it were handed out next, the two threads would write to one cache line (Berger and others, "Hoard", 2000).
         /// </summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         private static void Cover(ThreadCache* cache, int sizeClass)
         {
             ulong* top = (ulong*)cache->_tops[sizeClass];
@@ -348,6 +363,7 @@ static unsafe partial class EmmaHeap
         /// Has a magazine with room loaded where the loaded one is full: the spare; or an empty one, and a full one goes to the depot or,
         /// where that keeps enough, to slabs or segments. False: there is no memory for a magazine.
         /// </summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         private static bool TryMakeRoom(ThreadCache* cache, int sizeClass)
         {
             if (!IsFull(cache->_tops[Spare + sizeClass]))

@@ -75,7 +75,7 @@ static unsafe partial class EmmaHeap
         ThreadCache* cache = HeapState.Root->Small.Caches.Current();
         nuint block = cache == null ? 0 : ThreadCache.TakeAny(cache, sizeClass);
         if (block == 0)
-            block = (nuint)AllocateSmallSlowly(sizeClass);
+            block = (nuint)AllocateSmall(sizeClass);
         if (block != 0)
             ThreadCache.Prepare(block, BlockSizes.Of((nuint)sizeClass), size, BlockMarks.Of(block));
         return (void*)block;

@@ -10,23 +10,14 @@ static unsafe partial class EmmaHeap
         /// <summary>Whether page runs are kept when they are freed: nothing is.</summary>
         internal const bool KeepsRuns = false;
 
-        /// <summary>The largest size that has a class.</summary>
-        internal const nuint MaxKeptSize = SizeClasses.MaxSize;
-
         /// <summary>Bytes that the layer needs behind the bins.</summary>
         internal static nuint BytesBehindBins => 0;
 
-        /// <summary>Whether there is a fast half of a free: there is none.</summary>
-        internal static bool MayGive => false;
-
-        /// <summary>Whether the fast half of an allocation may have a block of a size: there is none.</summary>
-        internal static bool MayTake(nuint size) => false;
-
+        /// <summary>The fast half of an allocation: there is none.</summary>
         internal static void* TryTake(nuint size) => null;
 
-        internal static void* TryTakeOf(int sizeClass) => null;
-
-        internal static void* TryGive(void* block) => block;
+        /// <summary>The fast half of a free: there is none.</summary>
+        internal static bool TryGive(ref void* block) => false;
 
         /// <summary>The machine code that the layer wants beside the trampoline: none.</summary>
         internal static byte[] MachineCode() => [];

@@ -56,16 +56,18 @@ static unsafe partial class EmmaHeap
 
         private Lock _lock;
         private int _count;
-        private fixed ulong _reserves[MaxReserves];
-        private fixed ulong _heads[Lists];
+
+        /// <summary>The first segment of each list, and behind them the reserves.</summary>
+        private fixed ulong _segments[Lists + MaxReserves];
+
         private long _runPages;
 
         /// <summary>Whether a segment is one of those kept although nothing lives in them.</summary>
         internal readonly bool IsReserve(Segment* segment)
         {
             bool found = false;
-            for (int i = 0; i < MaxReserves; i++)
-                found |= ClrVolatile.Read(in _reserves[i]) == (ulong)segment;
+            for (int i = Lists; i < Lists + MaxReserves; i++)
+                found |= ClrVolatile.Read(in _segments[i]) == (ulong)segment;
             return found;
         }
 
@@ -195,11 +197,8 @@ static unsafe partial class EmmaHeap
         /// <summary>Forgets every segment: their memory is gone.</summary>
         internal void Reset()
         {
-            _count = 0;
-            ForgetReserves();
+            ForgetSegments();
             _runPages = 0;
-            for (int i = 0; i < Lists; i++)
-                _heads[i] = 0;
         }
 
         /// <summary>Adds what the segments hold to a count: bytes of headers, of free pages and of page runs.</summary>
@@ -222,7 +221,7 @@ static unsafe partial class EmmaHeap
             for (int list = (int)uint.Log2((uint)count); list < Lists; list++)
             {
                 int glances = glancesPerList;
-                for (Segment* segment = (Segment*)_heads[list]; segment != null; segment = segment->Next)
+                for (Segment* segment = (Segment*)_segments[list]; segment != null; segment = segment->Next)
                 {
                     if ((list >= sure && alignment == 1) || Segment.FindRun(segment->FreePages, count, alignment) >= 0)
                         return segment;
@@ -240,6 +239,13 @@ static unsafe partial class EmmaHeap
                 Recover();
         }
 
+        private void ForgetSegments()
+        {
+            _count = 0;
+            for (int i = 0; i < Lists + MaxReserves; i++)
+                ClrVolatile.Write(ref _segments[i], 0);
+        }
+
         /// <summary>
         /// Makes the lists anew after a thread died while it changed them: a segment's masks are whole at any time. Lost are pages that the thread had taken
         /// out of a mask, and a segment that it was mapping or unmapping.
@@ -247,10 +253,7 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         private void Recover()
         {
-            _count = 0;
-            ForgetReserves();
-            for (int i = 0; i < Lists; i++)
-                _heads[i] = 0;
+            ForgetSegments();
             SlotWalk walk = HeapState.Root->Space.Walk();
             for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
             {
@@ -324,12 +327,12 @@ static unsafe partial class EmmaHeap
             if (list < 0)
                 return;
 
-            Segment* head = (Segment*)_heads[list];
+            Segment* head = (Segment*)_segments[list];
             segment->Next = head;
             segment->Previous = null;
             if (head != null)
                 head->Previous = segment;
-            _heads[list] = (ulong)segment;
+            _segments[list] = (ulong)segment;
             segment->List = list;
         }
 
@@ -341,7 +344,7 @@ static unsafe partial class EmmaHeap
             if (segment->Previous != null)
                 segment->Previous->Next = segment->Next;
             else
-                _heads[segment->List] = (ulong)segment->Next;
+                _segments[segment->List] = (ulong)segment->Next;
             if (segment->Next != null)
                 segment->Next->Previous = segment->Previous;
             segment->List = -1;

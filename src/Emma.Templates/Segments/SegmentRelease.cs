@@ -134,11 +134,11 @@ static unsafe partial class EmmaHeap
             if (IsReserve(segment))
                 return true;
 
-            for (int i = 0; i < MaxReserves; i++)
+            for (int i = Lists; i < Lists + MaxReserves; i++)
             {
-                if (!IsEmptyReserve((Segment*)_reserves[i]))
+                if (!IsEmptyReserve((Segment*)_segments[i]))
                 {
-                    ClrVolatile.Write(ref _reserves[i], (ulong)segment);
+                    ClrVolatile.Write(ref _segments[i], (ulong)segment);
                     return true;
                 }
             }
@@ -156,19 +156,13 @@ static unsafe partial class EmmaHeap
             return reserve->FreePages == Segment.AllPages;
         }
 
-        private void ForgetReserves()
-        {
-            for (int i = 0; i < MaxReserves; i++)
-                ClrVolatile.Write(ref _reserves[i], 0);
-        }
-
         /// <summary>Takes a segment with no live page out for unmapping.</summary>
         private void Remove(Segment* segment)
         {
-            for (int i = 0; i < MaxReserves; i++)
+            for (int i = Lists; i < Lists + MaxReserves; i++)
             {
-                if (_reserves[i] == (ulong)segment)
-                    ClrVolatile.Write(ref _reserves[i], 0);
+                if (_segments[i] == (ulong)segment)
+                    ClrVolatile.Write(ref _segments[i], 0);
             }
 
             Unlink(segment);

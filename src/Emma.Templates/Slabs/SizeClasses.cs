@@ -19,8 +19,10 @@ static unsafe partial class EmmaHeap
         /// <summary>The longest page runs that caches keep like small blocks: 256 KiB, so that four lengths are a class each.</summary>
         internal const int MaxCachedPages = 4;
 
-        /// <summary>The last class that caches have magazines for.</summary>
+        /// <summary>The last class that caches have magazines for, and the largest size.</summary>
         internal const int CachedCount = Count + MaxCachedPages;
+
+        internal const nuint MaxCachedSize = (nuint)MaxCachedPages << Window.PageShift;
 
         /// <summary>Every block begins at a multiple of this many bytes.</summary>
         internal const nuint Granularity = 16;

@@ -114,6 +114,7 @@ static unsafe partial class EmmaHeap
 
         /// <summary>Takes the lowest free blocks, so many of them as there are.</summary>
         /// <returns>How many.</returns>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         internal static int TakeMany(Slab* slab, ulong* blocks, int count)
         {
             ulong* bitmap = BitmapOf(slab);
@@ -155,6 +156,7 @@ static unsafe partial class EmmaHeap
 
         /// <summary>Gives back the last of some blocks, and those before it as far as they are of the same slab. Blocks that are free already stay so.</summary>
         /// <returns>How many were not free.</returns>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         internal static int GiveMany(Slab* slab, ulong* blocks, ref int count)
         {
             ulong* bitmap = BitmapOf(slab);

@@ -203,7 +203,7 @@ public static unsafe partial class EmmaHeap
                 byte* block = (byte*)Alloc(size);
                 Expect.True(Owns(block) && Owns(block + size / 2) && Owns(block + size - 1), $"size {size}");
                 Free(block);
-                Expect.False(size > SmallBlocks.MaxKeptSize && Owns(block), $"size {size}");
+                Expect.False(size > KeptSizes.Max && Owns(block), $"size {size}");
                 Trim();
                 Expect.False(Owns(block), $"size {size} after Trim");
             }

@@ -98,7 +98,7 @@ public static unsafe partial class EmmaHeap
             foreach (nuint size in new nuint[] { 100_000, 300_000, 2 << 20, 5 << 20, 100 << 20 })
             {
                 // Its thread keeps it, and only marks tell it from a live one.
-                if (SmallBlocks.KeepsRuns && !BoundaryChecks && size <= SmallBlocks.MaxKeptSize)
+                if (SmallBlocks.KeepsRuns && !BoundaryChecks && size <= KeptSizes.Max)
                     continue;
 
                 void* block = Alloc(size);
@@ -108,7 +108,7 @@ public static unsafe partial class EmmaHeap
         }
 
         /// <summary>Sizes of runs and large blocks that no thread keeps.</summary>
-        public static TheoryData<int> SizesNotKept => [(int)(SmallBlocks.MaxKeptSize + Segment.PageSize), 3 << 20, 70 << 20];
+        public static TheoryData<int> SizesNotKept => [(int)(KeptSizes.Max + Segment.PageSize), 3 << 20, 70 << 20];
 
         [Theory]
         [MemberData(nameof(SizesNotKept))]

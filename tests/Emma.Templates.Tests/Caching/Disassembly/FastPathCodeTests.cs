@@ -39,6 +39,10 @@ public static unsafe partial class EmmaHeap
         /// <summary>The routines of this form: with BoundaryChecks or without.</summary>
         public static TheoryData<string> Routines => [.. s_listings.Select(listing => listing.Name).Where(IsOfThisForm)];
 
+        /// <summary>Those of them that find a cache: all but the one that finds the class for another.</summary>
+        public static TheoryData<string> RoutinesWithCache =>
+            [.. s_listings.Select(listing => listing.Name).Where(name => IsOfThisForm(name) && name != nameof(FastPathCode.TakeLarge))];
+
         [Fact]
         public void Every_routine_is_listed()
         {
@@ -73,7 +77,7 @@ public static unsafe partial class EmmaHeap
         }
 
         [Theory]
-        [MemberData(nameof(Routines))]
+        [MemberData(nameof(RoutinesWithCache))]
         public void Nothing_waits_calls_or_loops_and_every_way_ends_in_a_return(string routine)
         {
             Instruction[] code = Disassembler.Decode(BytesOf(routine));
@@ -106,7 +110,7 @@ public static unsafe partial class EmmaHeap
         }
 
         [Theory]
-        [MemberData(nameof(Routines))]
+        [MemberData(nameof(RoutinesWithCache))]
         public void The_numbers_of_the_threads_word_are_where_the_heap_writes_them(string routine)
         {
             ReadOnlySpan<byte> bytes = BytesOf(routine);
@@ -126,7 +130,7 @@ public static unsafe partial class EmmaHeap
         }
 
         [Theory]
-        [MemberData(nameof(Routines))]
+        [MemberData(nameof(RoutinesWithCache))]
         public void The_check_that_may_be_left_out_is_the_first_two_instructions_and_nothing_behind_leads_into_it(string routine)
         {
             Instruction[] code = Disassembler.Decode(BytesOf(routine));
@@ -137,7 +141,7 @@ public static unsafe partial class EmmaHeap
 
         /// <summary>All memory that the code names, but for the slots of magazines, which rcx points at.</summary>
         [Theory]
-        [MemberData(nameof(Routines))]
+        [MemberData(nameof(RoutinesWithCache))]
         public void Offsets_and_numbers_are_those_of_the_structures(string routine)
         {
             foreach (Instruction instruction in Disassembler.Decode(BytesOf(routine)))
@@ -185,6 +189,55 @@ public static unsafe partial class EmmaHeap
             };
         }
 
+        /// <summary>The way of sizes that are not in the table: from its entry back once at most, then onwards to a return or to where `Take` follows.</summary>
+        [Fact]
+        public void The_class_of_a_large_size_is_found_without_a_loop_and_goes_on_to_Take()
+        {
+            Instruction[] code = Disassembler.Decode(FastPathCode.TakeLarge);
+            ulong end = (ulong)FastPathCode.TakeLarge.Length;
+            ulong entry = end - (ulong)(FastPathCode.TakeOffset - FastPathCode.TakeLargeOffset);
+
+            Instruction[] hit = code[Array.FindIndex(code, instruction => instruction.IP == entry)..];
+            Expect.Equal((7, 1, 50UL), (hit.Length, hit.Count(IsBranch), end));
+            Expect.DoesNotContain(code, instruction => instruction.MemoryBase != Register.None && instruction.Mnemonic != Mnemonic.Lea);
+            Expect.All(code.Where(instruction => instruction.FlowControl is not (FlowControl.Next or FlowControl.Return)), jump =>
+            {
+                Expect.Contains(jump.FlowControl, new[] { FlowControl.ConditionalBranch, FlowControl.UnconditionalBranch });
+                Expect.True(
+                    jump.IP >= entry ? jump.NearBranchTarget == 0 : jump.NearBranchTarget > jump.IP && jump.NearBranchTarget != entry,
+                    $"{Disassembler.Format(jump)} at 0x{jump.IP:x}");
+                Expect.True(jump.NearBranchTarget == end || code.Any(other => other.IP == jump.NearBranchTarget));
+            });
+        }
+
+        /// <summary>Every size that the way is for, and some that it is not.</summary>
+        [Fact]
+        public void A_size_takes_a_block_of_its_class()
+        {
+            Expect.SkipWhen(Hardened, "A hardened heap does not take this way.");
+
+            for (nuint size = SizeClasses.MaxTableSize + 1; size <= KeptSizes.Max; size++)
+            {
+                Free(Alloc(size));
+                void* block = ((delegate*<nuint, void*>)FastPathEntries.Current->TakeLarge)(size);
+                Expect.True(block != null && PageMap.ClassOf((nuint)block) == KeptSizes.ClassOf(size), $"size {size}");
+                Free(block);
+            }
+
+            foreach (ulong size in new[] { KeptSizes.Max + 1, 1UL << 20, 1UL << 31, (1UL << 32) + 2000, 1UL << 63, ulong.MaxValue })
+                Expect.True(((delegate*<nuint, void*>)FastPathEntries.Current->TakeLarge)((nuint)size) == null, $"size {size}");
+        }
+
+        [Fact]
+        public void Classes_of_kept_sizes_hold_them()
+        {
+            for (nuint size = 1; size <= KeptSizes.Max; size++)
+            {
+                int sizeClass = KeptSizes.ClassOf(size);
+                Expect.True(SizeClasses.SizeOf(sizeClass) >= size && (sizeClass == 1 || SizeClasses.SizeOf(sizeClass - 1) < size), $"size {size}");
+            }
+        }
+
         [Fact]
         public void Routines_do_not_overlap_begin_in_cache_lines_of_their_own_and_lie_within_the_code_page()
         {
@@ -199,7 +252,7 @@ public static unsafe partial class EmmaHeap
 
             Expect.All(layout, routine => Expect.Equal(0, (behindSyscalls + routine.Offset) % line));
             Expect.True(MachineCode.Syscall.Length <= behindSyscalls);
-            Expect.True(layout[0].Offset + layout[0].Length <= layout[1].Offset);
+            Expect.True(layout[0].Offset + layout[0].Length + FastPathCode.TakeLarge.Length <= layout[1].Offset);
             Expect.True(layout[1].Offset + layout[1].Length <= layout[2].Offset);
             Expect.True(behindSyscalls + layout[2].Offset + layout[2].Length <= MachineCode.PageBytes);
         }
@@ -215,6 +268,7 @@ public static unsafe partial class EmmaHeap
             Expect.Equal(AsRun(FastPathCode.Cache, word), composed[FastPathCode.CacheOffset..][..FastPathCode.Cache.Length]);
             ReadOnlySpan<byte> take = BoundaryChecks ? FastPathCode.TakeChecked : FastPathCode.Take;
             Expect.Equal(AsRun(take, word), composed[FastPathCode.TakeOffset..][..take.Length]);
+            Expect.Equal(FastPathCode.TakeLarge.ToArray(), composed[..FastPathCode.TakeOffset][^FastPathCode.TakeLarge.Length..]);
             ReadOnlySpan<byte> give = BoundaryChecks ? FastPathCode.GiveChecked : FastPathCode.Give;
             Expect.Equal(AsRun(give, word), composed[FastPathCode.GiveOffset..][..give.Length]);
         }
