@@ -306,8 +306,8 @@ static unsafe partial class EmmaHeap
         nuint given = root.Large.EmptyCache();
         for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
         {
-            Segment* segment = HeapState.BinOf(sizeClass)->ReleaseIdleSlab();
-            if (segment != null)
+            Segment* segment;
+            while ((segment = HeapState.BinOf(sizeClass)->ReleaseIdleSlab()) != null)
                 given += root.Segments.Release(segment, keepReserve: true);
         }
 

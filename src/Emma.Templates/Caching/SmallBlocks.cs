@@ -222,15 +222,15 @@ static unsafe partial class EmmaHeap
         /// <summary>Takes blocks from slabs. Before a segment is mapped for them, the caches of some dead threads are looked through.</summary>
         /// <returns>How many; 0: no memory is to be had.</returns>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
-        internal int FromSlabs(int sizeClass, ulong* blocks, int count)
+        internal int FromSlabs(int sizeClass, ulong* blocks, int count, int home)
         {
             Bin* bin = HeapState.BinOf(sizeClass);
-            int taken = bin->AllocateMany(blocks, count, mayMap: false);
+            int taken = bin->AllocateMany(blocks, count, home, mayMap: false);
             if (taken != 0)
                 return taken;
 
             ReclaimBeforeMapping();
-            return bin->AllocateMany(blocks, count, mayMap: true);
+            return bin->AllocateMany(blocks, count, home, mayMap: true);
         }
 
         /// <summary>Before a segment is mapped: gives slabs and segments what dead threads have left, or waits for another thread that does.</summary>

@@ -1,7 +1,9 @@
 namespace Emma.Templates;
 
+using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -42,7 +44,7 @@ static unsafe partial class EmmaHeap
         private nuint _lastTaken;
 
         /// <summary>The top of each class's loaded magazine, and behind them all that of its spare.</summary>
-        private fixed ulong _tops[Spare + PageMap.Count];
+        private Tops _tops;
 
         // The window's marks of live blocks and its bytes, where there are marks.
         private byte* _marks;
@@ -54,7 +56,7 @@ static unsafe partial class EmmaHeap
         /// <summary>Not 0 while a slow path changes magazines: a cache whose owner died then is not trusted.</summary>
         private int _changing;
 
-        /// <summary>Which stack of each depot the owner begins with.</summary>
+        /// <summary>Which stack of each depot, and which list of each bin, the owner begins with.</summary>
         internal int Home;
 
         /// <summary>The next cache of the heap's list.</summary>
@@ -63,16 +65,18 @@ static unsafe partial class EmmaHeap
         /// <summary>The blocks that the owner freed last and that wait before they are used again, in a hardened heap.</summary>
         internal Quarantine Quarantine;
 
+        private static ulong* TopsOf(ThreadCache* cache) => &cache->_tops.First;
+
         /// <summary>Takes a block from the loaded magazine of a class. Null: it has none, or one to be marked that lies in a later window.</summary>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void* TryTake(ThreadCache* cache, nuint sizeClass)
         {
-            ulong* top = unchecked((ulong*)cache->_tops[sizeClass] - 1);
+            ulong* top = unchecked((ulong*)TopsOf(cache)[sizeClass] - 1);
             void* block = (void*)*top;
             if (block == null || (BoundaryChecks && !TryMark(cache, (nuint)block)))
                 return null;
 
-            cache->_tops[sizeClass] = (ulong)top;
+            TopsOf(cache)[sizeClass] = (ulong)top;
             cache->_lastTaken = sizeClass;
             return block;
         }
@@ -114,21 +118,21 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         private static bool TryPush(ThreadCache* cache, nuint pageClass, void* block)
         {
-            ulong* top = (ulong*)cache->_tops[pageClass];
+            ulong* top = (ulong*)TopsOf(cache)[pageClass];
             if (*top == Magazine.Full || (BoundaryChecks && !TryUnmark(cache, (nuint)block)))
                 return false;
 
             *top = (ulong)block;
-            cache->_tops[pageClass] = unchecked((ulong)(top + 1));
+            TopsOf(cache)[pageClass] = unchecked((ulong)(top + 1));
             return true;
         }
 
         private static nuint TakeLoaded(ThreadCache* cache, int sizeClass)
         {
-            ulong* top = (ulong*)cache->_tops[sizeClass] - 1;
+            ulong* top = (ulong*)TopsOf(cache)[sizeClass] - 1;
             nuint block = (nuint)(*top);
             if (block != 0)
-                cache->_tops[sizeClass] = (ulong)top;
+                TopsOf(cache)[sizeClass] = (ulong)top;
             LiveMarks.SetIfChecked(block);
             return block;
         }
@@ -139,10 +143,10 @@ static unsafe partial class EmmaHeap
             ClrVolatile.Write(ref cache->_changing, 1);
             LookAtWindow(cache);
             nuint alone = 0;
-            if (HasBlocks(cache->_tops[Spare + sizeClass]))
+            if (HasBlocks(TopsOf(cache)[Spare + sizeClass]))
                 Exchange(cache, sizeClass);
             else if (!TryLoadFull(cache, sizeClass) && PageMap.IsSmall(sizeClass) && !TryRefill(cache, sizeClass))
-                HeapState.Root->Small.FromSlabs(sizeClass, (ulong*)&alone, 1);
+                HeapState.Root->Small.FromSlabs(sizeClass, (ulong*)&alone, 1, cache->Home);
             ClrVolatile.Write(ref cache->_changing, 0);
 
             if (alone == 0)
@@ -157,12 +161,12 @@ static unsafe partial class EmmaHeap
         {
             ClrVolatile.Write(ref cache->_changing, 1);
             LookAtWindow(cache);
-            bool hadNone = IsSentinel(cache->_tops[sizeClass]);
-            if (!IsFull(cache->_tops[sizeClass]) || TryMakeRoom(cache, sizeClass))
+            bool hadNone = IsSentinel(TopsOf(cache)[sizeClass]);
+            if (!IsFull(TopsOf(cache)[sizeClass]) || TryMakeRoom(cache, sizeClass))
             {
-                ulong* top = (ulong*)cache->_tops[sizeClass];
+                ulong* top = (ulong*)TopsOf(cache)[sizeClass];
                 *top = block;
-                cache->_tops[sizeClass] = (ulong)(top + 1);
+                TopsOf(cache)[sizeClass] = (ulong)(top + 1);
                 if (hadNone && SizeClasses.SizeOf(sizeClass) < SharesLines)
                     Cover(cache, sizeClass);
             }
@@ -183,8 +187,8 @@ static unsafe partial class EmmaHeap
             ClrVolatile.Write(ref cache->_changing, 1);
             for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
             {
-                ulong loaded = cache->_tops[sizeClass];
-                ulong spare = cache->_tops[Spare + sizeClass];
+                ulong loaded = TopsOf(cache)[sizeClass];
+                ulong spare = TopsOf(cache)[Spare + sizeClass];
                 ResetClass(cache, sizeClass);
                 unmapped += Return(loaded, sizeClass) + Return(spare, sizeClass);
             }
@@ -219,7 +223,7 @@ static unsafe partial class EmmaHeap
             ClrVolatile.Write(ref cache->_pages, 0);
             cache->_markedBytes = 0;
             for (int i = 0; i < Spare + PageMap.Count; i++)
-                cache->_tops[i] = sentinel;
+                TopsOf(cache)[i] = sentinel;
 
             cache->Quarantine.Reset();
             ClrVolatile.Write(ref cache->_changing, 0);
@@ -231,7 +235,7 @@ static unsafe partial class EmmaHeap
             nuint bytes = cache->Quarantine.Bytes;
             for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
             {
-                int blocks = CountAt(ClrVolatile.Read(ref cache->_tops[sizeClass])) + CountAt(ClrVolatile.Read(ref cache->_tops[Spare + sizeClass]));
+                int blocks = CountAt(ClrVolatile.Read(ref TopsOf(cache)[sizeClass])) + CountAt(ClrVolatile.Read(ref TopsOf(cache)[Spare + sizeClass]));
                 bytes += (nuint)blocks * SizeClasses.SizeOf(sizeClass);
             }
 
@@ -243,7 +247,7 @@ static unsafe partial class EmmaHeap
             ulong fingerprint = cache->Quarantine.Fingerprint;
             for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
             {
-                ulong tops = unchecked(ClrVolatile.Read(ref cache->_tops[sizeClass]) * 31 + ClrVolatile.Read(ref cache->_tops[Spare + sizeClass]));
+                ulong tops = unchecked(ClrVolatile.Read(ref TopsOf(cache)[sizeClass]) * 31 + ClrVolatile.Read(ref TopsOf(cache)[Spare + sizeClass]));
                 fingerprint = unchecked(fingerprint * 31 + tops);
             }
 
@@ -300,9 +304,9 @@ static unsafe partial class EmmaHeap
 
         private static void Exchange(ThreadCache* cache, int sizeClass)
         {
-            ulong loaded = cache->_tops[sizeClass];
-            cache->_tops[sizeClass] = cache->_tops[Spare + sizeClass];
-            cache->_tops[Spare + sizeClass] = loaded;
+            ulong loaded = TopsOf(cache)[sizeClass];
+            TopsOf(cache)[sizeClass] = TopsOf(cache)[Spare + sizeClass];
+            TopsOf(cache)[Spare + sizeClass] = loaded;
         }
 
         /// <summary>Loads a full magazine of the depot; the empty one that was loaded becomes the spare.</summary>
@@ -314,15 +318,15 @@ static unsafe partial class EmmaHeap
             if (full == null)
                 return false;
 
-            ulong spare = cache->_tops[Spare + sizeClass];
-            if (!IsSentinel(cache->_tops[sizeClass]))
+            ulong spare = TopsOf(cache)[Spare + sizeClass];
+            if (!IsSentinel(TopsOf(cache)[sizeClass]))
             {
-                cache->_tops[Spare + sizeClass] = cache->_tops[sizeClass];
+                TopsOf(cache)[Spare + sizeClass] = TopsOf(cache)[sizeClass];
                 if (!IsSentinel(spare))
                     HeapState.Root->Small.Magazines.Give(Magazine.Of(spare));
             }
 
-            cache->_tops[sizeClass] = Magazine.TopAt(full, depot->Capacity);
+            TopsOf(cache)[sizeClass] = Magazine.TopAt(full, depot->Capacity);
             return true;
         }
 
@@ -331,8 +335,8 @@ static unsafe partial class EmmaHeap
         private static bool TryRefill(ThreadCache* cache, int sizeClass)
         {
             int capacity = SmallBlocks.DepotOf(sizeClass)->Capacity;
-            bool isFirst = IsSentinel(cache->_tops[sizeClass]);
-            Magazine* magazine = isFirst ? HeapState.Root->Small.Magazines.Take(capacity) : Magazine.Of(cache->_tops[sizeClass]);
+            bool isFirst = IsSentinel(TopsOf(cache)[sizeClass]);
+            Magazine* magazine = isFirst ? HeapState.Root->Small.Magazines.Take(capacity) : Magazine.Of(TopsOf(cache)[sizeClass]);
             if (magazine == null)
                 return false;
 
@@ -341,9 +345,9 @@ static unsafe partial class EmmaHeap
             if (wanted > capacity || wanted == 0)
                 wanted = capacity;
             magazine->Filled = (short)wanted;
-            cache->_tops[sizeClass] = Magazine.TopAt(magazine, 0);
-            int count = HeapState.Root->Small.FromSlabs(sizeClass, Magazine.Slots(magazine), wanted);
-            cache->_tops[sizeClass] = Magazine.TopAt(magazine, count);
+            TopsOf(cache)[sizeClass] = Magazine.TopAt(magazine, 0);
+            int count = HeapState.Root->Small.FromSlabs(sizeClass, Magazine.Slots(magazine), wanted, cache->Home);
+            TopsOf(cache)[sizeClass] = Magazine.TopAt(magazine, count);
             return count != 0;
         }
 
@@ -354,9 +358,9 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         private static void Cover(ThreadCache* cache, int sizeClass)
         {
-            ulong* top = (ulong*)cache->_tops[sizeClass];
-            int count = HeapState.BinOf(sizeClass)->AllocateMany(top, FirstRefill, mayMap: false);
-            cache->_tops[sizeClass] = (ulong)(top + count);
+            ulong* top = (ulong*)TopsOf(cache)[sizeClass];
+            int count = HeapState.BinOf(sizeClass)->AllocateMany(top, FirstRefill, cache->Home, mayMap: false);
+            TopsOf(cache)[sizeClass] = (ulong)(top + count);
         }
 
         /// <summary>
@@ -366,7 +370,7 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         private static bool TryMakeRoom(ThreadCache* cache, int sizeClass)
         {
-            if (!IsFull(cache->_tops[Spare + sizeClass]))
+            if (!IsFull(TopsOf(cache)[Spare + sizeClass]))
             {
                 Exchange(cache, sizeClass);
                 return true;
@@ -375,7 +379,7 @@ static unsafe partial class EmmaHeap
             // Full and sentinel, or full and full, or the sentinel twice.
             Depot* depot = SmallBlocks.DepotOf(sizeClass);
             ref MagazineStore store = ref HeapState.Root->Small.Magazines;
-            ulong spare = cache->_tops[Spare + sizeClass];
+            ulong spare = TopsOf(cache)[Spare + sizeClass];
             Magazine* empty;
             if (IsSentinel(spare))
             {
@@ -383,7 +387,7 @@ static unsafe partial class EmmaHeap
             }
             else if (depot->TryGive(Magazine.Of(spare), cache->Home))
             {
-                cache->_tops[Spare + sizeClass] = SmallBlocks.SentinelTop;
+                TopsOf(cache)[Spare + sizeClass] = SmallBlocks.SentinelTop;
                 empty = store.Take(depot->Capacity);
             }
             else
@@ -395,15 +399,15 @@ static unsafe partial class EmmaHeap
             if (empty == null)
                 return false;
 
-            cache->_tops[Spare + sizeClass] = cache->_tops[sizeClass];
-            cache->_tops[sizeClass] = Magazine.TopAt(empty, 0);
+            TopsOf(cache)[Spare + sizeClass] = TopsOf(cache)[sizeClass];
+            TopsOf(cache)[sizeClass] = Magazine.TopAt(empty, 0);
             return true;
         }
 
         private static void ResetClass(ThreadCache* cache, int sizeClass)
         {
-            cache->_tops[sizeClass] = SmallBlocks.SentinelTop;
-            cache->_tops[Spare + sizeClass] = SmallBlocks.SentinelTop;
+            TopsOf(cache)[sizeClass] = SmallBlocks.SentinelTop;
+            TopsOf(cache)[Spare + sizeClass] = SmallBlocks.SentinelTop;
         }
 
         private static nuint Return(ulong top, int sizeClass)
@@ -415,6 +419,13 @@ static unsafe partial class EmmaHeap
             nuint unmapped = SmallBlocks.FreeMany(sizeClass, Magazine.Slots(magazine), Magazine.CountAt(top), givingIsHeld: true);
             HeapState.Root->Small.Magazines.Give(magazine);
             return unmapped;
+        }
+
+        /// <summary>So many words as an array. A buffer of the language's own costs an assembly 150 bytes more.</summary>
+        [ClrStructLayout(ClrLayoutKind.Sequential, Size = (Spare + PageMap.Count) * sizeof(ulong))]
+        private struct Tops
+        {
+            internal ulong First;
         }
     }
 }

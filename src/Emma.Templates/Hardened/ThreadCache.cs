@@ -30,7 +30,7 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static nuint TryAllocate(ThreadCache* cache, nuint sizeClass, nuint blockSize, nuint size, bool few)
         {
-            ulong* last = (ulong*)cache->_tops[sizeClass] - 1;
+            ulong* last = (ulong*)TopsOf(cache)[sizeClass] - 1;
             ulong moved = *last;
             if (moved == 0)
                 return 0;
@@ -42,7 +42,7 @@ static unsafe partial class EmmaHeap
                 return 0;
 
             // The top first: should the thread end in between, a block is lost, and none is in the magazine twice.
-            ClrVolatile.Write(ref cache->_tops[sizeClass], (ulong)last);
+            ClrVolatile.Write(ref TopsOf(cache)[sizeClass], (ulong)last);
             ClrVolatile.Write(ref *chosen, moved);
             byte* mark = cache->_marks + offset / SizeClasses.Granularity;
             if (!few)
@@ -120,7 +120,7 @@ static unsafe partial class EmmaHeap
             Zeros.ClearFew(block, blockSize);
             ClrVolatile.Write(ref *mark, 0);
             ulong oldest = cache->Quarantine.Replace(block, pageClass);
-            ulong* top = (ulong*)cache->_tops[Quarantine.ClassIn(oldest)];
+            ulong* top = (ulong*)TopsOf(cache)[Quarantine.ClassIn(oldest)];
             if (*top == Magazine.Full)
             {
                 GiveSlowly(cache, (int)Quarantine.ClassIn(oldest), Quarantine.BlockIn(oldest));
@@ -128,7 +128,7 @@ static unsafe partial class EmmaHeap
             }
 
             *top = Quarantine.BlockIn(oldest);
-            cache->_tops[Quarantine.ClassIn(oldest)] = (ulong)(top + 1);
+            TopsOf(cache)[Quarantine.ClassIn(oldest)] = (ulong)(top + 1);
         }
 
         /// <summary>The same for all blocks that lie in the first window; what is none of them, or looks wrong, goes the slow way.</summary>
@@ -177,7 +177,7 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static nuint TakeAny(ThreadCache* cache, int sizeClass)
         {
-            ulong* last = (ulong*)cache->_tops[sizeClass] - 1;
+            ulong* last = (ulong*)TopsOf(cache)[sizeClass] - 1;
             ulong moved = *last;
             if (moved == 0)
                 return 0;
@@ -185,7 +185,7 @@ static unsafe partial class EmmaHeap
             ulong* chosen = Choose(cache, last);
             ulong block = *chosen;
             // The top first: should the thread end in between, a block is lost, and none is in the magazine twice.
-            ClrVolatile.Write(ref cache->_tops[sizeClass], (ulong)last);
+            ClrVolatile.Write(ref TopsOf(cache)[sizeClass], (ulong)last);
             ClrVolatile.Write(ref *chosen, moved);
             return (nuint)block;
         }
@@ -194,7 +194,7 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void Give(ThreadCache* cache, int sizeClass, nuint block)
         {
-            ulong* top = (ulong*)cache->_tops[sizeClass];
+            ulong* top = (ulong*)TopsOf(cache)[sizeClass];
             if (*top == Magazine.Full)
             {
                 GiveSlowly(cache, sizeClass, block);
@@ -202,7 +202,7 @@ static unsafe partial class EmmaHeap
             }
 
             *top = block;
-            cache->_tops[sizeClass] = (ulong)(top + 1);
+            TopsOf(cache)[sizeClass] = (ulong)(top + 1);
         }
     }
 }

@@ -3,8 +3,10 @@ namespace Emma.Templates;
 using ClrException = global::System.Exception;
 using ClrFile = global::System.IO.File;
 using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
 using ClrMath = global::System.Math;
 using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
+using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -46,7 +48,17 @@ static unsafe partial class EmmaHeap
         private long _count;
         private long _bytes;
         private long _everAllocated;
-        private fixed ulong _cached[MaxCached];
+        private CachedMappings _cached;
+
+        private ulong* Cached
+        {
+            get
+            {
+                // The root does not move.
+                fixed (ulong* first = &_cached.First)
+                    return first;
+            }
+        }
 
         internal readonly long Count => ClrVolatile.Read(in _count);
 
@@ -293,7 +305,7 @@ static unsafe partial class EmmaHeap
             SlotWalk walk = HeapState.Root->Space.Walk();
             for (nuint address = walk.Next(SlotKind.Cached); address != 0 && count < MaxCached; address = walk.Next(SlotKind.Cached))
             {
-                _cached[count++] = address;
+                Cached[count++] = address;
                 bytes += HeapState.Root->Space.LengthAt(address);
             }
 
@@ -360,7 +372,7 @@ static unsafe partial class EmmaHeap
             if (room)
             {
                 HeapState.Root->Space.Publish(address, length, SlotKind.Cached);
-                _cached[_cachedCount] = address;
+                Cached[_cachedCount] = address;
                 ClrVolatile.Write(ref _cachedCount, _cachedCount + 1);
                 ClrVolatile.Write(ref _cachedBytes, _cachedBytes + (long)length);
             }
@@ -416,7 +428,7 @@ static unsafe partial class EmmaHeap
             Enter();
             for (int i = 0; i < _cachedCount; i++)
             {
-                nuint candidate = (nuint)_cached[i];
+                nuint candidate = (nuint)Cached[i];
                 nuint candidateLength = HeapState.Root->Space.LengthAt(candidate);
                 bool nearer = foundLength < length ? candidateLength > foundLength : candidateLength >= length && candidateLength < foundLength;
                 if (nearer && candidateLength >= worthwhile && (candidate & (alignment - 1)) == 0)
@@ -488,14 +500,21 @@ static unsafe partial class EmmaHeap
         /// <summary>Removes a mapping from the cache; it is the caller's, and Busy.</summary>
         private nuint Uncache(int index)
         {
-            nuint address = (nuint)_cached[index];
+            nuint address = (nuint)Cached[index];
             nuint length = HeapState.Root->Space.TryOwn(address, SlotKind.Cached);
             Assert(length != 0);
             ClrVolatile.Write(ref _cachedCount, _cachedCount - 1);
             for (int i = index; i < _cachedCount; i++)
-                _cached[i] = _cached[i + 1];
+                Cached[i] = Cached[i + 1];
             ClrVolatile.Write(ref _cachedBytes, _cachedBytes - (long)length);
             return address;
+        }
+
+        /// <summary>So many words as an array. A buffer of the language's own costs an assembly 150 bytes more.</summary>
+        [ClrStructLayout(ClrLayoutKind.Sequential, Size = MaxCached * sizeof(ulong))]
+        private struct CachedMappings
+        {
+            internal ulong First;
         }
     }
 }

@@ -1,7 +1,9 @@
 namespace Emma.Templates;
 
+using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -58,16 +60,26 @@ static unsafe partial class EmmaHeap
         private int _count;
 
         /// <summary>The first segment of each list, and behind them the reserves.</summary>
-        private fixed ulong _segments[Lists + MaxReserves];
+        private SegmentTable _segments;
 
         private long _runPages;
 
+        private ulong* Table
+        {
+            get
+            {
+                // The manager does not move.
+                fixed (ulong* first = &_segments.First)
+                    return first;
+            }
+        }
+
         /// <summary>Whether a segment is one of those kept although nothing lives in them.</summary>
-        internal readonly bool IsReserve(Segment* segment)
+        internal bool IsReserve(Segment* segment)
         {
             bool found = false;
             for (int i = Lists; i < Lists + MaxReserves; i++)
-                found |= ClrVolatile.Read(in _segments[i]) == (ulong)segment;
+                found |= ClrVolatile.Read(in Table[i]) == (ulong)segment;
             return found;
         }
 
@@ -221,7 +233,7 @@ static unsafe partial class EmmaHeap
             for (int list = (int)uint.Log2((uint)count); list < Lists; list++)
             {
                 int glances = glancesPerList;
-                for (Segment* segment = (Segment*)_segments[list]; segment != null; segment = segment->Next)
+                for (Segment* segment = (Segment*)Table[list]; segment != null; segment = segment->Next)
                 {
                     if ((list >= sure && alignment == 1) || Segment.FindRun(segment->FreePages, count, alignment) >= 0)
                         return segment;
@@ -243,7 +255,7 @@ static unsafe partial class EmmaHeap
         {
             _count = 0;
             for (int i = 0; i < Lists + MaxReserves; i++)
-                ClrVolatile.Write(ref _segments[i], 0);
+                ClrVolatile.Write(ref Table[i], 0);
         }
 
         /// <summary>
@@ -327,12 +339,12 @@ static unsafe partial class EmmaHeap
             if (list < 0)
                 return;
 
-            Segment* head = (Segment*)_segments[list];
+            Segment* head = (Segment*)Table[list];
             segment->Next = head;
             segment->Previous = null;
             if (head != null)
                 head->Previous = segment;
-            _segments[list] = (ulong)segment;
+            Table[list] = (ulong)segment;
             segment->List = list;
         }
 
@@ -344,10 +356,17 @@ static unsafe partial class EmmaHeap
             if (segment->Previous != null)
                 segment->Previous->Next = segment->Next;
             else
-                _segments[segment->List] = (ulong)segment->Next;
+                Table[segment->List] = (ulong)segment->Next;
             if (segment->Next != null)
                 segment->Next->Previous = segment->Previous;
             segment->List = -1;
+        }
+
+        /// <summary>So many words as an array. A buffer of the language's own costs an assembly 150 bytes more.</summary>
+        [ClrStructLayout(ClrLayoutKind.Sequential, Size = (Lists + MaxReserves) * sizeof(ulong))]
+        private struct SegmentTable
+        {
+            internal ulong First;
         }
     }
 }

@@ -136,9 +136,9 @@ static unsafe partial class EmmaHeap
 
             for (int i = Lists; i < Lists + MaxReserves; i++)
             {
-                if (!IsEmptyReserve((Segment*)_segments[i]))
+                if (!IsEmptyReserve((Segment*)Table[i]))
                 {
-                    ClrVolatile.Write(ref _segments[i], (ulong)segment);
+                    ClrVolatile.Write(ref Table[i], (ulong)segment);
                     return true;
                 }
             }
@@ -161,8 +161,8 @@ static unsafe partial class EmmaHeap
         {
             for (int i = Lists; i < Lists + MaxReserves; i++)
             {
-                if (_segments[i] == (ulong)segment)
-                    ClrVolatile.Write(ref _segments[i], 0);
+                if (Table[i] == (ulong)segment)
+                    ClrVolatile.Write(ref Table[i], 0);
             }
 
             Unlink(segment);

@@ -10,16 +10,19 @@ using ClrVolatile = global::System.Threading.Volatile;
 //
 // Basic design
 //   SizeClasses says which sizes there are. A Bin serves one of them from slabs: runs of pages cut into blocks of that size
-//   (Slab). Its list holds the slabs with free blocks; a full slab is on no list and comes back with the first block freed.
+//   (Slab). Its lists hold the slabs with free blocks; a full slab is on no list and comes back with the first block freed.
+//   There are a few lists, and a thread takes from one of them, its home. Two threads that took from one slab in turn would get blocks side by side,
+//   and each would take cache lines from the other, even those that the processor fetched ahead. Only before a segment is mapped a slab
+//   of another list changes homes.
 //   An empty slab's pages go back to the segments, where any class may use them, but for one: an empty slab that is the
-//   last on its bin's list stays there, idle, so that a single block allocated and freed in turn does not make and unmake a slab
+//   last on its list stays there, idle, so that a single block allocated and freed in turn does not make and unmake a slab
 //   each time. Idle pages are marked in their segment, which takes them back when nothing else lives in it.
 //
 // Invariants
-//   * A slab is on its bin's list if, and only if, it has a free block.
-//   * A slab that is empty and on the list is marked idle; at most one of a bin is, unless a thread died while it held the bin's lock. The mark outlasts the next allocation, because marking is
+//   * A slab is on the list of its home if, and only if, it has a free block.
+//   * A slab that is empty and on a list is marked idle; at most one of a list is, unless a thread died while it held the bin's lock. The mark outlasts the next allocation, because marking is
 //     dear: whoever finds a marked slab in use, with its bin's lock held, takes the mark off.
-//   * The bin's lock covers its list and everything of its slabs but the segment's masks.
+//   * The bin's lock covers its lists and everything of its slabs but the segment's masks.
 static unsafe partial class EmmaHeap
 {
     /// <summary>What became of a pointer that was to be a block.</summary>
@@ -38,22 +41,28 @@ static unsafe partial class EmmaHeap
     [ClrStructLayout(ClrLayoutKind.Sequential, Size = 64)]
     private struct Bin
     {
+        /// <summary>Enough that a few busy threads seldom share one, and that a bin is no larger than a cache line.</summary>
+        private const int Lists = 4;
+
         private Lock _lock;
-        private int _blockSize;
         private byte _class;
         private byte _pagesPerSlab;
-        private Slab* _slabs;
+        private int _slabCount;
         private long _live;
-        private long _slabCount;
+        private Slab* _first;
+        private Slab* _second;
+        private Slab* _third;
+        private Slab* _fourth;
 
         /// <summary>Blocks that are allocated.</summary>
         internal readonly long Live => ClrVolatile.Read(in _live);
 
+        private readonly nuint BlockSize => SizeClasses.SizeOf(_class);
+
         internal void Initialize(int sizeClass)
         {
             _class = (byte)sizeClass;
-            _blockSize = (int)SizeClasses.SizeOf(sizeClass);
-            _pagesPerSlab = (byte)SizeClasses.PagesPerSlab((nuint)_blockSize);
+            _pagesPerSlab = (byte)SizeClasses.PagesPerSlab(BlockSize);
         }
 
         /// <summary>Allocates a block, or returns 0 if no memory is to be had.</summary>
@@ -61,9 +70,7 @@ static unsafe partial class EmmaHeap
         internal nuint Allocate()
         {
             Enter();
-            Slab* slab = _slabs;
-            if (slab == null)
-                slab = AddSlab(mayMap: true);
+            Slab* slab = SlabFor(home: 0, mayMap: true);
 
             nuint block = 0;
             if (slab != null)
@@ -81,18 +88,17 @@ static unsafe partial class EmmaHeap
         /// <summary>Allocates blocks for a magazine, the lowest last, so that it is the first to be handed out. Makes at most one slab.</summary>
         /// <param name="blocks">Receives their addresses.</param>
         /// <param name="count">How many are wanted.</param>
+        /// <param name="home">Any number: which list they come from.</param>
         /// <param name="mayMap">Whether a segment is mapped if no block is to be had otherwise.</param>
         /// <returns>How many there are; 0: no memory is to be had.</returns>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
-        internal int AllocateMany(ulong* blocks, int count, bool mayMap)
+        internal int AllocateMany(ulong* blocks, int count, int home, bool mayMap)
         {
             int taken = 0;
             Enter();
             while (taken < count)
             {
-                Slab* slab = _slabs;
-                if (slab == null && taken == 0)
-                    slab = AddSlab(mayMap);
+                Slab* slab = taken == 0 ? SlabFor(home, mayMap) : *ListOf(home);
                 if (slab == null)
                     break;
 
@@ -199,9 +205,14 @@ static unsafe partial class EmmaHeap
         {
             Segment* segment = null;
             Enter();
-            Slab* slab = _slabs;
-            while (slab != null && !slab->IsEmpty)
-                slab = slab->Next;
+            Slab* slab = null;
+            for (int list = 0; list < Lists && slab == null; list++)
+            {
+                slab = *ListOf(list);
+                while (slab != null && !slab->IsEmpty)
+                    slab = slab->Next;
+            }
+
             if (slab != null)
             {
                 segment = Segment.Of((nuint)slab);
@@ -216,7 +227,7 @@ static unsafe partial class EmmaHeap
         internal void AddTo(ref HeapCount count)
         {
             Enter();
-            nuint inUse = (nuint)_live * (nuint)_blockSize;
+            nuint inUse = (nuint)_live * BlockSize;
             count.InUse += inUse;
             count.Free += ((nuint)_slabCount * _pagesPerSlab << Segment.PageShift) - inUse;
             _lock.Release();
@@ -225,9 +236,8 @@ static unsafe partial class EmmaHeap
         /// <summary>Forgets every slab: their memory is gone.</summary>
         internal void Reset()
         {
-            _slabs = null;
+            ForgetSlabs();
             _live = 0;
-            _slabCount = 0;
         }
 
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
@@ -244,8 +254,7 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         private void Recover()
         {
-            _slabs = null;
-            _slabCount = 0;
+            ForgetSlabs();
             long live = 0;
             SlotWalk walk = HeapState.Root->Space.Walk();
             for (nuint segment = walk.Next(SlotKind.Segment); segment != 0; segment = walk.Next(SlotKind.Segment))
@@ -305,7 +314,7 @@ static unsafe partial class EmmaHeap
         {
             bool holdsNothing;
             Segment* segment = Segment.Of((nuint)slab);
-            if (_slabs == slab && slab->Next == null)
+            if (slab->Previous == null && slab->Next == null)
             {
                 segment->MarkIdle(Slab.PagesOf(slab));
                 // Nobody unmaps the segment: that would need this slab, which needs the lock held here.
@@ -319,14 +328,40 @@ static unsafe partial class EmmaHeap
             return holdsNothing && !HeapState.Root->Segments.IsReserve(segment) ? PointerCheck.ValidAndLast : PointerCheck.Valid;
         }
 
+        /// <summary>A slab with a free block, on the list of a home; null: no memory is to be had.</summary>
+        private Slab* SlabFor(int home, bool mayMap)
+        {
+            Slab* slab = *ListOf(home);
+            return slab != null ? slab : FindSlab(home, mayMap);
+        }
+
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-        private Slab* AddSlab(bool mayMap)
+        private Slab* FindSlab(int home, bool mayMap)
+        {
+            Slab* slab = AddSlab(home, mayMap: false);
+            for (int other = 1; other < Lists && slab == null; other++)
+            {
+                slab = *ListOf(home + other);
+                if (slab != null)
+                {
+                    Unlink(slab);
+                    slab->Home = unchecked((byte)home);
+                    Link(slab);
+                }
+            }
+
+            return slab != null || !mayMap ? slab : AddSlab(home, mayMap: true);
+        }
+
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+        private Slab* AddSlab(int home, bool mayMap)
         {
             PageRun run = HeapState.Root->Segments.AllocateSlab(_pagesPerSlab, mayMap);
             if (run.IsNone)
                 return null;
 
-            Slab* slab = Slab.Initialize(run, _class, _blockSize, _pagesPerSlab);
+            Slab* slab = Slab.Initialize(run, _class, (int)BlockSize, _pagesPerSlab);
+            slab->Home = unchecked((byte)home);
             PageMap.Set(run.Address, (nuint)_pagesPerSlab << Segment.PageShift, _class, _class);
             _slabCount++;
             Link(slab);
@@ -341,13 +376,28 @@ static unsafe partial class EmmaHeap
             return HeapState.Root->Segments.FreeSlab(Segment.Of((nuint)slab), slab->HeadPage, slab->PageCount);
         }
 
+        private void ForgetSlabs()
+        {
+            for (int list = 0; list < Lists; list++)
+                *ListOf(list) = null;
+            _slabCount = 0;
+        }
+
+        private Slab** ListOf(int home)
+        {
+            // The bin does not move.
+            fixed (Slab** first = &_first)
+                return first + (home & (Lists - 1));
+        }
+
         private void Link(Slab* slab)
         {
-            slab->Next = _slabs;
+            Slab** list = ListOf(slab->Home);
+            slab->Next = *list;
             slab->Previous = null;
-            if (_slabs != null)
-                _slabs->Previous = slab;
-            _slabs = slab;
+            if (*list != null)
+                (*list)->Previous = slab;
+            *list = slab;
         }
 
         private void Unlink(Slab* slab)
@@ -355,7 +405,7 @@ static unsafe partial class EmmaHeap
             if (slab->Previous != null)
                 slab->Previous->Next = slab->Next;
             else
-                _slabs = slab->Next;
+                *ListOf(slab->Home) = slab->Next;
             if (slab->Next != null)
                 slab->Next->Previous = slab->Previous;
         }

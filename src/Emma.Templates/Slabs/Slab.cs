@@ -38,6 +38,9 @@ static unsafe partial class EmmaHeap
 
         internal byte PageCount;
 
+        /// <summary>Which list of its bin it stands on while it has a free block.</summary>
+        internal byte Home;
+
         internal readonly bool IsEmpty => FreeCount == Capacity;
 
         /// <summary>The descriptor of the slab or page run that an address lies in.</summary>

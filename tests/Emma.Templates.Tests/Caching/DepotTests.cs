@@ -148,7 +148,7 @@ public static unsafe partial class EmmaHeap
         {
             int taken = 0;
             while (taken < capacity)
-                taken += bin->AllocateMany(Magazine.Slots(magazine) + taken, capacity - taken, mayMap: true);
+                taken += bin->AllocateMany(Magazine.Slots(magazine) + taken, capacity - taken, home: 0, mayMap: true);
         }
 
         private static void Return(Bin* bin, Magazine* magazine, int capacity)

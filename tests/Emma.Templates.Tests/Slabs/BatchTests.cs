@@ -136,6 +136,67 @@ public static unsafe partial class EmmaHeap
             AssertStatisticsAddUp();
         }
 
+        /// <summary>Or threads would write to cache lines side by side, and each take those that the other has fetched ahead.</summary>
+        [Fact]
+        public void Batches_for_two_homes_come_from_slabs_of_their_own()
+        {
+            HashSet<nint>[] slabs = [[], []];
+            List<nuint> blocks = [];
+            for (int i = 0; i < 200; i++)
+            {
+                List<nuint> batch = [];
+                while (batch.Count < 100)
+                    batch.AddRange(Take(1000, 100, home: i % 2));
+                slabs[i % 2].UnionWith(batch.Select(block => (nint)Slab.Of(block)));
+                blocks.AddRange(batch);
+
+                // Some come back to both, so that slabs leave their list and join it again.
+                nuint[] given = [.. blocks.Where((_, index) => index % 3 == 0)];
+                blocks = [.. blocks.Where((_, index) => index % 3 != 0)];
+                Give(given);
+            }
+
+            Expect.True(slabs[0].Count > 1 && slabs[1].Count > 1, $"{slabs[0].Count} and {slabs[1].Count} slabs");
+            Expect.Empty(slabs[0].Intersect(slabs[1]));
+            Give([.. blocks]);
+            AssertStatisticsAddUp();
+        }
+
+        [Fact]
+        public void Before_a_segment_is_mapped_slabs_of_other_homes_change_hands()
+        {
+            nuint[] first = Take(1000, 40, home: 1);
+            while (!HeapState.Root->Segments.AllocateRun(1, 1, mayMap: false).IsNone)
+            {
+            }
+
+            Slab* slab = Slab.Of(first[0]);
+            HeapStatistics before = GetStatistics();
+            nuint[] second = Take(1000, 10, mayMap: false, home: 2);
+            Expect.Equal(10, second.Length);
+            Expect.All(second, block => Expect.Equal((nint)slab, (nint)Slab.Of(block)));
+            Expect.Equal(before.MappedBytes, GetStatistics().MappedBytes);
+
+            // It stays there: its first home has none now, and nothing is left but to take it back.
+            Expect.Equal((nint)slab, (nint)Slab.Of(Expect.Single(Take(1000, 1, mayMap: false, home: 2))));
+            Give(first);
+            Expect.Equal((nint)slab, (nint)Slab.Of(Expect.Single(Take(1000, 1, mayMap: false, home: 1))));
+        }
+
+        /// <summary>Each list keeps an empty slab, but only until memory is asked back.</summary>
+        [Fact]
+        public void Idle_slabs_of_all_homes_are_given_back()
+        {
+            for (int home = 0; home < 4; home++)
+                Give(Take(512, 50, home: home));
+
+            HeapStatistics before = GetStatistics();
+            Expect.Equal((nuint)0, before.InUseBytes);
+            Expect.Equal(1, before.Segments);
+            Trim();
+            Expect.Equal(0, GetStatistics().Segments);
+        }
+
         [Fact]
         public void Four_threads_that_take_and_give_batches_of_one_class_lose_none()
         {
@@ -146,7 +207,7 @@ public static unsafe partial class EmmaHeap
                 List<nuint> own = [];
                 for (int i = 0; i < 3_000; i++)
                 {
-                    foreach (nuint block in Take(size, random.Next(1, 64)))
+                    foreach (nuint block in Take(size, random.Next(1, 64), home: number))
                     {
                         *(long*)block = number;
                         own.Add(block);
@@ -168,11 +229,11 @@ public static unsafe partial class EmmaHeap
             AssertStatisticsAddUp();
         }
 
-        private static nuint[] Take(nuint size, int count, bool mayMap = true)
+        private static nuint[] Take(nuint size, int count, bool mayMap = true, int home = 0)
         {
             ulong[] blocks = new ulong[count];
             fixed (ulong* first = blocks)
-                count = HeapState.BinOf(SizeClasses.Of(size))->AllocateMany(first, count, mayMap);
+                count = HeapState.BinOf(SizeClasses.Of(size))->AllocateMany(first, count, home, mayMap);
             return Array.ConvertAll(blocks[..count], block => (nuint)block);
         }
 
