@@ -103,22 +103,20 @@ static unsafe partial class EmmaHeap
 
         /// <summary>The fast half of an allocation: a block from the calling thread's loaded magazine, or null. A hardened heap has none.</summary>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static void* TryTake(nuint size)
-        {
-            if (Hardened || !UsesMachineCode)
-                return Hardened ? null : TakeSizedFromStatic(size);
-            if (size <= SizeClasses.MaxTableSize)
-                return unchecked((delegate*<nuint, void*>)FastPathEntries.Current->Take)(SizeClasses.OfTable(size));
-            return unchecked((delegate*<nuint, void*>)FastPathEntries.Current->TakeLarge)(size);
-        }
+        internal static void* TryTake(nuint size) =>
+            Hardened ? null
+            : !UsesMachineCode ? TakeSizedFromStatic(size)
+            : size > SizeClasses.MaxTableSize ? unchecked((delegate*<nuint, void*>)FastPathEntries.Current->TakeLarge)(size)
+            : unchecked((delegate*<nuint, void*>)FastPathEntries.Current->Take)(SizeClasses.OfTable(size));
 
         /// <summary>The fast half of a free: a block of a class that is kept goes to the calling thread's loaded magazine. A hardened heap has none.</summary>
         /// <returns>Whether it did, or is null; null from now on.</returns>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static bool TryGive(ref void* block)
         {
-            if (!Hardened)
-                block = UsesMachineCode ? unchecked((delegate*<void*, void*>)FastPathEntries.Current->Give)(block) : GiveToStatic(block);
+            block = Hardened ? block
+                : UsesMachineCode ? unchecked((delegate*<void*, void*>)FastPathEntries.Current->Give)(block)
+                : GiveToStatic(block);
             return !Hardened && block == null;
         }
 
