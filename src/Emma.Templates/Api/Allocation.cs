@@ -306,8 +306,8 @@ static unsafe partial class EmmaHeap
         nuint given = root.Large.EmptyCache();
         for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
         {
-            Segment* segment;
-            while ((segment = HeapState.BinOf(sizeClass)->ReleaseIdleSlab()) != null)
+            Segment* segment = HeapState.BinOf(sizeClass)->ReleaseIdleSlab();
+            if (segment != null)
                 given += root.Segments.Release(segment, keepReserve: true);
         }
 

@@ -15,12 +15,12 @@ using ClrVolatile = global::System.Threading.Volatile;
 //   and each would take cache lines from the other, even those that the processor fetched ahead. Only before a segment is mapped a slab
 //   of another list changes homes.
 //   An empty slab's pages go back to the segments, where any class may use them, but for one: an empty slab that is the
-//   last on its list stays there, idle, so that a single block allocated and freed in turn does not make and unmake a slab
+//   last on its bin's lists stays there, idle, so that a single block allocated and freed in turn does not make and unmake a slab
 //   each time. Idle pages are marked in their segment, which takes them back when nothing else lives in it.
 //
 // Invariants
 //   * A slab is on the list of its home if, and only if, it has a free block.
-//   * A slab that is empty and on a list is marked idle; at most one of a list is, unless a thread died while it held the bin's lock. The mark outlasts the next allocation, because marking is
+//   * A slab that is empty and on a list is marked idle; at most one of a bin is, unless a thread died while it held the bin's lock. The mark outlasts the next allocation, because marking is
 //     dear: whoever finds a marked slab in use, with its bin's lock held, takes the mark off.
 //   * The bin's lock covers its lists and everything of its slabs but the segment's masks.
 static unsafe partial class EmmaHeap
@@ -41,8 +41,11 @@ static unsafe partial class EmmaHeap
     [ClrStructLayout(ClrLayoutKind.Sequential, Size = 64)]
     private struct Bin
     {
-        /// <summary>Enough that a few busy threads seldom share one, and that a bin is no larger than a cache line.</summary>
-        private const int Lists = 4;
+        /// <summary>
+        /// Enough that a few busy threads seldom share one, and that a bin is no larger than a cache line. One where a limit is near: what is free in a slab of another thread's is out of
+        /// reach for other classes.
+        /// </summary>
+        private const int Lists = MemoryLimit == 0 ? 4 : 1;
 
         private Lock _lock;
         private byte _class;
@@ -70,7 +73,9 @@ static unsafe partial class EmmaHeap
         internal nuint Allocate()
         {
             Enter();
-            Slab* slab = SlabFor(home: 0, mayMap: true);
+            Slab* slab = _first;
+            if (slab == null)
+                slab = FindSlab(home: 0, mayMap: true);
 
             nuint block = 0;
             if (slab != null)
@@ -98,7 +103,9 @@ static unsafe partial class EmmaHeap
             Enter();
             while (taken < count)
             {
-                Slab* slab = taken == 0 ? SlabFor(home, mayMap) : *ListOf(home);
+                Slab* slab = *ListOf(home);
+                if (slab == null && taken == 0)
+                    slab = FindSlab(home, mayMap);
                 if (slab == null)
                     break;
 
@@ -309,12 +316,15 @@ static unsafe partial class EmmaHeap
             return slab->IsEmpty ? Retire(slab) : PointerCheck.Valid;
         }
 
-        /// <summary>Keeps a slab that has become empty as the idle one if it is alone on the list, or gives its pages back.</summary>
+        /// <summary>Keeps a slab that has become empty as the idle one if it is alone on all lists, or gives its pages back.</summary>
         private PointerCheck Retire(Slab* slab)
         {
             bool holdsNothing;
             Segment* segment = Segment.Of((nuint)slab);
-            if (slab->Previous == null && slab->Next == null)
+            bool isAlone = slab->Next == null;
+            for (int list = 0; list < Lists; list++)
+                isAlone &= *ListOf(list) == null || *ListOf(list) == slab;
+            if (isAlone)
             {
                 segment->MarkIdle(Slab.PagesOf(slab));
                 // Nobody unmaps the segment: that would need this slab, which needs the lock held here.
@@ -328,13 +338,7 @@ static unsafe partial class EmmaHeap
             return holdsNothing && !HeapState.Root->Segments.IsReserve(segment) ? PointerCheck.ValidAndLast : PointerCheck.Valid;
         }
 
-        /// <summary>A slab with a free block, on the list of a home; null: no memory is to be had.</summary>
-        private Slab* SlabFor(int home, bool mayMap)
-        {
-            Slab* slab = *ListOf(home);
-            return slab != null ? slab : FindSlab(home, mayMap);
-        }
-
+        /// <summary>Finds a slab with a free block for the list of a home, which is empty; null: no memory is to be had.</summary>
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         private Slab* FindSlab(int home, bool mayMap)
         {
@@ -350,7 +354,7 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            return slab != null || !mayMap ? slab : AddSlab(home, mayMap: true);
+            return slab == null && mayMap ? AddSlab(home, mayMap: true) : slab;
         }
 
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
