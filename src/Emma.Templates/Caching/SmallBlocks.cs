@@ -39,6 +39,12 @@ static unsafe partial class EmmaHeap
         /// <summary>Whether freed page runs of up to 256 KiB are kept, too.</summary>
         internal const bool KeepsRuns = MemoryLimit == 0 && !Hardened;
 
+        /// <summary>
+        /// How many lists of slabs a bin has: enough that a few busy threads seldom share one, and that a bin is no larger than a cache line. One where a limit is near: what is free
+        /// in a slab of another thread's is out of reach for other classes.
+        /// </summary>
+        internal const int Homes = MemoryLimit == 0 ? 4 : 1;
+
         /// <summary>How many owners of caches the kernel is asked for, at most, before a segment is mapped: little beside what filling one costs.</summary>
         private const int ChecksBeforeMapping = 256;
 

@@ -10,6 +10,9 @@ static unsafe partial class EmmaHeap
         /// <summary>Whether page runs are kept when they are freed: nothing is.</summary>
         internal const bool KeepsRuns = false;
 
+        /// <summary>How many lists of slabs a bin has.</summary>
+        internal const int Homes = 1;
+
         /// <summary>Bytes that the layer needs behind the bins.</summary>
         internal static nuint BytesBehindBins => 0;
 

@@ -41,11 +41,7 @@ static unsafe partial class EmmaHeap
     [ClrStructLayout(ClrLayoutKind.Sequential, Size = 64)]
     private struct Bin
     {
-        /// <summary>
-        /// Enough that a few busy threads seldom share one, and that a bin is no larger than a cache line. One where a limit is near: what is free in a slab of another thread's is out of
-        /// reach for other classes.
-        /// </summary>
-        private const int Lists = MemoryLimit == 0 ? 4 : 1;
+        private const int Lists = SmallBlocks.Homes;
 
         private Lock _lock;
         private byte _class;

@@ -262,6 +262,27 @@ public sealed unsafe class MemoryLimitTests : IDisposable
         AssertAddsUp();
     }
 
+    /// <summary>Without a limit each would have slabs of its own, for the sake of the cache lines.</summary>
+    [Fact]
+    public void Threads_share_slabs_so_that_a_few_blocks_of_each_take_no_more_of_the_limit_than_those_of_one()
+    {
+        nuint ofOne = 0;
+        using Barrier turn = new Barrier(4);
+        Threads.Run(4, thread =>
+        {
+            for (int other = 0; other < 4; other++)
+            {
+                for (nuint size = 16; other == thread && size <= 32_768; size += Math.Max(16, size / 8))
+                    *(nuint*)LimitedHeap.Alloc(size) = size;
+                if (other == 0 && thread == 0)
+                    ofOne = Mapped;
+                turn.SignalAndWait();
+            }
+        });
+
+        Assert.InRange(Mapped, ofOne, ofOne + 4 * MiB);
+    }
+
     [Fact]
     public void A_refused_allocation_leaves_every_block_as_it_was()
     {

@@ -214,8 +214,6 @@ public static unsafe partial class EmmaHeap
         [Fact]
         public void A_size_takes_a_block_of_its_class()
         {
-            Expect.SkipWhen(Hardened, "A hardened heap does not take this way.");
-
             for (nuint size = SizeClasses.MaxTableSize + 1; size <= KeptSizes.Max; size++)
             {
                 Free(Alloc(size));
