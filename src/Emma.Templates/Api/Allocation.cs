@@ -56,6 +56,7 @@ static unsafe partial class EmmaHeap
             : AllocateBig(size, alignment, false);
     }
 
+    /// <summary>Allocates a block of a class; null: out of memory.</summary>
     [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
     private static void* AllocateSmall(int sizeClass)
     {

@@ -6,7 +6,7 @@ static unsafe partial class EmmaHeap
 {
     /// <summary>
     /// The fast paths as machine code for x86-64: `ThreadCache.TryTake` and `TryGive`, with the thread's cache found by one load behind fs. It lies
-    /// behind the trampoline in the code page. The routines begin alike, up to the load of the cache, so that the three numbers of the thread's
+    /// behind the trampoline in the code page. The routines that find a cache begin alike, up to its load, so that the three numbers of the thread's
     /// word stand at the same places in each; here they are 0. The first two instructions are left out for a key that nobody had before.
     /// They are called like managed code, which passes integers as C does: nothing in them waits, throws or calls. A heap has those it runs, the others are empty.
     /// </summary>
@@ -16,7 +16,7 @@ static unsafe partial class EmmaHeap
     /// </remarks>
     private static class FastPathCode
     {
-        // Each routine begins in a cache line of its own, but for the one that goes on into the next.
+        // Each routine begins in a cache line of its own, but for TakeLarge: it is entered 26 bytes before Take, which it goes on into.
         internal const int CacheOffset = 0;
         internal const int TakeLargeOffset = TakeOffset - 26;
         internal const int TakeOffset = 128;

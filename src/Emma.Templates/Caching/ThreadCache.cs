@@ -81,7 +81,7 @@ static unsafe partial class EmmaHeap
             return block;
         }
 
-        /// <summary>The same for a size, of whatever is kept or not.</summary>
+        /// <summary>The same for a size; null for one that no cache keeps, too.</summary>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void* TryTakeSized(ThreadCache* cache, nuint size) =>
             size > SizeClasses.MaxTableSize ? TryTakeLarge(cache, size) : TryTake(cache, SizeClasses.OfTable(size));
