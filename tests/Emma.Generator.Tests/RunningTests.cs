@@ -69,10 +69,14 @@ public class RunningTests
                 public static string Run()
                 {
                     _ = Audio.Mixer.Kernel;
-                    string late = Compile(typeof(Audio.Mixer));
-                    foreach (Type part in typeof(Audio.Mixer).GetNestedTypes(All))
-                        late += Compile(part);
+                    return CompileAll(typeof(Audio.Mixer));
+                }
 
+                static string CompileAll(Type type)
+                {
+                    string late = Compile(type);
+                    foreach (Type part in type.GetNestedTypes(All))
+                        late += CompileAll(part);
                     return late;
                 }
 

@@ -4,208 +4,211 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    /// <summary>
-    /// What only a heap with BoundaryChecks promises. Two frees of a block of up to 256 KiB at the very same time are not told apart with thread caches, because
-    /// the mark of a live block is taken off by a plain store; without them one is refused.
-    /// </summary>
-    public sealed class BoundaryCheckTests : HeapTest
+    public static partial class HeapInternals
     {
-        public static TheoryData<int> AllClasses => new(Enumerable.Range(1, SizeClasses.Count));
-
-        [Theory]
-        [MemberData(nameof(AllClasses))]
-        public void Every_address_inside_a_block_is_refused_but_its_first(int sizeClass)
+        /// <summary>
+        /// What only a heap with BoundaryChecks promises. Two frees of a block of up to 256 KiB at the very same time are not told apart with thread caches, because
+        /// the mark of a live block is taken off by a plain store; without them one is refused.
+        /// </summary>
+        public sealed class BoundaryCheckTests : HeapTest
         {
-            nuint size = SizeClasses.SizeOf(sizeClass);
-            Alloc(size);
-            byte* block = (byte*)Alloc(size);
-            Pattern.Write(block, size, 1);
-            for (nuint offset = 1; offset < size; offset += size <= 256 ? 1u : size / 61)
-                AssertRefused(block + offset);
-            AssertRefused(block + size - 1);
-            Expect.Equal(-1, Pattern.FirstDifference(block, size, 1));
-            Free(block);
-        }
+            public static TheoryData<int> AllClasses => new(Enumerable.Range(1, SizeClasses.Count));
 
-        [Theory]
-        [MemberData(nameof(AllClasses))]
-        public void A_block_freed_twice_is_refused_the_second_time(int sizeClass)
-        {
-            nuint size = SizeClasses.SizeOf(sizeClass);
-            void* pin = Alloc(size);
-            void* block = Alloc(size);
-            Free(block);
-            AssertRefused(block);
-            Expect.Equal((nuint)block, (nuint)Alloc(size));
-            Free(block);
-            Free(pin);
-            AssertRefused(pin);
-        }
-
-        [Fact]
-        public void A_kept_page_run_is_refused_by_everything_that_takes_a_block() => Crew.RunOne(() =>
-        {
-            for (int pages = 1; pages <= SizeClasses.MaxCachedPages + 1; pages++)
+            [Theory]
+            [MemberData(nameof(AllClasses))]
+            public void Every_address_inside_a_block_is_refused_but_its_first(int sizeClass)
             {
-                nuint size = (nuint)pages * Segment.PageSize;
+                nuint size = SizeClasses.SizeOf(sizeClass);
                 Alloc(size);
                 byte* block = (byte*)Alloc(size);
-                for (nuint offset = 16; offset < size; offset += Segment.PageSize / 2 - 16)
+                Pattern.Write(block, size, 1);
+                for (nuint offset = 1; offset < size; offset += size <= 256 ? 1u : size / 61)
                     AssertRefused(block + offset);
-                AssertRefused(block + size - Segment.PageSize + 16);
+                AssertRefused(block + size - 1);
+                Expect.Equal(-1, Pattern.FirstDifference(block, size, 1));
+                Free(block);
+            }
+
+            [Theory]
+            [MemberData(nameof(AllClasses))]
+            public void A_block_freed_twice_is_refused_the_second_time(int sizeClass)
+            {
+                nuint size = SizeClasses.SizeOf(sizeClass);
+                void* pin = Alloc(size);
+                void* block = Alloc(size);
                 Free(block);
                 AssertRefused(block);
-                Expect.Throws<ArgumentException>(() => UsableSize(block));
-                Expect.Throws<ArgumentException>(() => (nuint)Realloc(block, size * 2));
                 Expect.Equal((nuint)block, (nuint)Alloc(size));
-                Expect.Equal(size, UsableSize(block));
-                // Resized to a length of which none are kept, and back.
-                block = (byte*)Realloc(Realloc(block, 6 * Segment.PageSize), size);
                 Free(block);
-                AssertRefused(block);
+                Free(pin);
+                AssertRefused(pin);
             }
 
-            AssertStatisticsAddUp();
-        });
-
-        [Theory]
-        [MemberData(nameof(AllClasses))]
-        public void Blocks_never_allocated_and_the_tail_behind_the_last_are_refused(int sizeClass)
-        {
-            nuint size = SizeClasses.SizeOf(sizeClass);
-            byte* first = (byte*)Alloc(size);
-            Slab* slab = Slab.Of((nuint)first);
-            AssertRefused(first + size);
-            AssertRefused(first + (nuint)(slab->Capacity - 1) * size);
-            nuint tail = (nuint)slab->Capacity * size;
-            nuint end = slab->PageCount * Segment.PageSize;
-            for (nuint offset = tail; offset < end; offset += 16)
-                AssertRefused(first + offset);
-        }
-
-        [Fact]
-        public void Runs_and_large_blocks_freed_twice_are_refused()
-        {
-            void* pin = Alloc(1);
-            foreach (nuint size in new nuint[] { 40_000, 1 << 20, 3 << 20, 80 << 20 })
+            [Fact]
+            public void A_kept_page_run_is_refused_by_everything_that_takes_a_block() => Crew.RunOne(() =>
             {
-                void* block = Alloc(size);
-                Free(block);
-                AssertRefused(block);
+                for (int pages = 1; pages <= SizeClasses.MaxCachedPages + 1; pages++)
+                {
+                    nuint size = (nuint)pages * Segment.PageSize;
+                    Alloc(size);
+                    byte* block = (byte*)Alloc(size);
+                    for (nuint offset = 16; offset < size; offset += Segment.PageSize / 2 - 16)
+                        AssertRefused(block + offset);
+                    AssertRefused(block + size - Segment.PageSize + 16);
+                    Free(block);
+                    AssertRefused(block);
+                    Expect.Throws<ArgumentException>(() => UsableSize(block));
+                    Expect.Throws<ArgumentException>(() => (nuint)Realloc(block, size * 2));
+                    Expect.Equal((nuint)block, (nuint)Alloc(size));
+                    Expect.Equal(size, UsableSize(block));
+                    // Resized to a length of which none are kept, and back.
+                    block = (byte*)Realloc(Realloc(block, 6 * Segment.PageSize), size);
+                    Free(block);
+                    AssertRefused(block);
+                }
+
+                AssertStatisticsAddUp();
+            });
+
+            [Theory]
+            [MemberData(nameof(AllClasses))]
+            public void Blocks_never_allocated_and_the_tail_behind_the_last_are_refused(int sizeClass)
+            {
+                nuint size = SizeClasses.SizeOf(sizeClass);
+                byte* first = (byte*)Alloc(size);
+                Slab* slab = Slab.Of((nuint)first);
+                AssertRefused(first + size);
+                AssertRefused(first + (nuint)(slab->Capacity - 1) * size);
+                nuint tail = (nuint)slab->Capacity * size;
+                nuint end = slab->PageCount * Segment.PageSize;
+                for (nuint offset = tail; offset < end; offset += 16)
+                    AssertRefused(first + offset);
             }
 
-            Free(pin);
-        }
-
-        [Theory]
-        [InlineData(16)]
-        [InlineData(1000)]
-        [InlineData(32_768)]
-        public void A_freed_block_is_refused_wherever_it_waits(int size)
-        {
-            // In the magazines of a thread that ended, of another that lives, of the caller, in a depot, in its slab.
-            void* pin = Alloc((nuint)size);
-            nuint[] blocks = Enumerable.Range(0, 5000).Select(_ => (nuint)Alloc((nuint)size)).ToArray();
-            Threads.Run(1, _ => Array.ForEach(blocks[..10], block => Free((void*)block)));
-            Array.ForEach(blocks[10..4500], block => Free((void*)block));
-            Threads.Run(1, _ =>
+            [Fact]
+            public void Runs_and_large_blocks_freed_twice_are_refused()
             {
-                Array.ForEach(blocks[4500..], block => Free((void*)block));
-                Threads.Run(1, _ => AssertRefused((void*)blocks[4500]));
-                AssertRefused((void*)blocks[^1]);
-                AssertRefused((void*)blocks[20]);
-            });
-            foreach (int i in new[] { 0, 9, 10, 1000, 3000, 4499, 4500, 4999 })
-                AssertRefused((void*)blocks[i]);
-            Trim();
-            Expect.All(blocks, block => Expect.True(DoubleFree.IsRefused((void*)block)));
-            Free(pin);
-        }
+                void* pin = Alloc(1);
+                foreach (nuint size in new nuint[] { 40_000, 1 << 20, 3 << 20, 80 << 20 })
+                {
+                    void* block = Alloc(size);
+                    Free(block);
+                    AssertRefused(block);
+                }
 
-        [Fact]
-        public void Freeing_a_block_again_while_its_segment_is_unmapped_never_faults() =>
-            ChildProcess.MustSucceed(nameof(Scenarios.FreeAgainWhileSegmentsComeAndGo));
+                Free(pin);
+            }
 
-        [Fact]
-        public void The_marks_of_live_blocks_go_with_Destroy_and_with_the_load_context()
-        {
-            FreshCopy.Settle();
-            ulong before = WindowsWithMarks();
-            AlignedAlloc(100, 1 << 30);
-            for (int i = 0; i < 70; i++)
-                AlignedAlloc(4096, 1 << 30);
-            Expect.Equal(before + 2, WindowsWithMarks());
-            Destroy();
-            Expect.Equal(before, WindowsWithMarks());
-            FreshCopy.RunAndUnload(nameof(PluginWork.UseEverything));
-            Expect.Equal(before, WindowsWithMarks());
-        }
-
-        /// <summary>How many windows the mappings of their size could be of. Marks of two windows may lie side by side, as one mapping.</summary>
-        private static ulong WindowsWithMarks() => ProcessMaps.Read()
-            .Where(mapping => mapping.Rights == "rw-p" && mapping.Path == "")
-            .Aggregate(0UL, (sum, mapping) => sum + (mapping.End - mapping.Start) / (Window.DefaultSize / SizeClasses.Granularity));
-
-        private static void AssertRefused(void* pointer)
-        {
-            HeapStatistics before = GetStatistics();
-            Expect.Contains($"{HeapName}.Free ", Expect.Throws<ArgumentException>(() => Free(pointer)).Message);
-            Expect.Contains($"{HeapName}.Realloc ", Expect.Throws<ArgumentException>(() => TryRealloc(pointer, 10)).Message);
-            Expect.Contains($"{HeapName}.UsableSize ", Expect.Throws<ArgumentException>(() => UsableSize(pointer)).Message);
-            Expect.Equal(before, GetStatistics());
-        }
-    }
-
-    public static partial class Scenarios
-    {
-        /// <summary>One thread makes and unmaps segments, another frees addresses of theirs that it has no right to.</summary>
-        public static void FreeAgainWhileSegmentsComeAndGo()
-        {
-            const int size = 64;
-            nuint stale = 0;
-            bool stop = false;
-            using var ready = new ManualResetEventSlim();
-            Thread other = new Thread(() =>
+            [Theory]
+            [InlineData(16)]
+            [InlineData(1000)]
+            [InlineData(32_768)]
+            public void A_freed_block_is_refused_wherever_it_waits(int size)
             {
-                // Its magazine has blocks, and room for more; their slab has no free block that would serve the first thread.
-                nuint[] blocks = new nuint[Segment.PageSize / size];
-                for (int i = 0; i < blocks.Length; i++)
-                    blocks[i] = (nuint)Alloc(size);
-                for (int i = 0; i < 10; i++)
-                    Free((void*)blocks[i]);
-                ready.Set();
-                while (!Volatile.Read(ref stop))
-                    Expect.False(TryFree(Volatile.Read(ref stale) + 16));
-            });
-            other.Start();
-            ready.Wait();
-            // Fills their segment, so that the next slab needs another.
-            nuint run = 0;
-            while (GetStatistics().Segments == 1)
-                run = (nuint)Alloc(Segment.PageSize);
-            Free((void*)run);
-
-            for (int i = 0; i < 60_000; i++)
-            {
-                void* block = Alloc(size);
-                Volatile.Write(ref stale, (nuint)block);
-                Free(block);
+                // In the magazines of a thread that ended, of another that lives, of the caller, in a depot, in its slab.
+                void* pin = Alloc((nuint)size);
+                nuint[] blocks = Enumerable.Range(0, 5000).Select(_ => (nuint)Alloc((nuint)size)).ToArray();
+                Threads.Run(1, _ => Array.ForEach(blocks[..10], block => Free((void*)block)));
+                Array.ForEach(blocks[10..4500], block => Free((void*)block));
+                Threads.Run(1, _ =>
+                {
+                    Array.ForEach(blocks[4500..], block => Free((void*)block));
+                    Threads.Run(1, _ => AssertRefused((void*)blocks[4500]));
+                    AssertRefused((void*)blocks[^1]);
+                    AssertRefused((void*)blocks[20]);
+                });
+                foreach (int i in new[] { 0, 9, 10, 1000, 3000, 4499, 4500, 4999 })
+                    AssertRefused((void*)blocks[i]);
                 Trim();
-                Expect.Equal(1, GetStatistics().Segments);
+                Expect.All(blocks, block => Expect.True(DoubleFree.IsRefused((void*)block)));
+                Free(pin);
             }
 
-            Volatile.Write(ref stop, true);
-            other.Join();
+            [Fact]
+            public void Freeing_a_block_again_while_its_segment_is_unmapped_never_faults() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.FreeAgainWhileSegmentsComeAndGo));
+
+            [Fact]
+            public void The_marks_of_live_blocks_go_with_Destroy_and_with_the_load_context()
+            {
+                FreshCopy.Settle();
+                ulong before = WindowsWithMarks();
+                AlignedAlloc(100, 1 << 30);
+                for (int i = 0; i < 70; i++)
+                    AlignedAlloc(4096, 1 << 30);
+                Expect.Equal(before + 2, WindowsWithMarks());
+                Destroy();
+                Expect.Equal(before, WindowsWithMarks());
+                FreshCopy.RunAndUnload(nameof(PluginWork.UseEverything));
+                Expect.Equal(before, WindowsWithMarks());
+            }
+
+            /// <summary>How many windows the mappings of their size could be of. Marks of two windows may lie side by side, as one mapping.</summary>
+            private static ulong WindowsWithMarks() => ProcessMaps.Read()
+                .Where(mapping => mapping.Rights == "rw-p" && mapping.Path == "")
+                .Aggregate(0UL, (sum, mapping) => sum + (mapping.End - mapping.Start) / (Window.DefaultSize / SizeClasses.Granularity));
+
+            private static void AssertRefused(void* pointer)
+            {
+                HeapStatistics before = GetStatistics();
+                Expect.Contains($"{HeapName}.Free ", Expect.Throws<ArgumentException>(() => Free(pointer)).Message);
+                Expect.Contains($"{HeapName}.Realloc ", Expect.Throws<ArgumentException>(() => TryRealloc(pointer, 10)).Message);
+                Expect.Contains($"{HeapName}.UsableSize ", Expect.Throws<ArgumentException>(() => UsableSize(pointer)).Message);
+                Expect.Equal(before, GetStatistics());
+            }
         }
 
-        /// <summary>What Free does, without the exception, which would take most of the time.</summary>
-        private static bool TryFree(nuint address)
+        public static partial class Scenarios
         {
-            void* block = (void*)address;
-            if (SmallBlocks.TryGive(ref block))
-                return true;
-            int pageClass = PageMap.ClassOf(address);
-            return PageMap.IsSmall(pageClass) && HeapState.Root->Small.Free(address, pageClass) == PointerCheck.Valid;
+            /// <summary>One thread makes and unmaps segments, another frees addresses of theirs that it has no right to.</summary>
+            public static void FreeAgainWhileSegmentsComeAndGo()
+            {
+                const int size = 64;
+                nuint stale = 0;
+                bool stop = false;
+                using var ready = new ManualResetEventSlim();
+                Thread other = new Thread(() =>
+                {
+                    // Its magazine has blocks, and room for more; their slab has no free block that would serve the first thread.
+                    nuint[] blocks = new nuint[Segment.PageSize / size];
+                    for (int i = 0; i < blocks.Length; i++)
+                        blocks[i] = (nuint)Alloc(size);
+                    for (int i = 0; i < 10; i++)
+                        Free((void*)blocks[i]);
+                    ready.Set();
+                    while (!Volatile.Read(ref stop))
+                        Expect.False(TryFree(Volatile.Read(ref stale) + 16));
+                });
+                other.Start();
+                ready.Wait();
+                // Fills their segment, so that the next slab needs another.
+                nuint run = 0;
+                while (GetStatistics().Segments == 1)
+                    run = (nuint)Alloc(Segment.PageSize);
+                Free((void*)run);
+
+                for (int i = 0; i < 60_000; i++)
+                {
+                    void* block = Alloc(size);
+                    Volatile.Write(ref stale, (nuint)block);
+                    Free(block);
+                    Trim();
+                    Expect.Equal(1, GetStatistics().Segments);
+                }
+
+                Volatile.Write(ref stop, true);
+                other.Join();
+            }
+
+            /// <summary>What Free does, without the exception, which would take most of the time.</summary>
+            private static bool TryFree(nuint address)
+            {
+                void* block = (void*)address;
+                if (SmallBlocks.TryGive(ref block))
+                    return true;
+                int pageClass = PageMap.ClassOf(address);
+                return PageMap.IsSmall(pageClass) && HeapState.Root->Small.Free(address, pageClass) == PointerCheck.Valid;
+            }
         }
     }
 }

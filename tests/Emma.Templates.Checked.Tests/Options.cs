@@ -3,8 +3,11 @@ namespace Emma.Templates;
 // The options of the heap under test, in the place of the templates' own file.
 static unsafe partial class EmmaHeap
 {
-    private const string HeapName = "CheckedHeap";
-    private const bool BoundaryChecks = true;
-    private const bool Hardened = false;
-    private const long MemoryLimit = 0;
+    public static partial class HeapInternals
+    {
+        internal const string HeapName = "CheckedHeap";
+        internal const bool ChecksBoundaries = true;
+        internal const bool IsHardened = false;
+        internal const long DeclaredLimit = 0;
+    }
 }

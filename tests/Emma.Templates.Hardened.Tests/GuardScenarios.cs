@@ -4,172 +4,175 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    public static partial class Scenarios
+    public static partial class HeapInternals
     {
-        private const nint BadAddress = -14;
-
-        /// <summary>What is closed of a segment: its header's end, free pages, the ends of slabs, and pages of slabs that are gone.</summary>
-        public static void GuardsAreClosed()
+        public static partial class Scenarios
         {
-            nuint block = (nuint)Alloc(100);
-            Segment* segment = Segment.Of(block);
-            int page = Segment.PageOf(block);
-            Expect.True(IsClosed((nuint)segment + Guards.HeaderBytes) && IsClosed(Segment.AddressOf(segment, 1) - 1), "the header's end");
-            Expect.True(IsClosed(Segment.AddressOf(segment, page + 1) - Guards.SlabTail) && IsClosed(Segment.AddressOf(segment, page + 1) - 1), "the slab's end");
-            Expect.False(IsClosed(Segment.AddressOf(segment, page + 1) - Guards.SlabTail - 1), "the slab's last bytes");
-            Expect.True(IsClosed(Segment.AddressOf(segment, page + 1)) && IsClosed((nuint)segment + Segment.Size - 1), "free pages");
+            private const nint BadAddress = -14;
 
-            nuint[] blocks = Enumerable.Range(0, 400).Select(_ => (nuint)Alloc(1000)).ToArray();
-            nuint[] slabs = blocks.Select(address => address & ~(Segment.PageSize - 1)).Distinct().ToArray();
-            Expect.True(slabs.Length > 3);
-            Expect.All(slabs, slab => Expect.True(!IsClosed(slab) && IsClosed(slab + Segment.PageSize - Guards.SlabTail)));
-            AssertStatisticsAddUp((void*)block);
-            Array.ForEach(blocks, address => Free((void*)address));
-            Trim();
-            Expect.All(slabs, slab => Expect.True(IsClosed(slab) && IsClosed(slab + Segment.PageSize - 1)));
-            AssertStatisticsAddUp((void*)block);
-
-            // Opened again, for blocks of another size.
-            foreach (nuint size in new nuint[] { 16, 3000, 20_000 })
-                UseBlocks(size, 300);
-            Free((void*)block);
-            Trim();
-            Destroy();
-            Expect.Equal(KernelEntry.MappedBytes, GetStatistics().MappedBytes);
-        }
-
-        public static void GuardsByMappingsAreBounded()
-        {
-            UseOldKernel();
-            for (int round = 0; round < 2; round++)
+            /// <summary>What is closed of a segment: its header's end, free pages, the ends of slabs, and pages of slabs that are gone.</summary>
+            public static void GuardsAreClosed()
             {
-                void* pin = Alloc(16);
-                nuint[] blocks = Enumerable.Range(0, (Guards.MaxProtected + 6) * 128).Select(_ => (nuint)Alloc(32_000)).ToArray();
-                nuint[] segments = SlotsOf(SlotKind.Segment);
-                Expect.True(segments.Length > Guards.MaxProtected + 3);
-                Expect.Equal(Guards.MaxProtected, segments.Count(segment => IsClosed(segment + Guards.HeaderBytes)));
-                Window* window = HeapState.Root->Space.Find(segments[0]);
-                int mappings = ProcessMaps.Read().Count(mapping => mapping.Start >= window->Base && mapping.Start < window->Base + window->Size);
-                Expect.InRange(mappings, Guards.MaxProtected, Guards.MaxProtected * Guards.MappingsPerSegment + segments.Length);
-                AssertStatisticsAddUp(pin);
-                Array.ForEach(blocks, block => Free((void*)block));
+                nuint block = (nuint)Alloc(100);
+                Segment* segment = Segment.Of(block);
+                int page = Segment.PageOf(block);
+                Expect.True(IsClosed((nuint)segment + Guards.HeaderBytes) && IsClosed(Segment.AddressOf(segment, 1) - 1), "the header's end");
+                Expect.True(IsClosed(Segment.AddressOf(segment, page + 1) - Guards.SlabTail) && IsClosed(Segment.AddressOf(segment, page + 1) - 1), "the slab's end");
+                Expect.False(IsClosed(Segment.AddressOf(segment, page + 1) - Guards.SlabTail - 1), "the slab's last bytes");
+                Expect.True(IsClosed(Segment.AddressOf(segment, page + 1)) && IsClosed((nuint)segment + Segment.Size - 1), "free pages");
+
+                nuint[] blocks = Enumerable.Range(0, 400).Select(_ => (nuint)Alloc(1000)).ToArray();
+                nuint[] slabs = blocks.Select(address => address & ~(Segment.PageSize - 1)).Distinct().ToArray();
+                Expect.True(slabs.Length > 3);
+                Expect.All(slabs, slab => Expect.True(!IsClosed(slab) && IsClosed(slab + Segment.PageSize - Guards.SlabTail)));
+                AssertStatisticsAddUp((void*)block);
+                Array.ForEach(blocks, address => Free((void*)address));
                 Trim();
-                // Their places are free for those that come next, whether they go one by one or all at once.
-                if (round == 0)
-                    Free(pin);
+                Expect.All(slabs, slab => Expect.True(IsClosed(slab) && IsClosed(slab + Segment.PageSize - 1)));
+                AssertStatisticsAddUp((void*)block);
+
+                // Opened again, for blocks of another size.
+                foreach (nuint size in new nuint[] { 16, 3000, 20_000 })
+                    UseBlocks(size, 300);
+                Free((void*)block);
                 Trim();
-                if (round == 1)
-                    Destroy();
+                Destroy();
+                Expect.Equal(KernelEntry.MappedBytes, GetStatistics().MappedBytes);
             }
 
-            Expect.True(IsClosed((nuint)Segment.Of((nuint)Alloc(16)) + Guards.HeaderBytes));
-        }
-
-        /// <summary>Changes of protection are refused at random, and always: every block is still to be had, and to be used from end to end.</summary>
-        public static void GuardsAreRefused()
-        {
-            UseOldKernel();
-            foreach (uint oneIn in new uint[] { 3, 1, 2, 1, 5 })
+            public static void GuardsByMappingsAreBounded()
             {
-                OldKernel.RefusedOneIn = oneIn;
-                void* pin = Alloc(16);
-                for (int round = 0; round < 4; round++)
+                UseOldKernel();
+                for (int round = 0; round < 2; round++)
                 {
-                    foreach (nuint size in new nuint[] { 8, 50, 500, 5000, 30_000 })
-                        UseBlocks(size, 1200);
+                    void* pin = Alloc(16);
+                    nuint[] blocks = Enumerable.Range(0, (Guards.MaxProtected + 6) * 128).Select(_ => (nuint)Alloc(32_000)).ToArray();
+                    nuint[] segments = SlotsOf(SlotKind.Segment);
+                    Expect.True(segments.Length > Guards.MaxProtected + 3);
+                    Expect.Equal(Guards.MaxProtected, segments.Count(segment => IsClosed(segment + Guards.HeaderBytes)));
+                    Window* window = HeapState.Root->Space.Find(segments[0]);
+                    int mappings = ProcessMaps.Read().Count(mapping => mapping.Start >= window->Base && mapping.Start < window->Base + window->Size);
+                    Expect.InRange(mappings, Guards.MaxProtected, Guards.MaxProtected * Guards.MappingsPerSegment + segments.Length);
+                    AssertStatisticsAddUp(pin);
+                    Array.ForEach(blocks, block => Free((void*)block));
+                    Trim();
+                    // Their places are free for those that come next, whether they go one by one or all at once.
+                    if (round == 0)
+                        Free(pin);
+                    Trim();
+                    if (round == 1)
+                        Destroy();
+                }
+
+                Expect.True(IsClosed((nuint)Segment.Of((nuint)Alloc(16)) + Guards.HeaderBytes));
+            }
+
+            /// <summary>Changes of protection are refused at random, and always: every block is still to be had, and to be used from end to end.</summary>
+            public static void GuardsAreRefused()
+            {
+                UseOldKernel();
+                foreach (uint oneIn in new uint[] { 3, 1, 2, 1, 5 })
+                {
+                    OldKernel.RefusedOneIn = oneIn;
+                    void* pin = Alloc(16);
+                    for (int round = 0; round < 4; round++)
+                    {
+                        foreach (nuint size in new nuint[] { 8, 50, 500, 5000, 30_000 })
+                            UseBlocks(size, 1200);
+                        Trim();
+                        AssertStatisticsAddUp(pin);
+                    }
+
+                    Free(pin);
+                }
+
+                Expect.True(OldKernel.Refused > 100);
+                OldKernel.RefusedOneIn = 0;
+                Destroy();
+                GuardsAreClosed();
+            }
+
+            /// <summary>The kernel refuses to open any page of segments that were closed before: a segment without guards serves until it lets them be opened.</summary>
+            public static void OpeningIsRefused()
+            {
+                UseOldKernel();
+                byte* pin = (byte*)Alloc(16);
+                OldKernel.RefusedOneIn = 1;
+                UseBlocks(5000, 100);
+                Expect.Equal(2, GetStatistics().Segments);
+                AssertStatisticsAddUp(pin);
+                OldKernel.RefusedOneIn = 0;
+                Trim();
+                Expect.Equal(1, GetStatistics().Segments);
+                UseBlocks(5000, 100);
+                Expect.Equal(1, GetStatistics().Segments);
+                Expect.True(IsClosed((nuint)Segment.Of((nuint)pin) + Segment.Size - 1));
+            }
+
+            public static void GuardsMeetAFullTableOfMappings()
+            {
+                UseOldKernel();
+                // What runs while the table is full has run before.
+                UseBlocks(5000, 300);
+                UseBlocks(40, 3000);
+                Trim();
+                foreach (int room in new[] { 0, 1, 2, 3, 5, 9 })
+                {
+                    void* pin = Alloc(16);
+                    using (new FullTableOfMappings(room))
+                    {
+                        UseBlocks(5000, 300);
+                        UseBlocks(40, 3000);
+                    }
+
                     Trim();
                     AssertStatisticsAddUp(pin);
+                    Free(pin);
+                    Trim();
                 }
 
-                Free(pin);
+                Destroy();
+                Expect.Equal(KernelEntry.MappedBytes, GetStatistics().MappedBytes);
             }
 
-            Expect.True(OldKernel.Refused > 100);
-            OldKernel.RefusedOneIn = 0;
-            Destroy();
-            GuardsAreClosed();
-        }
-
-        /// <summary>The kernel refuses to open any page of segments that were closed before: a segment without guards serves until it lets them be opened.</summary>
-        public static void OpeningIsRefused()
-        {
-            UseOldKernel();
-            byte* pin = (byte*)Alloc(16);
-            OldKernel.RefusedOneIn = 1;
-            UseBlocks(5000, 100);
-            Expect.Equal(2, GetStatistics().Segments);
-            AssertStatisticsAddUp(pin);
-            OldKernel.RefusedOneIn = 0;
-            Trim();
-            Expect.Equal(1, GetStatistics().Segments);
-            UseBlocks(5000, 100);
-            Expect.Equal(1, GetStatistics().Segments);
-            Expect.True(IsClosed((nuint)Segment.Of((nuint)pin) + Segment.Size - 1));
-        }
-
-        public static void GuardsMeetAFullTableOfMappings()
-        {
-            UseOldKernel();
-            // What runs while the table is full has run before.
-            UseBlocks(5000, 300);
-            UseBlocks(40, 3000);
-            Trim();
-            foreach (int room in new[] { 0, 1, 2, 3, 5, 9 })
+            /// <summary>Allocates blocks, fills them, and frees them; what the kernel has not opened would end the process.</summary>
+            private static void UseBlocks(nuint size, int count)
             {
-                void* pin = Alloc(16);
-                using (new FullTableOfMappings(room))
+                nuint* blocks = stackalloc nuint[count];
+                for (int i = 0; i < count; i++)
                 {
-                    UseBlocks(5000, 300);
-                    UseBlocks(40, 3000);
+                    blocks[i] = (nuint)TryAlloc(size);
+                    if (blocks[i] != 0)
+                        Pattern.Write((void*)blocks[i], size, (ulong)i);
                 }
 
-                Trim();
-                AssertStatisticsAddUp(pin);
-                Free(pin);
-                Trim();
+                int missing = 0;
+                for (int i = 0; i < count; i++)
+                {
+                    missing += blocks[i] == 0 ? 1 : 0;
+                    if (blocks[i] == 0)
+                        continue;
+                    if (Pattern.FirstDifference((void*)blocks[i], size, (ulong)i) >= 0)
+                        Expect.Fail($"block {i} of {size} bytes has changed");
+                    Free((void*)blocks[i]);
+                }
+
+                if (missing != 0)
+                    Expect.Fail($"{missing} of {count} blocks of {size} bytes were not to be had");
             }
 
-            Destroy();
-            Expect.Equal(KernelEntry.MappedBytes, GetStatistics().MappedBytes);
-        }
-
-        /// <summary>Allocates blocks, fills them, and frees them; what the kernel has not opened would end the process.</summary>
-        private static void UseBlocks(nuint size, int count)
-        {
-            nuint* blocks = stackalloc nuint[count];
-            for (int i = 0; i < count; i++)
+            /// <summary>Whether the kernel cannot write at an address. What it has written is put back.</summary>
+            private static bool IsClosed(nuint address)
             {
-                blocks[i] = (nuint)TryAlloc(size);
-                if (blocks[i] != 0)
-                    Pattern.Write((void*)blocks[i], size, (ulong)i);
+                byte random;
+                Expect.Equal(1, Syscalls.GetRandom(&random, 1));
+                nint result = Syscalls.GetRandom((void*)address, 1);
+                if (result == 1)
+                    *(byte*)address = 0;
+                else
+                    Expect.Equal(BadAddress, result);
+                return result != 1;
             }
-
-            int missing = 0;
-            for (int i = 0; i < count; i++)
-            {
-                missing += blocks[i] == 0 ? 1 : 0;
-                if (blocks[i] == 0)
-                    continue;
-                if (Pattern.FirstDifference((void*)blocks[i], size, (ulong)i) >= 0)
-                    Expect.Fail($"block {i} of {size} bytes has changed");
-                Free((void*)blocks[i]);
-            }
-
-            if (missing != 0)
-                Expect.Fail($"{missing} of {count} blocks of {size} bytes were not to be had");
-        }
-
-        /// <summary>Whether the kernel cannot write at an address. What it has written is put back.</summary>
-        private static bool IsClosed(nuint address)
-        {
-            byte random;
-            Expect.Equal(1, Syscalls.GetRandom(&random, 1));
-            nint result = Syscalls.GetRandom((void*)address, 1);
-            if (result == 1)
-                *(byte*)address = 0;
-            else
-                Expect.Equal(BadAddress, result);
-            return result != 1;
         }
     }
 }

@@ -2,12 +2,15 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    /// <summary>What the form without thread caches promises differently from the form with them.</summary>
-    private static class Form
+    public static partial class HeapInternals
     {
-        internal static bool HasThreadCaches => false;
+        /// <summary>What the form without thread caches promises differently from the form with them.</summary>
+        private static class Form
+        {
+            internal static bool HasThreadCaches => false;
 
-        /// <summary>Bytes that the first small block of a heap has mapped for lists of free ones.</summary>
-        internal static nuint FirstMagazinesBytes => 0;
+            /// <summary>Bytes that the first small block of a heap has mapped for lists of free ones.</summary>
+            internal static nuint FirstMagazinesBytes => 0;
+        }
     }
 }

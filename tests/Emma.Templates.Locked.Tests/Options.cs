@@ -3,8 +3,11 @@ namespace Emma.Templates;
 // The options of the heap under test, in the place of the templates' own file.
 static unsafe partial class EmmaHeap
 {
-    private const string HeapName = "LockedHeap";
-    private const bool BoundaryChecks = false;
-    private const bool Hardened = false;
-    private const long MemoryLimit = 0;
+    public static partial class HeapInternals
+    {
+        internal const string HeapName = "LockedHeap";
+        internal const bool ChecksBoundaries = false;
+        internal const bool IsHardened = false;
+        internal const long DeclaredLimit = 0;
+    }
 }

@@ -2,12 +2,15 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    /// <summary>What the form with thread caches promises differently from the form without, which has a file of the same members.</summary>
-    private static class Form
+    public static partial class HeapInternals
     {
-        internal static bool HasThreadCaches => true;
+        /// <summary>What the form with thread caches promises differently from the form without, which has a file of the same members.</summary>
+        private static class Form
+        {
+            internal static bool HasThreadCaches => true;
 
-        /// <summary>Bytes that the first small block of a heap has mapped for lists of free ones.</summary>
-        internal static nuint FirstMagazinesBytes => MagazineStore.GrowBytes;
+            /// <summary>Bytes that the first small block of a heap has mapped for lists of free ones.</summary>
+            internal static nuint FirstMagazinesBytes => MagazineStore.GrowBytes;
+        }
     }
 }

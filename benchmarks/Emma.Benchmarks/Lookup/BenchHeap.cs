@@ -70,7 +70,7 @@ internal static unsafe partial class BenchHeap
         {
             long sum = 0;
             foreach (nuint pointer in pointers)
-                sum += PageMap.ClassOf(pointer);
+                sum += HeapInternals.PageMap.ClassOf(pointer);
 
             s_sink += sum;
         }
@@ -80,7 +80,7 @@ internal static unsafe partial class BenchHeap
         {
             long sum = 0;
             foreach (nuint pointer in pointers)
-                sum += Segment.SlabAt(Segment.Of(pointer), Segment.PageOf(pointer))->Class;
+                sum += HeapInternals.Segment.SlabAt(HeapInternals.Segment.Of(pointer), HeapInternals.Segment.PageOf(pointer))->Class;
 
             s_sink += sum;
         }

@@ -82,17 +82,20 @@ internal static class HeapEmitter
         [global::System.Diagnostics.CodeAnalysis.ExcludeFromCodeCoverageAttribute]
         {{(heap.IsPublic ? "public " : "")}}static unsafe partial class {{ClassName(heap)}}
         {
-            /// <summary>The full name of the heap's class, for messages.</summary>
-            private const string HeapName = "{{heap.FullName}}";
+            static partial class HeapInternals
+            {
+                // The full name of the heap's class, for messages.
+                internal const string HeapName = "{{heap.FullName}}";
 
-            /// <summary>Whether every pointer that crosses the API is proved to be a live block first.</summary>
-            private const bool BoundaryChecks = {{(heap.BoundaryChecks ? "true" : "false")}};
+                // Whether every pointer that crosses the API is proved to be a live block first.
+                internal const bool ChecksBoundaries = {{(heap.BoundaryChecks ? "true" : "false")}};
 
-            /// <summary>Whether blocks carry canaries, are zeroed and held back when freed, and lie beside inaccessible pages.</summary>
-            private const bool Hardened = {{(heap.Hardened ? "true" : "false")}};
+                // Whether blocks carry canaries, are zeroed and held back when freed, and lie beside inaccessible pages.
+                internal const bool IsHardened = {{(heap.Hardened ? "true" : "false")}};
 
-            /// <summary>The most bytes the heap may map; 0: no limit.</summary>
-            private const long MemoryLimit = {{heap.MemoryLimit}};
+                // The most bytes the heap may map; 0: no limit.
+                internal const long DeclaredLimit = {{heap.MemoryLimit}};
+            }
         }
 
         """;

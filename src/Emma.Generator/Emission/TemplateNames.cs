@@ -5,8 +5,8 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 namespace Emma.Generator.Emission;
 
 /// <summary>
-/// The names that a heap's class cannot have because its own text declares them: its members and nested types (a member named like
-/// its class is CS0542) and the aliases beside it (CS0576). They are read from the templates, so they cannot go stale.
+/// The names that a heap's class cannot have because its own text declares them: its public members and types (a member named like
+/// its class is CS0542), the class that holds all else, and the aliases beside it (CS0576). They are read from the templates, so they cannot go stale.
 /// </summary>
 internal static class TemplateNames
 {
@@ -16,9 +16,12 @@ internal static class TemplateNames
     public static bool Contains(string name) =>
         Template.All.Any(template => template.Text.Contains(name)) && s_names.Value.Contains(name);
 
+    /// <summary>All of them.</summary>
+    public static IReadOnlyCollection<string> All => s_names.Value;
+
     private static HashSet<string> Collect()
     {
-        HashSet<string> names = ["HeapName", "BoundaryChecks", "Hardened", "MemoryLimit"];
+        HashSet<string> names = [];
         foreach (Template template in Template.All)
         {
             SyntaxNode root = CSharpSyntaxTree.ParseText(template.Text).GetRoot();

@@ -9,8 +9,8 @@ static unsafe partial class EmmaHeap
     {
         get
         {
-            HeapState.EnsureRunning();
-            return KernelEntry.Access;
+            HeapInternals.HeapState.EnsureRunning();
+            return HeapInternals.KernelEntry.Access;
         }
     }
 
@@ -19,30 +19,30 @@ static unsafe partial class EmmaHeap
     /// <returns>Bytes.</returns>
     /// <exception cref="global::System.ArgumentException"><paramref name="ptr"/> is no block of this heap.</exception>
     public static nuint UsableSize(void* ptr) =>
-        ptr == null ? 0 : UsableSizeOfBlock(ptr, nameof(UsableSize));
+        ptr == null ? 0 : HeapInternals.UsableSizeOfBlock(ptr, nameof(UsableSize));
 
     /// <summary>The bytes that a block has if so many are asked for: asking for them all costs nothing more.</summary>
     /// <param name="byteCount">Bytes.</param>
     /// <returns>Bytes, not fewer than <paramref name="byteCount"/>.</returns>
     /// <remarks>A block of more than 2 MiB may get up to an eighth more: where a freed one of that size is at hand, and when it grows.</remarks>
-    public static nuint GoodSize(nuint byteCount) => UsableSizeFor(byteCount);
+    public static nuint GoodSize(nuint byteCount) => HeapInternals.UsableSizeFor(byteCount);
 
     /// <summary>Whether an address lies in a live block of this heap, or in pages that the heap keeps for blocks of up to 256 KiB.</summary>
     /// <param name="ptr">Any value: it is not read through.</param>
     /// <returns>False for null and for what other heaps or nobody owns.</returns>
     /// <remarks>Any thread may call this; it takes no lock.</remarks>
-    public static bool Owns(void* ptr) => PageMap.ClassOf((nuint)ptr) != PageMap.None;
+    public static bool Owns(void* ptr) => HeapInternals.PageMap.ClassOf((nuint)ptr) != HeapInternals.PageMap.None;
 
     /// <summary>Counts what the heap holds. Takes each of its locks for a moment; all zeros before the first allocation.</summary>
     public static HeapStatistics GetStatistics()
     {
-        if (!HeapState.IsRunning)
+        if (!HeapInternals.HeapState.IsRunning)
             return default;
 
-        HeapCount count = default;
-        ref Root root = ref *HeapState.Root;
-        for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
-            HeapState.BinOf(sizeClass)->AddTo(ref count);
+        HeapInternals.HeapCount count = default;
+        ref HeapInternals.Root root = ref *HeapInternals.HeapState.Root;
+        for (int sizeClass = 1; sizeClass <= HeapInternals.SizeClasses.Count; sizeClass++)
+            HeapInternals.HeapState.BinOf(sizeClass)->AddTo(ref count);
         root.Segments.AddTo(ref count);
         root.Small.AddTo(ref count);
         count.Mapped = root.Space.Mapped;
@@ -58,17 +58,17 @@ static unsafe partial class EmmaHeap
     /// <remarks>Any thread may call this at any time; it takes milliseconds where there is much to give.</remarks>
     public static nuint Trim()
     {
-        if (!HeapState.IsRunning)
+        if (!HeapInternals.HeapState.IsRunning)
             return 0;
 
-        return TrimSome(int.MaxValue, int.MaxValue);
+        return HeapInternals.TrimSome(int.MaxValue, int.MaxValue);
     }
 
     /// <summary>Frees every block at once and unmaps them all, in time that depends on the mappings, not on the blocks. The next allocation starts the heap afresh.</summary>
     /// <remarks>No other thread may use the heap meanwhile, and no pointer into it is valid afterwards: reading through one faults.</remarks>
     public static void Destroy()
     {
-        if (HeapState.IsRunning)
-            HeapState.Clear();
+        if (HeapInternals.HeapState.IsRunning)
+            HeapInternals.HeapState.Clear();
     }
 }

@@ -8,9 +8,9 @@ static unsafe partial class EmmaHeap
     /// </summary>
     public readonly struct HeapStatistics
     {
-        private readonly HeapCount _count;
+        private readonly HeapInternals.HeapCount _count;
 
-        internal HeapStatistics(void* count) => _count = *(HeapCount*)count;
+        internal HeapStatistics(void* count) => _count = *(HeapInternals.HeapCount*)count;
 
         /// <summary>Bytes of address space the heap has mapped, touched or not: what <c>MemoryLimit</c> bounds.</summary>
         public nuint MappedBytes => _count.Mapped;
@@ -35,18 +35,5 @@ static unsafe partial class EmmaHeap
 
         /// <summary>Threads that keep free blocks for themselves, or did when they ended and have not been noticed since; 0 without <c>ThreadCache</c>.</summary>
         public int ThreadCaches => _count.ThreadCaches;
-    }
-
-    /// <summary>What the layers add up for the statistics.</summary>
-    private struct HeapCount
-    {
-        internal nuint Mapped;
-        internal nuint InUse;
-        internal nuint Free;
-        internal nuint Header;
-        internal nuint Cached;
-        internal long LargeBlocks;
-        internal int Segments;
-        internal int ThreadCaches;
     }
 }

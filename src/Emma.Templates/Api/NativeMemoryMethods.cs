@@ -17,9 +17,9 @@ static unsafe partial class EmmaHeap
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
     public static void* Alloc(nuint byteCount)
     {
-        void* block = SmallBlocks.TryTake(byteCount);
+        void* block = HeapInternals.SmallBlocks.TryTake(byteCount);
         if (block == null)
-            block = AllocSlowly(byteCount);
+            block = HeapInternals.AllocSlowly(byteCount);
         return block;
     }
 
@@ -31,7 +31,7 @@ static unsafe partial class EmmaHeap
     /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-    public static void* Alloc(nuint elementCount, nuint elementSize) => Alloc(Product(elementCount, elementSize));
+    public static void* Alloc(nuint elementCount, nuint elementSize) => Alloc(HeapInternals.Product(elementCount, elementSize));
 
     /// <summary>Allocates a block of zeros. Pages fresh from the kernel are not cleared again.</summary>
     /// <param name="byteCount">Bytes that are zero; 0 gives a unique block too.</param>
@@ -42,9 +42,9 @@ static unsafe partial class EmmaHeap
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
     public static void* AllocZeroed(nuint byteCount)
     {
-        void* block = SmallBlocks.TryTake(byteCount);
+        void* block = HeapInternals.SmallBlocks.TryTake(byteCount);
         if (block == null)
-            return AllocZeroedSlowly(byteCount);
+            return HeapInternals.AllocZeroedSlowly(byteCount);
 
         ClrNativeMemory.Clear(block, byteCount);
         return block;
@@ -58,7 +58,7 @@ static unsafe partial class EmmaHeap
     /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-    public static void* AllocZeroed(nuint elementCount, nuint elementSize) => AllocZeroed(Product(elementCount, elementSize));
+    public static void* AllocZeroed(nuint elementCount, nuint elementSize) => AllocZeroed(HeapInternals.Product(elementCount, elementSize));
 
     /// <summary>Changes the size of a block, in place where its size class, page run or mapping allows; else its contents move.</summary>
     /// <param name="ptr">A block of this heap; null: as <c>Alloc</c>.</param>
@@ -71,7 +71,7 @@ static unsafe partial class EmmaHeap
     {
         void* block = TryRealloc(ptr, byteCount);
         if (block == null)
-            ThrowOutOfMemory(byteCount);
+            HeapInternals.ThrowOutOfMemory(byteCount);
         return block;
     }
 
@@ -83,8 +83,8 @@ static unsafe partial class EmmaHeap
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
     public static void Free(void* ptr)
     {
-        if (!SmallBlocks.TryGive(ref ptr))
-            ReleaseBlock(ptr);
+        if (!HeapInternals.SmallBlocks.TryGive(ref ptr))
+            HeapInternals.ReleaseBlock(ptr);
     }
 
     /// <summary>Allocates a block at a multiple of an alignment. Its contents are undefined.</summary>
@@ -97,9 +97,9 @@ static unsafe partial class EmmaHeap
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static void* AlignedAlloc(nuint byteCount, nuint alignment)
     {
-        void* block = TryTakeAligned(byteCount, alignment);
+        void* block = HeapInternals.TryTakeAligned(byteCount, alignment);
         if (block == null)
-            block = AlignedAllocSlowly(byteCount, alignment);
+            block = HeapInternals.AlignedAllocSlowly(byteCount, alignment);
         return block;
     }
 
@@ -115,7 +115,7 @@ static unsafe partial class EmmaHeap
     {
         void* block = TryAlignedRealloc(ptr, byteCount, alignment);
         if (block == null)
-            ThrowOutOfMemory(byteCount);
+            HeapInternals.ThrowOutOfMemory(byteCount);
         return block;
     }
 
@@ -131,7 +131,7 @@ static unsafe partial class EmmaHeap
     /// <exception cref="global::System.ArgumentException">The heap is hardened, and the bytes begin in it and do not lie within one live block.</exception>
     public static void Clear(void* ptr, nuint byteCount)
     {
-        RequireRange(ptr, byteCount, nameof(Clear));
+        HeapInternals.RequireRange(ptr, byteCount, nameof(Clear));
         ClrNativeMemory.Clear(ptr, byteCount);
     }
 
@@ -142,8 +142,8 @@ static unsafe partial class EmmaHeap
     /// <exception cref="global::System.ArgumentException">The heap is hardened, and either place begins in it and does not lie within one live block.</exception>
     public static void Copy(void* source, void* destination, nuint byteCount)
     {
-        RequireRange(source, byteCount, nameof(Copy));
-        RequireRange(destination, byteCount, nameof(Copy));
+        HeapInternals.RequireRange(source, byteCount, nameof(Copy));
+        HeapInternals.RequireRange(destination, byteCount, nameof(Copy));
         ClrNativeMemory.Copy(source, destination, byteCount);
     }
 
@@ -154,54 +154,7 @@ static unsafe partial class EmmaHeap
     /// <exception cref="global::System.ArgumentException">The heap is hardened, and the bytes begin in it and do not lie within one live block.</exception>
     public static void Fill(void* ptr, nuint byteCount, byte value)
     {
-        RequireRange(ptr, byteCount, nameof(Fill));
+        HeapInternals.RequireRange(ptr, byteCount, nameof(Fill));
         ClrNativeMemory.Fill(ptr, byteCount, value);
     }
-
-    [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
-    private static void* AllocSlowly(nuint byteCount)
-    {
-        void* block = AllocateBlock(byteCount, false);
-        if (block == null)
-            ThrowOutOfMemory(byteCount);
-        return block;
-    }
-
-    [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
-    private static void* AllocZeroedSlowly(nuint byteCount)
-    {
-        void* block = AllocateBlock(byteCount, true);
-        if (block == null)
-            ThrowOutOfMemory(byteCount);
-        return block;
-    }
-
-    [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-    private static void* AlignedAllocSlowly(nuint byteCount, nuint alignment)
-    {
-        RequireAlignment(alignment);
-        void* block = AllocateAlignedBlock(byteCount, alignment);
-        if (block == null)
-            ThrowOutOfMemory(byteCount);
-        return block;
-    }
-
-    /// <summary>The fast half of an aligned allocation; null: the slow half does the whole.</summary>
-    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-    private static void* TryTakeAligned(nuint byteCount, nuint alignment)
-    {
-        // As SizeClasses.OfAligned.
-        return (byteCount | alignment) <= SizeClasses.MaxSize && nuint.IsPow2(alignment)
-            ? SmallBlocks.TryTake(AddressSpace.AlignUp(byteCount == 0 ? 1 : byteCount, alignment))
-            : null;
-    }
-
-    /// <summary>The bytes of a number of elements; so many that no heap has them if the product overflows.</summary>
-    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-    private static nuint Product(nuint count, nuint size) =>
-        (count | size) <= uint.MaxValue ? unchecked(count * size) : LargeProduct(count, size);
-
-    [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-    private static nuint LargeProduct(nuint count, nuint size) =>
-        ClrMath.BigMul(count, size, out ulong low) == 0 ? (nuint)low : nuint.MaxValue;
 }

@@ -14,9 +14,9 @@ static unsafe partial class EmmaHeap
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
     public static void* TryAlloc(nuint byteCount)
     {
-        void* block = SmallBlocks.TryTake(byteCount);
+        void* block = HeapInternals.SmallBlocks.TryTake(byteCount);
         if (block == null)
-            block = TryAllocSlowly(byteCount);
+            block = HeapInternals.TryAllocSlowly(byteCount);
         return block;
     }
 
@@ -26,14 +26,14 @@ static unsafe partial class EmmaHeap
     /// <returns>The block, at a multiple of 16, or null if there is no room for it. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
-    public static void* TryAlloc(nuint elementCount, nuint elementSize) => TryAlloc(Product(elementCount, elementSize));
+    public static void* TryAlloc(nuint elementCount, nuint elementSize) => TryAlloc(HeapInternals.Product(elementCount, elementSize));
 
     /// <summary>Allocates a block of zeros, or returns null.</summary>
     /// <param name="byteCount">Bytes that are zero; 0 gives a unique block too.</param>
     /// <returns>The block, at a multiple of 16, or null if there is no room for it. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
-    public static void* TryAllocZeroed(nuint byteCount) => AllocateBlock(byteCount, true);
+    public static void* TryAllocZeroed(nuint byteCount) => HeapInternals.AllocateBlock(byteCount, true);
 
     /// <summary>Allocates a block of zeros for a number of elements, or returns null.</summary>
     /// <param name="elementCount">Elements.</param>
@@ -41,7 +41,7 @@ static unsafe partial class EmmaHeap
     /// <returns>The block, at a multiple of 16, or null if there is no room for it. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
-    public static void* TryAllocZeroed(nuint elementCount, nuint elementSize) => AllocateBlock(Product(elementCount, elementSize), true);
+    public static void* TryAllocZeroed(nuint elementCount, nuint elementSize) => HeapInternals.AllocateBlock(HeapInternals.Product(elementCount, elementSize), true);
 
     /// <summary>Changes the size of a block as <c>Realloc</c> does, or returns null.</summary>
     /// <param name="ptr">A block of this heap; null: as <c>TryAlloc</c>.</param>
@@ -49,7 +49,7 @@ static unsafe partial class EmmaHeap
     /// <returns>The block, which may have moved, or null: then the old block is as it was.</returns>
     /// <exception cref="global::System.ArgumentException"><paramref name="ptr"/> is no block of this heap.</exception>
     public static void* TryRealloc(void* ptr, nuint byteCount) =>
-        ptr == null ? AllocateBlock(byteCount, false) : ReallocateBlock(ptr, byteCount, SizeClasses.Granularity);
+        ptr == null ? HeapInternals.AllocateBlock(byteCount, false) : HeapInternals.ReallocateBlock(ptr, byteCount, HeapInternals.SizeClasses.Granularity);
 
     /// <summary>Allocates a block at a multiple of an alignment, or returns null. Its contents are undefined.</summary>
     /// <param name="byteCount">Bytes; 0 gives a unique block too.</param>
@@ -59,12 +59,12 @@ static unsafe partial class EmmaHeap
     /// <exception cref="global::System.ArgumentException"><paramref name="alignment"/> is not a power of two.</exception>
     public static void* TryAlignedAlloc(nuint byteCount, nuint alignment)
     {
-        void* block = TryTakeAligned(byteCount, alignment);
+        void* block = HeapInternals.TryTakeAligned(byteCount, alignment);
         if (block != null)
             return block;
 
-        RequireAlignment(alignment);
-        return AllocateAlignedBlock(byteCount, alignment);
+        HeapInternals.RequireAlignment(alignment);
+        return HeapInternals.AllocateAlignedBlock(byteCount, alignment);
     }
 
     /// <summary>Changes the size and the alignment of a block as <c>AlignedRealloc</c> does, or returns null.</summary>
@@ -75,16 +75,7 @@ static unsafe partial class EmmaHeap
     /// <exception cref="global::System.ArgumentException"><paramref name="alignment"/> is not a power of two, or <paramref name="ptr"/> is no block of this heap.</exception>
     public static void* TryAlignedRealloc(void* ptr, nuint byteCount, nuint alignment)
     {
-        RequireAlignment(alignment);
-        return ptr == null ? AllocateAlignedBlock(byteCount, alignment) : ReallocateBlock(ptr, byteCount, alignment);
-    }
-
-    [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
-    private static void* TryAllocSlowly(nuint byteCount) => AllocateBlock(byteCount, false);
-
-    private static void RequireAlignment(nuint alignment)
-    {
-        if (!nuint.IsPow2(alignment))
-            ThrowBadAlignment(alignment);
+        HeapInternals.RequireAlignment(alignment);
+        return ptr == null ? HeapInternals.AllocateAlignedBlock(byteCount, alignment) : HeapInternals.ReallocateBlock(ptr, byteCount, alignment);
     }
 }

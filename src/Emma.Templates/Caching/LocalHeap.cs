@@ -12,9 +12,9 @@ static unsafe partial class EmmaHeap
     {
         get
         {
-            HeapState.EnsureRunning();
-            ThreadCache* cache = HeapState.Root->Small.Caches.Current();
-            return new LocalHeap(cache != null ? cache : SmallBlocks.NoCache);
+            HeapInternals.HeapState.EnsureRunning();
+            HeapInternals.ThreadCache* cache = HeapInternals.HeapState.Root->Small.Caches.Current();
+            return new LocalHeap(cache != null ? cache : HeapInternals.SmallBlocks.NoCache);
         }
     }
 
@@ -25,9 +25,9 @@ static unsafe partial class EmmaHeap
     /// <remarks>Valid as long as the thread runs; after <c>Destroy</c> too, when it starts anew like the heap itself.</remarks>
     public readonly ref struct LocalHeap
     {
-        private readonly ThreadCache* _cache;
+        private readonly HeapInternals.ThreadCache* _cache;
 
-        internal LocalHeap(void* cache) => _cache = (ThreadCache*)cache;
+        internal LocalHeap(void* cache) => _cache = (HeapInternals.ThreadCache*)cache;
 
         /// <summary>Allocates a block. Its contents are undefined.</summary>
         /// <param name="byteCount">Bytes; 0 gives a unique block too.</param>
@@ -36,9 +36,9 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         public void* Alloc(nuint byteCount)
         {
-            if (byteCount <= SizeClasses.MaxTableSize)
+            if (byteCount <= HeapInternals.SizeClasses.MaxTableSize)
             {
-                void* block = ThreadCache.TryTake(_cache, SizeClasses.OfTable(byteCount));
+                void* block = HeapInternals.ThreadCache.TryTake(_cache, HeapInternals.SizeClasses.OfTable(byteCount));
                 if (block != null)
                     return block;
             }
@@ -48,10 +48,10 @@ static unsafe partial class EmmaHeap
 
         // Not of the instance, whose one word would go to the stack.
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
-        private static void* AllocLocallyOrSlowly(ThreadCache* cache, nuint byteCount)
+        private static void* AllocLocallyOrSlowly(HeapInternals.ThreadCache* cache, nuint byteCount)
         {
-            void* block = ThreadCache.TryTakeSized(cache, byteCount);
-            return block != null ? block : AllocSlowly(byteCount);
+            void* block = HeapInternals.ThreadCache.TryTakeSized(cache, byteCount);
+            return block != null ? block : HeapInternals.AllocSlowly(byteCount);
         }
 
         /// <summary>Allocates a block, or returns null. Its contents are undefined.</summary>
@@ -60,9 +60,9 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         public void* TryAlloc(nuint byteCount)
         {
-            void* block = ThreadCache.TryTakeSized(_cache, byteCount);
+            void* block = HeapInternals.ThreadCache.TryTakeSized(_cache, byteCount);
             if (block == null)
-                block = TryAllocSlowly(byteCount);
+                block = HeapInternals.TryAllocSlowly(byteCount);
             return block;
         }
 
@@ -73,9 +73,9 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         public void* AllocZeroed(nuint byteCount)
         {
-            void* block = ThreadCache.TryTakeSized(_cache, byteCount);
+            void* block = HeapInternals.ThreadCache.TryTakeSized(_cache, byteCount);
             if (block == null)
-                return AllocZeroedSlowly(byteCount);
+                return HeapInternals.AllocZeroedSlowly(byteCount);
 
             ClrNativeMemory.Clear(block, byteCount);
             return block;
@@ -88,7 +88,7 @@ static unsafe partial class EmmaHeap
         /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         public T* Alloc<T>(nuint count = 1)
-            where T : unmanaged => (T*)Alloc(Product(count, (nuint)sizeof(T)));
+            where T : unmanaged => (T*)Alloc(HeapInternals.Product(count, (nuint)sizeof(T)));
 
         /// <summary>Frees a block, aligned or not, from wherever in this heap it came.</summary>
         /// <param name="ptr">A block of this heap; null: nothing happens.</param>
@@ -96,8 +96,8 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         public void Free(void* ptr)
         {
-            if (!ThreadCache.TryGive(_cache, ptr))
-                ReleaseBlock(ptr);
+            if (!HeapInternals.ThreadCache.TryGive(_cache, ptr))
+                HeapInternals.ReleaseBlock(ptr);
         }
     }
 }

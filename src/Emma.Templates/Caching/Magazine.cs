@@ -9,148 +9,151 @@ using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>
-    /// An array of free blocks of one class. A cache points at its top, the slot behind the last block. Below the first slot lies a 0 and
-    /// above the last usable one `Full`, so that one load at the top answers both whether there is a block, or room, and which block it is.
-    /// </summary>
-    [ClrStructLayout(ClrLayoutKind.Sequential, Size = Bytes)]
-    private struct Magazine
+    static partial class HeapInternals
     {
-        internal const int Bytes = 1 << BytesLog2;
-        internal const int BytesLog2 = 10;
+        /// <summary>
+        /// An array of free blocks of one class. A cache points at its top, the slot behind the last block. Below the first slot lies a 0 and
+        /// above the last usable one `Full`, so that one load at the top answers both whether there is a block, or room, and which block it is.
+        /// </summary>
+        [ClrStructLayout(ClrLayoutKind.Sequential, Size = Bytes)]
+        internal struct Magazine
+        {
+            internal const int Bytes = 1 << BytesLog2;
+            internal const int BytesLog2 = 10;
 
-        /// <summary>Stands behind the last slot. No block has this address.</summary>
-        internal const ulong Full = 1;
+            /// <summary>Stands behind the last slot. No block has this address.</summary>
+            internal const ulong Full = 1;
 
-        /// <summary>Words before the first slot.</summary>
-        internal const int HeaderWords = 3;
+            /// <summary>Words before the first slot.</summary>
+            internal const int HeaderWords = 3;
 
-        internal const int MaxCapacity = Bytes / sizeof(ulong) - HeaderWords - 1;
+            internal const int MaxCapacity = Bytes / sizeof(ulong) - HeaderWords - 1;
+
+            /// <summary>
+            /// The most bytes of blocks that a magazine is filled with, as long as it has two slots: a swap with the depot costs as much as a few dozen
+            /// allocations, so that for small blocks more would gain nothing, and for large ones it would hoard.
+            /// </summary>
+            internal const int BlockBytes = 32 * 1024;
+
+            private const int MinCapacity = 2;
+
+            private nint _next;
+
+            /// <summary>Within a stack: how many magazines it has from this one down.</summary>
+            private int _depth;
+
+            private short _capacity;
+
+            /// <summary>How many blocks of slabs it was last to be filled with; 0: none since it was prepared.</summary>
+            internal short Filled;
+
+            private ulong _belowFirst;
+
+            internal static int CapacityOf(nuint blockSize)
+            {
+                int capacity = BlockBytes / (int)blockSize;
+                return capacity > MaxCapacity ? MaxCapacity : capacity < MinCapacity ? MinCapacity : capacity;
+            }
+
+            /// <summary>The magazine that a top, not the sentinel's, belongs to.</summary>
+            internal static Magazine* Of(ulong top) => (Magazine*)(top & ~((ulong)Bytes - 1));
+
+            internal static ulong* Slots(Magazine* magazine) => (ulong*)magazine + HeaderWords;
+
+            /// <summary>The top of a magazine with so many blocks.</summary>
+            internal static ulong TopAt(Magazine* magazine, int count) => (ulong)(Slots(magazine) + count);
+
+            /// <summary>How many blocks lie below a top, which is not the sentinel's.</summary>
+            internal static int CountAt(ulong top) => (int)((ulong*)top - Slots(Of(top)));
+
+            /// <summary>Makes an empty magazine one of some capacity; it had another, or none.</summary>
+            internal static void Prepare(Magazine* magazine, int capacity)
+            {
+                Assert(((ulong)magazine & (Bytes - 1)) == 0 && capacity is >= MinCapacity and <= MaxCapacity);
+                ulong* slots = Slots(magazine);
+                slots[magazine->_capacity] = 0;
+                slots[capacity] = Full;
+                magazine->_capacity = (short)capacity;
+                magazine->Filled = 0;
+                magazine->_belowFirst = 0;
+            }
+
+            internal static Magazine* NextOf(Magazine* magazine) => (Magazine*)ClrVolatile.Read(ref magazine->_next);
+
+            internal static int DepthOf(Magazine* magazine) => magazine == null ? 0 : ClrVolatile.Read(ref magazine->_depth);
+
+            internal static void Link(Magazine* magazine, Magazine* next)
+            {
+                ClrVolatile.Write(ref magazine->_next, (nint)next);
+                ClrVolatile.Write(ref magazine->_depth, DepthOf(next) + 1);
+            }
+        }
 
         /// <summary>
-        /// The most bytes of blocks that a magazine is filled with, as long as it has two slots: a swap with the depot costs as much as a few dozen
-        /// allocations, so that for small blocks more would gain nothing, and for large ones it would hoard.
+        /// A lock-free stack of magazines (Treiber, "Systems Programming: Coping with Parallelism", 1986). Its head is an address and a tag in one
+        /// word; the tag changes with every pop and push, so that a thread that was held up does not take an old head for the present one.
         /// </summary>
-        internal const int BlockBytes = 32 * 1024;
-
-        private const int MinCapacity = 2;
-
-        private nint _next;
-
-        /// <summary>Within a stack: how many magazines it has from this one down.</summary>
-        private int _depth;
-
-        private short _capacity;
-
-        /// <summary>How many blocks of slabs it was last to be filled with; 0: none since it was prepared.</summary>
-        internal short Filled;
-
-        private ulong _belowFirst;
-
-        internal static int CapacityOf(nuint blockSize)
+        internal struct MagazineStack
         {
-            int capacity = BlockBytes / (int)blockSize;
-            return capacity > MaxCapacity ? MaxCapacity : capacity < MinCapacity ? MinCapacity : capacity;
-        }
+            /// <summary>A user address has 47 bits, and a magazine's lowest ten are 0.</summary>
+            private const int AddressBits = 47 - Magazine.BytesLog2;
 
-        /// <summary>The magazine that a top, not the sentinel's, belongs to.</summary>
-        internal static Magazine* Of(ulong top) => (Magazine*)(top & ~((ulong)Bytes - 1));
+            private const ulong AddressMask = (1UL << AddressBits) - 1;
 
-        internal static ulong* Slots(Magazine* magazine) => (ulong*)magazine + HeaderWords;
+            private long _head;
 
-        /// <summary>The top of a magazine with so many blocks.</summary>
-        internal static ulong TopAt(Magazine* magazine, int count) => (ulong)(Slots(magazine) + count);
+            /// <summary>A number that changes with each push and pop.</summary>
+            internal readonly long Fingerprint => ClrVolatile.Read(in _head);
 
-        /// <summary>How many blocks lie below a top, which is not the sentinel's.</summary>
-        internal static int CountAt(ulong top) => (int)((ulong*)top - Slots(Of(top)));
+            /// <summary>How many magazines it has; about, if others change it meanwhile.</summary>
+            internal readonly int Depth => Magazine.DepthOf(AddressIn(ClrVolatile.Read(in _head)));
 
-        /// <summary>Makes an empty magazine one of some capacity; it had another, or none.</summary>
-        internal static void Prepare(Magazine* magazine, int capacity)
-        {
-            Assert(((ulong)magazine & (Bytes - 1)) == 0 && capacity is >= MinCapacity and <= MaxCapacity);
-            ulong* slots = Slots(magazine);
-            slots[magazine->_capacity] = 0;
-            slots[capacity] = Full;
-            magazine->_capacity = (short)capacity;
-            magazine->Filled = 0;
-            magazine->_belowFirst = 0;
-        }
-
-        internal static Magazine* NextOf(Magazine* magazine) => (Magazine*)ClrVolatile.Read(ref magazine->_next);
-
-        internal static int DepthOf(Magazine* magazine) => magazine == null ? 0 : ClrVolatile.Read(ref magazine->_depth);
-
-        internal static void Link(Magazine* magazine, Magazine* next)
-        {
-            ClrVolatile.Write(ref magazine->_next, (nint)next);
-            ClrVolatile.Write(ref magazine->_depth, DepthOf(next) + 1);
-        }
-    }
-
-    /// <summary>
-    /// A lock-free stack of magazines (Treiber, "Systems Programming: Coping with Parallelism", 1986). Its head is an address and a tag in one
-    /// word; the tag changes with every pop and push, so that a thread that was held up does not take an old head for the present one.
-    /// </summary>
-    private struct MagazineStack
-    {
-        /// <summary>A user address has 47 bits, and a magazine's lowest ten are 0.</summary>
-        private const int AddressBits = 47 - Magazine.BytesLog2;
-
-        private const ulong AddressMask = (1UL << AddressBits) - 1;
-
-        private long _head;
-
-        /// <summary>A number that changes with each push and pop.</summary>
-        internal readonly long Fingerprint => ClrVolatile.Read(in _head);
-
-        /// <summary>How many magazines it has; about, if others change it meanwhile.</summary>
-        internal readonly int Depth => Magazine.DepthOf(AddressIn(ClrVolatile.Read(in _head)));
-
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
-        internal void Push(Magazine* magazine)
-        {
-            while (true)
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            internal void Push(Magazine* magazine)
             {
-                long head = ClrVolatile.Read(ref _head);
-                Magazine.Link(magazine, AddressIn(head));
-                if (ClrInterlocked.CompareExchange(ref _head, Head(magazine, head), head) == head)
-                    return;
+                while (true)
+                {
+                    long head = ClrVolatile.Read(ref _head);
+                    Magazine.Link(magazine, AddressIn(head));
+                    if (ClrInterlocked.CompareExchange(ref _head, Head(magazine, head), head) == head)
+                        return;
+                }
             }
-        }
 
-        /// <summary>Takes the magazine pushed last, or returns null.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
-        internal Magazine* TryPop()
-        {
-            while (true)
+            /// <summary>Takes the magazine pushed last, or returns null.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            internal Magazine* TryPop()
             {
-                long head = ClrVolatile.Read(ref _head);
-                Magazine* magazine = AddressIn(head);
-                if (magazine == null)
-                    return null;
+                while (true)
+                {
+                    long head = ClrVolatile.Read(ref _head);
+                    Magazine* magazine = AddressIn(head);
+                    if (magazine == null)
+                        return null;
 
-                // It may be popped and in use by now: then this is no link, and the exchange fails.
-                Magazine* next = Magazine.NextOf(magazine);
-                if (ClrInterlocked.CompareExchange(ref _head, Head(next, head), head) == head)
-                    return magazine;
+                    // It may be popped and in use by now: then this is no link, and the exchange fails.
+                    Magazine* next = Magazine.NextOf(magazine);
+                    if (ClrInterlocked.CompareExchange(ref _head, Head(next, head), head) == head)
+                        return magazine;
+                }
             }
-        }
 
-        /// <summary>Takes all magazines, linked to one another; null if there are none.</summary>
-        internal Magazine* TakeAll()
-        {
-            while (true)
+            /// <summary>Takes all magazines, linked to one another; null if there are none.</summary>
+            internal Magazine* TakeAll()
             {
-                long head = ClrVolatile.Read(ref _head);
-                if (ClrInterlocked.CompareExchange(ref _head, Head(null, head), head) == head)
-                    return AddressIn(head);
+                while (true)
+                {
+                    long head = ClrVolatile.Read(ref _head);
+                    if (ClrInterlocked.CompareExchange(ref _head, Head(null, head), head) == head)
+                        return AddressIn(head);
+                }
             }
+
+            private static Magazine* AddressIn(long head) =>
+                (Magazine*)((unchecked((ulong)head) & AddressMask) << Magazine.BytesLog2);
+
+            private static long Head(Magazine* magazine, long previous) =>
+                unchecked((long)(((((ulong)previous >> AddressBits) + 1) << AddressBits) | (((ulong)magazine >> Magazine.BytesLog2) & AddressMask)));
         }
-
-        private static Magazine* AddressIn(long head) =>
-            (Magazine*)((unchecked((ulong)head) & AddressMask) << Magazine.BytesLog2);
-
-        private static long Head(Magazine* magazine, long previous) =>
-            unchecked((long)(((((ulong)previous >> AddressBits) + 1) << AddressBits) | (((ulong)magazine >> Magazine.BytesLog2) & AddressMask)));
     }
 }

@@ -33,289 +33,292 @@ using ClrVolatile = global::System.Threading.Volatile;
 // Locking: none but the lock of the magazine store, held while it grows. The layer calls the others with none held.
 static unsafe partial class EmmaHeap
 {
-    /// <summary>Blocks of up to 32 KiB, as the API sees them, and short page runs that were freed: this form keeps free ones of each thread's own in front of slabs and segments.</summary>
-    private struct SmallBlocks
+    static partial class HeapInternals
     {
-        /// <summary>Whether freed page runs of up to 256 KiB are kept, too.</summary>
-        internal const bool KeepsRuns = MemoryLimit == 0 && !Hardened;
-
-        /// <summary>
-        /// How many lists of slabs a bin has: enough that a few busy threads seldom share one, and that a bin is no larger than a cache line. One where a limit is near: what is free
-        /// in a slab of another thread's is out of reach for other classes.
-        /// </summary>
-        internal const int Homes = MemoryLimit == 0 ? 4 : 1;
-
-        /// <summary>How many owners of caches the kernel is asked for, at most, before a segment is mapped: little beside what filling one costs.</summary>
-        private const int ChecksBeforeMapping = 256;
-
-        /// <summary>A magazine without slots: no block before its top, and `Full` at it.</summary>
-        private ulong _sentinelEmpty;
-        private ulong _sentinelFull;
-
-        internal ThreadCacheList Caches;
-        internal MagazineStore Magazines;
-        internal EmptyBlocks Empty;
-
-        /// <summary>Bytes that the layer needs behind the bins.</summary>
-        internal static nuint BytesBehindBins => (nuint)SizeClasses.CachedCount * (nuint)sizeof(Depot) + (nuint)sizeof(ThreadCache);
-
-        /// <summary>The top of the sentinel magazine.</summary>
-        internal static ulong SentinelTop => (ulong)&HeapState.Root->Small._sentinelFull;
-
-        internal static Depot* DepotOf(int sizeClass) => (Depot*)HeapState.BehindBins + (sizeClass - 1);
-
-        /// <summary>A cache without magazines that nobody owns and nobody writes, for a thread that cannot have one.</summary>
-        internal static ThreadCache* NoCache => (ThreadCache*)DepotOf(SizeClasses.CachedCount + 1);
-
-        /// <summary>The calling thread's cache by way of machine code, or of a thread static; null if it has none.</summary>
-        internal static ThreadCache* CurrentCache
+        /// <summary>Blocks of up to 32 KiB, as the API sees them, and short page runs that were freed: this form keeps free ones of each thread's own in front of slabs and segments.</summary>
+        internal struct SmallBlocks
         {
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            get
-            {
-                if (!UsesMachineCode)
-                    return ThreadCacheList.Static;
+            /// <summary>Whether freed page runs of up to 256 KiB are kept, too.</summary>
+            internal const bool KeepsRuns = DeclaredLimit == 0 && !IsHardened;
 
-                nint code = FastPathEntries.Current->Cache;
-                return code == 0 ? ThreadCacheList.Static : unchecked((delegate*<ThreadCache*>)code)();
+            /// <summary>
+            /// How many lists of slabs a bin has: enough that a few busy threads seldom share one, and that a bin is no larger than a cache line. One where a limit is near: what is free
+            /// in a slab of another thread's is out of reach for other classes.
+            /// </summary>
+            internal const int Homes = DeclaredLimit == 0 ? 4 : 1;
+
+            /// <summary>How many owners of caches the kernel is asked for, at most, before a segment is mapped: little beside what filling one costs.</summary>
+            private const int ChecksBeforeMapping = 256;
+
+            /// <summary>A magazine without slots: no block before its top, and `Full` at it.</summary>
+            private ulong _sentinelEmpty;
+            private ulong _sentinelFull;
+
+            internal ThreadCacheList Caches;
+            internal MagazineStore Magazines;
+            internal EmptyBlocks Empty;
+
+            /// <summary>Bytes that the layer needs behind the bins.</summary>
+            internal static nuint BytesBehindBins => (nuint)SizeClasses.CachedCount * (nuint)sizeof(Depot) + (nuint)sizeof(ThreadCache);
+
+            /// <summary>The top of the sentinel magazine.</summary>
+            internal static ulong SentinelTop => (ulong)&HeapState.Root->Small._sentinelFull;
+
+            internal static Depot* DepotOf(int sizeClass) => (Depot*)HeapState.BehindBins + (sizeClass - 1);
+
+            /// <summary>A cache without magazines that nobody owns and nobody writes, for a thread that cannot have one.</summary>
+            internal static ThreadCache* NoCache => (ThreadCache*)DepotOf(SizeClasses.CachedCount + 1);
+
+            /// <summary>The calling thread's cache by way of machine code, or of a thread static; null if it has none.</summary>
+            internal static ThreadCache* CurrentCache
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get
+                {
+                    if (!UsesMachineCode)
+                        return ThreadCacheList.Static;
+
+                    nint code = FastPathEntries.Current->Cache;
+                    return code == 0 ? ThreadCacheList.Static : unchecked((delegate*<ThreadCache*>)code)();
+                }
             }
-        }
 
-        /// <summary>Whether the fast paths are machine code where that is to be had. A constant to the compiler.</summary>
-        private static bool UsesMachineCode
-        {
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            get => ClrRuntimeFeature.IsDynamicCodeCompiled;
-        }
-
-        /// <summary>Whether there is machine code, and the thread's word is where a cache is found.</summary>
-        internal static bool HasMachineCode => ClrVolatile.Read(ref FastPathEntries.Current->Cache) != 0;
-
-        /// <summary>Makes the root's part of the layer and what lies behind the bins, both zeros so far.</summary>
-        internal void Initialize(byte* behindBins)
-        {
-            _sentinelFull = Magazine.Full;
-            for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
-                ((Depot*)behindBins)[sizeClass - 1].Initialize(sizeClass);
-            fixed (ulong* sentinel = &_sentinelFull)
-                ThreadCache.Reset((ThreadCache*)(behindBins + (nuint)SizeClasses.CachedCount * (nuint)sizeof(Depot)), (ulong)sentinel);
-        }
-
-        /// <summary>Says where the fast paths' machine code lies; 0: there is none, and methods take its place. Nothing else is called before.</summary>
-        internal readonly void Start(nint code) => FastPathEntries.Lead(FastPathEntries.Current, code);
-
-        /// <summary>The machine code that the layer wants beside the trampoline; empty where it will not be used.</summary>
-        internal static byte[] MachineCode() => UsesMachineCode ? FastPathCode.Compose() : [];
-
-        /// <summary>The fast half of an allocation: a block from the calling thread's loaded magazine, or null. A hardened heap has none.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static void* TryTake(nuint size) =>
-            Hardened ? null
-            : !UsesMachineCode ? TakeSizedFromStatic(size)
-            : size > SizeClasses.MaxTableSize ? unchecked((delegate*<nuint, void*>)FastPathEntries.Current->TakeLarge)(size)
-            : unchecked((delegate*<nuint, void*>)FastPathEntries.Current->Take)(SizeClasses.OfTable(size));
-
-        /// <summary>The fast half of a free: a block of a class that is kept goes to the calling thread's loaded magazine. A hardened heap has none.</summary>
-        /// <returns>Whether it did, or is null; null from now on.</returns>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static bool TryGive(ref void* block)
-        {
-            block = Hardened ? block
-                : UsesMachineCode ? unchecked((delegate*<void*, void*>)FastPathEntries.Current->Give)(block)
-                : GiveToStatic(block);
-            return !Hardened && block == null;
-        }
-
-        /// <summary>What the machine code does, for a cache that a thread static finds.</summary>
-        internal static void* TakeFromStatic(nuint sizeClass)
-        {
-            ThreadCache* cache = ThreadCacheList.Static;
-            return cache == null ? null : ThreadCache.TryTake(cache, sizeClass);
-        }
-
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static void* TakeSizedFromStatic(nuint size)
-        {
-            ThreadCache* cache = ThreadCacheList.Static;
-            return cache == null ? null : ThreadCache.TryTakeSized(cache, size);
-        }
-
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static void* GiveToStatic(void* block)
-        {
-            ThreadCache* cache = ThreadCacheList.Static;
-            return cache != null && ThreadCache.TryGive(cache, block) ? null : block;
-        }
-
-        /// <summary>Allocates a block, or returns 0 if no memory is to be had.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
-        internal nuint Allocate(int sizeClass)
-        {
-            ThreadCache* cache = Caches.Current();
-            // No memory for a cache: the slabs serve everybody.
-            return cache == null ? AllocateUncached(sizeClass) : ThreadCache.TakeAnyhow(cache, sizeClass);
-        }
-
-        /// <summary>A page run of a class that the calling thread or the depot keeps; 0: they have none.</summary>
-        internal nuint TakeKept(int pageClass)
-        {
-            ThreadCache* cache = Caches.Current();
-            return cache == null ? 0 : ThreadCache.TakeAnyhow(cache, pageClass);
-        }
-
-        /// <summary>Allocates a block that no cache had, without waiting for the lock of giving back; 0: no memory is to be had.</summary>
-        internal readonly nuint AllocateUncached(int sizeClass)
-        {
-            nuint block = HeapState.BinOf(sizeClass)->Allocate();
-            LiveMarks.SetIfChecked(block);
-            return block;
-        }
-
-        /// <summary>Frees a block of a class; where the options have it checked, what is none changes nothing.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
-        internal PointerCheck Free(nuint address, int sizeClass)
-        {
-            PointerCheck check = BoundaryChecks ? Examine(address, sizeClass) : PointerCheck.Valid;
-            if (check != PointerCheck.Valid || (BoundaryChecks && !LiveMarks.TryClear(address)))
-                return check;
-
-            ThreadCache* cache = Caches.Current();
-            if (cache == null)
-                return HeapState.BinOf(sizeClass)->Free(address);
-            ThreadCache.GiveSlowly(cache, sizeClass, address);
-            return PointerCheck.Valid;
-        }
-
-        /// <summary>Frees a page run: the calling thread keeps it if it is of a class for that. False: none begins there.</summary>
-        internal bool FreeRun(nuint address, int pageClass)
-        {
-            if (BoundaryChecks && !LiveMarks.TryClear(address))
-                return false;
-
-            nuint unmapped = 0;
-            ThreadCache* cache = pageClass != PageMap.Run ? Caches.Current() : null;
-            if (cache == null)
-                return HeapState.Root->Segments.TryFreeRun(address, givingIsHeld: false, ref unmapped);
-            ThreadCache.GiveSlowly(cache, pageClass, address);
-            return true;
-        }
-
-        /// <summary>Whether a run whose page has its class is a live block, as far as the options have it checked.</summary>
-        internal static bool IsLiveRun(nuint address) => !BoundaryChecks || LiveMarks.IsSet(address);
-
-        /// <summary>Gives blocks that a cache or a depot kept back to where they came from. The caller holds no lock but, perhaps, that of giving back.</summary>
-        /// <returns>Bytes unmapped.</returns>
-        internal static nuint FreeMany(int sizeClass, ulong* blocks, int count, bool givingIsHeld)
-        {
-            if (PageMap.IsSmall(sizeClass))
-                return HeapState.BinOf(sizeClass)->FreeMany(blocks, count, givingIsHeld);
-
-            nuint unmapped = 0;
-            for (int i = 0; i < count; i++)
-                HeapState.Root->Segments.TryFreeRun((nuint)blocks[i], givingIsHeld, ref unmapped);
-            return unmapped;
-        }
-
-        /// <summary>Whether a live block begins at an address in a page of a class.</summary>
-        internal readonly PointerCheck Examine(nuint address, int sizeClass)
-        {
-            PointerCheck check = HeapState.BinOf(sizeClass)->Examine(address);
-            return BoundaryChecks && check == PointerCheck.Valid && !LiveMarks.IsSet(address) ? PointerCheck.AlreadyFree : check;
-        }
-
-        /// <summary>Takes blocks from slabs. Before a segment is mapped for them, the caches of some dead threads are looked through.</summary>
-        /// <returns>How many; 0: no memory is to be had.</returns>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
-        internal int FromSlabs(int sizeClass, ulong* blocks, int count, int home)
-        {
-            Bin* bin = HeapState.BinOf(sizeClass);
-            int taken = bin->AllocateMany(blocks, count, home, mayMap: false);
-            if (taken != 0)
-                return taken;
-
-            ReclaimBeforeMapping();
-            return bin->AllocateMany(blocks, count, home, mayMap: true);
-        }
-
-        /// <summary>Before a segment is mapped: gives slabs and segments what dead threads have left, or waits for another thread that does.</summary>
-        internal void ReclaimBeforeMapping()
-        {
-            ThreadCacheList.NoticeFork();
-            HeapState.Root->Giving.Acquire();
-            Caches.ReclaimDead(ChecksBeforeMapping);
-            HeapState.Root->Giving.Release();
-        }
-
-        /// <summary>
-        /// Gives slabs and segments every block that no live thread but the caller keeps: of the dead, of the caller, of the depots. It holds the lock of
-        /// giving back for what is in neither meanwhile, so that whoever takes it next finds all of it.
-        /// </summary>
-        /// <param name="maxMagazines">So many magazines of depots, and caches of the dead, at most.</param>
-        /// <returns>Bytes unmapped.</returns>
-        internal nuint Flush(int maxMagazines)
-        {
-            ThreadCacheList.NoticeFork();
-            ref Lock giving = ref HeapState.Root->Giving;
-            giving.Acquire();
-            nuint unmapped = Caches.ReclaimDead(maxMagazines);
-            ThreadCache* own = CurrentCache;
-            if (own != null)
-                unmapped += ThreadCache.Empty(own);
-            giving.Release();
-            for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
+            /// <summary>Whether the fast paths are machine code where that is to be had. A constant to the compiler.</summary>
+            private static bool UsesMachineCode
             {
-                Depot* depot = DepotOf(sizeClass);
-                if (depot->CachedBytes == 0)
-                    continue;
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => ClrRuntimeFeature.IsDynamicCodeCompiled;
+            }
 
+            /// <summary>Whether there is machine code, and the thread's word is where a cache is found.</summary>
+            internal static bool HasMachineCode => ClrVolatile.Read(ref FastPathEntries.Current->Cache) != 0;
+
+            /// <summary>Makes the root's part of the layer and what lies behind the bins, both zeros so far.</summary>
+            internal void Initialize(byte* behindBins)
+            {
+                _sentinelFull = Magazine.Full;
+                for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
+                    ((Depot*)behindBins)[sizeClass - 1].Initialize(sizeClass);
+                fixed (ulong* sentinel = &_sentinelFull)
+                    ThreadCache.Reset((ThreadCache*)(behindBins + (nuint)SizeClasses.CachedCount * (nuint)sizeof(Depot)), (ulong)sentinel);
+            }
+
+            /// <summary>Says where the fast paths' machine code lies; 0: there is none, and methods take its place. Nothing else is called before.</summary>
+            internal readonly void Start(nint code) => FastPathEntries.Lead(FastPathEntries.Current, code);
+
+            /// <summary>The machine code that the layer wants beside the trampoline; empty where it will not be used.</summary>
+            internal static byte[] MachineCode() => UsesMachineCode ? FastPathCode.Compose() : [];
+
+            /// <summary>The fast half of an allocation: a block from the calling thread's loaded magazine, or null. A hardened heap has none.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static void* TryTake(nuint size) =>
+                IsHardened ? null
+                : !UsesMachineCode ? TakeSizedFromStatic(size)
+                : size > SizeClasses.MaxTableSize ? unchecked((delegate*<nuint, void*>)FastPathEntries.Current->TakeLarge)(size)
+                : unchecked((delegate*<nuint, void*>)FastPathEntries.Current->Take)(SizeClasses.OfTable(size));
+
+            /// <summary>The fast half of a free: a block of a class that is kept goes to the calling thread's loaded magazine. A hardened heap has none.</summary>
+            /// <returns>Whether it did, or is null; null from now on.</returns>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static bool TryGive(ref void* block)
+            {
+                block = IsHardened ? block
+                    : UsesMachineCode ? unchecked((delegate*<void*, void*>)FastPathEntries.Current->Give)(block)
+                    : GiveToStatic(block);
+                return !IsHardened && block == null;
+            }
+
+            /// <summary>What the machine code does, for a cache that a thread static finds.</summary>
+            internal static void* TakeFromStatic(nuint sizeClass)
+            {
+                ThreadCache* cache = ThreadCacheList.Static;
+                return cache == null ? null : ThreadCache.TryTake(cache, sizeClass);
+            }
+
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static void* TakeSizedFromStatic(nuint size)
+            {
+                ThreadCache* cache = ThreadCacheList.Static;
+                return cache == null ? null : ThreadCache.TryTakeSized(cache, size);
+            }
+
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static void* GiveToStatic(void* block)
+            {
+                ThreadCache* cache = ThreadCacheList.Static;
+                return cache != null && ThreadCache.TryGive(cache, block) ? null : block;
+            }
+
+            /// <summary>Allocates a block, or returns 0 if no memory is to be had.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            internal nuint Allocate(int sizeClass)
+            {
+                ThreadCache* cache = Caches.Current();
+                // No memory for a cache: the slabs serve everybody.
+                return cache == null ? AllocateUncached(sizeClass) : ThreadCache.TakeAnyhow(cache, sizeClass);
+            }
+
+            /// <summary>A page run of a class that the calling thread or the depot keeps; 0: they have none.</summary>
+            internal nuint TakeKept(int pageClass)
+            {
+                ThreadCache* cache = Caches.Current();
+                return cache == null ? 0 : ThreadCache.TakeAnyhow(cache, pageClass);
+            }
+
+            /// <summary>Allocates a block that no cache had, without waiting for the lock of giving back; 0: no memory is to be had.</summary>
+            internal readonly nuint AllocateUncached(int sizeClass)
+            {
+                nuint block = HeapState.BinOf(sizeClass)->Allocate();
+                LiveMarks.SetIfChecked(block);
+                return block;
+            }
+
+            /// <summary>Frees a block of a class; where the options have it checked, what is none changes nothing.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            internal PointerCheck Free(nuint address, int sizeClass)
+            {
+                PointerCheck check = ChecksBoundaries ? Examine(address, sizeClass) : PointerCheck.Valid;
+                if (check != PointerCheck.Valid || (ChecksBoundaries && !LiveMarks.TryClear(address)))
+                    return check;
+
+                ThreadCache* cache = Caches.Current();
+                if (cache == null)
+                    return HeapState.BinOf(sizeClass)->Free(address);
+                ThreadCache.GiveSlowly(cache, sizeClass, address);
+                return PointerCheck.Valid;
+            }
+
+            /// <summary>Frees a page run: the calling thread keeps it if it is of a class for that. False: none begins there.</summary>
+            internal bool FreeRun(nuint address, int pageClass)
+            {
+                if (ChecksBoundaries && !LiveMarks.TryClear(address))
+                    return false;
+
+                nuint unmapped = 0;
+                ThreadCache* cache = pageClass != PageMap.Run ? Caches.Current() : null;
+                if (cache == null)
+                    return HeapState.Root->Segments.TryFreeRun(address, givingIsHeld: false, ref unmapped);
+                ThreadCache.GiveSlowly(cache, pageClass, address);
+                return true;
+            }
+
+            /// <summary>Whether a run whose page has its class is a live block, as far as the options have it checked.</summary>
+            internal static bool IsLiveRun(nuint address) => !ChecksBoundaries || LiveMarks.IsSet(address);
+
+            /// <summary>Gives blocks that a cache or a depot kept back to where they came from. The caller holds no lock but, perhaps, that of giving back.</summary>
+            /// <returns>Bytes unmapped.</returns>
+            internal static nuint FreeMany(int sizeClass, ulong* blocks, int count, bool givingIsHeld)
+            {
+                if (PageMap.IsSmall(sizeClass))
+                    return HeapState.BinOf(sizeClass)->FreeMany(blocks, count, givingIsHeld);
+
+                nuint unmapped = 0;
+                for (int i = 0; i < count; i++)
+                    HeapState.Root->Segments.TryFreeRun((nuint)blocks[i], givingIsHeld, ref unmapped);
+                return unmapped;
+            }
+
+            /// <summary>Whether a live block begins at an address in a page of a class.</summary>
+            internal readonly PointerCheck Examine(nuint address, int sizeClass)
+            {
+                PointerCheck check = HeapState.BinOf(sizeClass)->Examine(address);
+                return ChecksBoundaries && check == PointerCheck.Valid && !LiveMarks.IsSet(address) ? PointerCheck.AlreadyFree : check;
+            }
+
+            /// <summary>Takes blocks from slabs. Before a segment is mapped for them, the caches of some dead threads are looked through.</summary>
+            /// <returns>How many; 0: no memory is to be had.</returns>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            internal int FromSlabs(int sizeClass, ulong* blocks, int count, int home)
+            {
+                Bin* bin = HeapState.BinOf(sizeClass);
+                int taken = bin->AllocateMany(blocks, count, home, mayMap: false);
+                if (taken != 0)
+                    return taken;
+
+                ReclaimBeforeMapping();
+                return bin->AllocateMany(blocks, count, home, mayMap: true);
+            }
+
+            /// <summary>Before a segment is mapped: gives slabs and segments what dead threads have left, or waits for another thread that does.</summary>
+            internal void ReclaimBeforeMapping()
+            {
+                ThreadCacheList.NoticeFork();
+                HeapState.Root->Giving.Acquire();
+                Caches.ReclaimDead(ChecksBeforeMapping);
+                HeapState.Root->Giving.Release();
+            }
+
+            /// <summary>
+            /// Gives slabs and segments every block that no live thread but the caller keeps: of the dead, of the caller, of the depots. It holds the lock of
+            /// giving back for what is in neither meanwhile, so that whoever takes it next finds all of it.
+            /// </summary>
+            /// <param name="maxMagazines">So many magazines of depots, and caches of the dead, at most.</param>
+            /// <returns>Bytes unmapped.</returns>
+            internal nuint Flush(int maxMagazines)
+            {
+                ThreadCacheList.NoticeFork();
+                ref Lock giving = ref HeapState.Root->Giving;
                 giving.Acquire();
-                unmapped += depot->Flush(sizeClass, ref maxMagazines);
+                nuint unmapped = Caches.ReclaimDead(maxMagazines);
+                ThreadCache* own = CurrentCache;
+                if (own != null)
+                    unmapped += ThreadCache.Empty(own);
                 giving.Release();
+                for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
+                {
+                    Depot* depot = DepotOf(sizeClass);
+                    if (depot->CachedBytes == 0)
+                        continue;
+
+                    giving.Acquire();
+                    unmapped += depot->Flush(sizeClass, ref maxMagazines);
+                    giving.Release();
+                }
+
+                return unmapped;
             }
 
-            return unmapped;
-        }
+            /// <summary>Gives the kernel the memory of the magazines, if no thread holds any.</summary>
+            /// <returns>Bytes discarded.</returns>
+            internal nuint TrimMagazines() => Magazines.DiscardIfUnused();
 
-        /// <summary>Gives the kernel the memory of the magazines, if no thread holds any.</summary>
-        /// <returns>Bytes discarded.</returns>
-        internal nuint TrimMagazines() => Magazines.DiscardIfUnused();
+            /// <summary>Adds what the caches hold to a count, and takes it from what the slabs count as live.</summary>
+            internal readonly void AddTo(ref HeapCount count)
+            {
+                nuint cached = Caches.CachedBytes(out count.ThreadCaches);
+                for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
+                    cached += DepotOf(sizeClass)->CachedBytes;
+                // While threads allocate and free, one may count as cached what no longer counts as in use.
+                count.InUse -= cached < count.InUse ? cached : count.InUse;
+                count.Cached += cached;
+                count.Header += Magazines.MappedBytes + Empty.MappedBytes;
+            }
 
-        /// <summary>Adds what the caches hold to a count, and takes it from what the slabs count as live.</summary>
-        internal readonly void AddTo(ref HeapCount count)
-        {
-            nuint cached = Caches.CachedBytes(out count.ThreadCaches);
-            for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
-                cached += DepotOf(sizeClass)->CachedBytes;
-            // While threads allocate and free, one may count as cached what no longer counts as in use.
-            count.InUse -= cached < count.InUse ? cached : count.InUse;
-            count.Cached += cached;
-            count.Header += Magazines.MappedBytes + Empty.MappedBytes;
-        }
+            /// <summary>A number that changes, in all likelihood, when a thread allocates or frees.</summary>
+            internal readonly ulong Fingerprint()
+            {
+                ulong fingerprint = Caches.Fingerprint();
+                for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
+                    fingerprint = unchecked(fingerprint * 31 + DepotOf(sizeClass)->Fingerprint);
+                return fingerprint;
+            }
 
-        /// <summary>A number that changes, in all likelihood, when a thread allocates or frees.</summary>
-        internal readonly ulong Fingerprint()
-        {
-            ulong fingerprint = Caches.Fingerprint();
-            for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
-                fingerprint = unchecked(fingerprint * 31 + DepotOf(sizeClass)->Fingerprint);
-            return fingerprint;
-        }
+            /// <summary>Forgets every cached block: their memory is about to go. The caches stay with their threads, empty.</summary>
+            internal void Reset()
+            {
+                Caches.ResetAll();
+                for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
+                    DepotOf(sizeClass)->Reset();
+                Magazines.Reset();
+                Empty.Reset();
+            }
 
-        /// <summary>Forgets every cached block: their memory is about to go. The caches stay with their threads, empty.</summary>
-        internal void Reset()
-        {
-            Caches.ResetAll();
-            for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
-                DepotOf(sizeClass)->Reset();
-            Magazines.Reset();
-            Empty.Reset();
-        }
-
-        /// <summary>The heap has ended: nothing calls the machine code any more, which is about to be unmapped.</summary>
-        internal void Unload()
-        {
-            FastPathEntries.Lead(FastPathEntries.Current, 0);
-            ThreadWord.Release();
+            /// <summary>The heap has ended: nothing calls the machine code any more, which is about to be unmapped.</summary>
+            internal void Unload()
+            {
+                FastPathEntries.Lead(FastPathEntries.Current, 0);
+                ThreadWord.Release();
+            }
         }
     }
 }

@@ -6,124 +6,127 @@ using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>
-    /// A word of each thread's own: a POSIX key (pthread_key_create) of glibc's first 32, which lie in the thread control block itself, so that machine
-    /// code reads one with a single load behind the segment register fs. A thread begins with no value, whatever its stack and its control block were
-    /// used for before; that is what tells it from the thread pointer, which the next thread may inherit.
-    /// </summary>
-    /// <remarks>
-    /// A key's entry is a sequence number and a value; the value counts only if the number is the key's own, because glibc leaves values behind when a key
-    /// is deleted. Where the entries lie is not part of glibc's interface. It has been 0x310 bytes into the block since 2007, and is not relied upon: it is
-    /// proved with a value before it is used, and whatever does not agree (another libc, a later layout, keys beyond the first 32) gets a [ThreadStatic].
-    /// </remarks>
-    private sealed class ThreadWord
+    static partial class HeapInternals
     {
-        private const int EntriesOffset = 0x310;
-        private const int EntryBytes = 16;
-        private const uint FastKeys = 32;
-
-        private static ThreadWord? s_current;
-
-        private readonly uint _key;
-        private readonly nint _set;
-        private readonly nint _delete;
-        private int _sequence;
-
-        private ThreadWord(uint key, nint set, nint delete)
+        /// <summary>
+        /// A word of each thread's own: a POSIX key (pthread_key_create) of glibc's first 32, which lie in the thread control block itself, so that machine
+        /// code reads one with a single load behind the segment register fs. A thread begins with no value, whatever its stack and its control block were
+        /// used for before; that is what tells it from the thread pointer, which the next thread may inherit.
+        /// </summary>
+        /// <remarks>
+        /// A key's entry is a sequence number and a value; the value counts only if the number is the key's own, because glibc leaves values behind when a key
+        /// is deleted. Where the entries lie is not part of glibc's interface. It has been 0x310 bytes into the block since 2007, and is not relied upon: it is
+        /// proved with a value before it is used, and whatever does not agree (another libc, a later layout, keys beyond the first 32) gets a [ThreadStatic].
+        /// </remarks>
+        internal sealed class ThreadWord
         {
-            _key = key;
-            _set = set;
-            _delete = delete;
-        }
+            private const int EntriesOffset = 0x310;
+            private const int EntryBytes = 16;
+            private const uint FastKeys = 32;
 
-        /// <summary>The bytes from the thread pointer to the sequence number of the word's entry.</summary>
-        internal int SequenceOffset => EntriesOffset + (int)_key * EntryBytes;
+            private static ThreadWord? s_current;
 
-        /// <summary>The bytes from the thread pointer to the word.</summary>
-        internal int ValueOffset => SequenceOffset + EntryBytes / 2;
+            private readonly uint _key;
+            private readonly nint _set;
+            private readonly nint _delete;
+            private int _sequence;
 
-        /// <summary>What the entry's sequence number must be.</summary>
-        internal int Sequence => _sequence;
-
-        /// <summary>Whether nobody had the key before, so that no thread has another's value in its entry.</summary>
-        internal bool IsFirstOfItsKey => _sequence == 1;
-
-        /// <summary>Whether the machine code uses the word: it is set from then on, and is where a thread's cache is found.</summary>
-        internal static bool IsUsed => SmallBlocks.HasMachineCode;
-
-        /// <summary>The heap's word, made unless it exists; null where there cannot be one. Any number of threads may race.</summary>
-        internal static ThreadWord? EnsureCreated()
-        {
-            ThreadWord? current = ClrVolatile.Read(ref s_current);
-            if (current is not null)
-                return current;
-
-            ThreadWord? created = Create();
-            if (created is null)
-                return ClrVolatile.Read(ref s_current);
-
-            ThreadWord? winner = ClrInterlocked.CompareExchange(ref s_current, created, null);
-            if (winner is null)
-                return created;
-
-            created.Delete();
-            return winner;
-        }
-
-        /// <summary>Sets the calling thread's word.</summary>
-        internal static void Set(ThreadCache* value) => s_current!.SetValue((nint)value);
-
-        /// <summary>Gives the key back. Nothing reads the word afterwards.</summary>
-        internal static void Release() => ClrInterlocked.Exchange(ref s_current, null)?.Delete();
-
-        private static ThreadWord? Create()
-        {
-            nint libc = ClrNativeLibrary.GetMainProgramHandle();
-            if (!ClrNativeLibrary.TryGetExport(libc, "gnu_get_libc_version", out nint _)
-                && !(ClrNativeLibrary.TryLoad("libc.so.6", out libc) && ClrNativeLibrary.TryGetExport(libc, "gnu_get_libc_version", out nint _)))
+            private ThreadWord(uint key, nint set, nint delete)
             {
+                _key = key;
+                _set = set;
+                _delete = delete;
+            }
+
+            /// <summary>The bytes from the thread pointer to the sequence number of the word's entry.</summary>
+            internal int SequenceOffset => EntriesOffset + (int)_key * EntryBytes;
+
+            /// <summary>The bytes from the thread pointer to the word.</summary>
+            internal int ValueOffset => SequenceOffset + EntryBytes / 2;
+
+            /// <summary>What the entry's sequence number must be.</summary>
+            internal int Sequence => _sequence;
+
+            /// <summary>Whether nobody had the key before, so that no thread has another's value in its entry.</summary>
+            internal bool IsFirstOfItsKey => _sequence == 1;
+
+            /// <summary>Whether the machine code uses the word: it is set from then on, and is where a thread's cache is found.</summary>
+            internal static bool IsUsed => SmallBlocks.HasMachineCode;
+
+            /// <summary>The heap's word, made unless it exists; null where there cannot be one. Any number of threads may race.</summary>
+            internal static ThreadWord? EnsureCreated()
+            {
+                ThreadWord? current = ClrVolatile.Read(ref s_current);
+                if (current is not null)
+                    return current;
+
+                ThreadWord? created = Create();
+                if (created is null)
+                    return ClrVolatile.Read(ref s_current);
+
+                ThreadWord? winner = ClrInterlocked.CompareExchange(ref s_current, created, null);
+                if (winner is null)
+                    return created;
+
+                created.Delete();
+                return winner;
+            }
+
+            /// <summary>Sets the calling thread's word.</summary>
+            internal static void Set(ThreadCache* value) => s_current!.SetValue((nint)value);
+
+            /// <summary>Gives the key back. Nothing reads the word afterwards.</summary>
+            internal static void Release() => ClrInterlocked.Exchange(ref s_current, null)?.Delete();
+
+            private static ThreadWord? Create()
+            {
+                nint libc = ClrNativeLibrary.GetMainProgramHandle();
+                if (!ClrNativeLibrary.TryGetExport(libc, "gnu_get_libc_version", out nint _)
+                    && !(ClrNativeLibrary.TryLoad("libc.so.6", out libc) && ClrNativeLibrary.TryGetExport(libc, "gnu_get_libc_version", out nint _)))
+                {
+                    return null;
+                }
+
+                if (!ClrNativeLibrary.TryGetExport(libc, "pthread_key_create", out nint create)
+                    || !ClrNativeLibrary.TryGetExport(libc, "pthread_key_delete", out nint delete)
+                    || !ClrNativeLibrary.TryGetExport(libc, "pthread_setspecific", out nint set)
+                    || !ClrNativeLibrary.TryGetExport(libc, "pthread_self", out nint self))
+                {
+                    return null;
+                }
+
+                uint key = 0;
+                if (((delegate* unmanaged<uint*, nint, int>)create)(&key, 0) != 0)
+                    return null;
+
+                ThreadWord word = new ThreadWord(key, set, delete);
+                if (key < FastKeys && word.IsWhereExpected(((delegate* unmanaged<byte*>)self)()))
+                    return word;
+
+                word.Delete();
                 return null;
             }
 
-            if (!ClrNativeLibrary.TryGetExport(libc, "pthread_key_create", out nint create)
-                || !ClrNativeLibrary.TryGetExport(libc, "pthread_key_delete", out nint delete)
-                || !ClrNativeLibrary.TryGetExport(libc, "pthread_setspecific", out nint set)
-                || !ClrNativeLibrary.TryGetExport(libc, "pthread_self", out nint self))
+            /// <summary>Proves, in the calling thread's control block, that the word lies where the machine code is going to read it.</summary>
+            private bool IsWhereExpected(byte* threadPointer)
             {
-                return null;
+                // A control block begins with its own address.
+                if (ClrVolatile.Read(ref *(nint*)threadPointer) != (nint)threadPointer)
+                    return false;
+
+                ref nint value = ref *(nint*)(threadPointer + ValueOffset);
+                const nint probe = 0x456D6D61;
+                bool found = SetValue(probe) && ClrVolatile.Read(ref value) == probe
+                    && SetValue(~probe) && ClrVolatile.Read(ref value) == ~probe;
+                nuint sequence = ClrVolatile.Read(ref *(nuint*)(threadPointer + SequenceOffset));
+                _sequence = unchecked((int)sequence);
+                // The keys in use have odd numbers. The code compares with 32 bits, sign-extended.
+                return SetValue(0) && found && (sequence & 1) == 1 && sequence <= int.MaxValue && ClrVolatile.Read(ref value) == 0;
             }
 
-            uint key = 0;
-            if (((delegate* unmanaged<uint*, nint, int>)create)(&key, 0) != 0)
-                return null;
+            private bool SetValue(nint value) => ((delegate* unmanaged<uint, nint, int>)_set)(_key, value) == 0;
 
-            ThreadWord word = new ThreadWord(key, set, delete);
-            if (key < FastKeys && word.IsWhereExpected(((delegate* unmanaged<byte*>)self)()))
-                return word;
-
-            word.Delete();
-            return null;
+            private void Delete() => ((delegate* unmanaged<uint, int>)_delete)(_key);
         }
-
-        /// <summary>Proves, in the calling thread's control block, that the word lies where the machine code is going to read it.</summary>
-        private bool IsWhereExpected(byte* threadPointer)
-        {
-            // A control block begins with its own address.
-            if (ClrVolatile.Read(ref *(nint*)threadPointer) != (nint)threadPointer)
-                return false;
-
-            ref nint value = ref *(nint*)(threadPointer + ValueOffset);
-            const nint probe = 0x456D6D61;
-            bool found = SetValue(probe) && ClrVolatile.Read(ref value) == probe
-                && SetValue(~probe) && ClrVolatile.Read(ref value) == ~probe;
-            nuint sequence = ClrVolatile.Read(ref *(nuint*)(threadPointer + SequenceOffset));
-            _sequence = unchecked((int)sequence);
-            // The keys in use have odd numbers. The code compares with 32 bits, sign-extended.
-            return SetValue(0) && found && (sequence & 1) == 1 && sequence <= int.MaxValue && ClrVolatile.Read(ref value) == 0;
-        }
-
-        private bool SetValue(nint value) => ((delegate* unmanaged<uint, nint, int>)_set)(_key, value) == 0;
-
-        private void Delete() => ((delegate* unmanaged<uint, int>)_delete)(_key);
     }
 }

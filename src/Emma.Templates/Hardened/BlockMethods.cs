@@ -28,182 +28,185 @@ using ClrVolatile = global::System.Threading.Volatile;
 // Corruption that has happened cannot be undone: it ends the process with a message (Corruption). What is refused in time is an exception.
 static unsafe partial class EmmaHeap
 {
-    /// <summary>Allocates for the API; null: out of memory.</summary>
-    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-    private static void* AllocateBlock(nuint size, bool zeroed)
+    static partial class HeapInternals
     {
-        // A thread has a cache only once the heap has been started. No bytes are very many, less one.
-        ThreadCache* cache = SmallBlocks.CurrentCache;
-        nuint block = 0;
-        if (cache != null && unchecked(size - 1) < Canary.MaxSize)
+        /// <summary>Allocates for the API; null: out of memory.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static void* AllocateBlock(nuint size, bool zeroed)
         {
-            nuint sizeClass = (size + Canary.Bytes + SizeClasses.Granularity - 1) / SizeClasses.Granularity;
-            block = unchecked(sizeClass - ThreadCache.FirstFewClass) < ThreadCache.FewClasses
-                ? ThreadCache.TryAllocate(cache, sizeClass, sizeClass * SizeClasses.Granularity, size, few: true)
-                : ThreadCache.TryAllocateMany(cache, size);
+            // A thread has a cache only once the heap has been started. No bytes are very many, less one.
+            ThreadCache* cache = SmallBlocks.CurrentCache;
+            nuint block = 0;
+            if (cache != null && unchecked(size - 1) < Canary.MaxSize)
+            {
+                nuint sizeClass = (size + Canary.Bytes + SizeClasses.Granularity - 1) / SizeClasses.Granularity;
+                block = unchecked(sizeClass - ThreadCache.FirstFewClass) < ThreadCache.FewClasses
+                    ? ThreadCache.TryAllocate(cache, sizeClass, sizeClass * SizeClasses.Granularity, size, few: true)
+                    : ThreadCache.TryAllocateMany(cache, size);
+            }
+
+            return block != 0 ? (void*)block : AllocateBlockSlowly(size);
         }
 
-        return block != 0 ? (void*)block : AllocateBlockSlowly(size);
-    }
-
-    [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
-    private static void* AllocateBlockSlowly(nuint size)
-    {
-        HeapState.EnsureRunning();
-        if (size == 0)
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+        internal static void* AllocateBlockSlowly(nuint size)
         {
-            nuint empty = HeapState.Root->Small.Empty.Allocate();
-            if (empty != 0)
-                return (void*)empty;
+            HeapState.EnsureRunning();
+            if (size == 0)
+            {
+                nuint empty = HeapState.Root->Small.Empty.Allocate();
+                if (empty != 0)
+                    return (void*)empty;
+            }
+
+            // What is handed out is zeros in any case.
+            return size <= Canary.MaxSize ? AllocateSmallBlock(SizeClasses.Of(size + Canary.Bytes), size) : MappedBlocks.Allocate(size, SizeClasses.Granularity);
         }
 
-        // What is handed out is zeros in any case.
-        return size <= Canary.MaxSize ? AllocateSmallBlock(SizeClasses.Of(size + Canary.Bytes), size) : MappedBlocks.Allocate(size, SizeClasses.Granularity);
-    }
-
-    /// <summary>Allocates at a multiple of a power of two; null: out of memory.</summary>
-    private static void* AllocateAlignedBlock(nuint size, nuint alignment)
-    {
-        HeapState.EnsureRunning();
-        return size <= Canary.MaxSize && alignment <= SizeClasses.MaxSize
-            ? AllocateSmallBlock(SizeClasses.OfAligned(size + Canary.Bytes, alignment), size)
-            : MappedBlocks.Allocate(size, alignment);
-    }
-
-    private static void* AllocateSmallBlock(int sizeClass, nuint size)
-    {
-        ThreadCache* cache = HeapState.Root->Small.Caches.Current();
-        nuint block = cache == null ? 0 : ThreadCache.TakeAny(cache, sizeClass);
-        if (block == 0)
-            block = (nuint)AllocateSmall(sizeClass);
-        if (block != 0)
-            ThreadCache.Prepare(block, BlockSizes.Of((nuint)sizeClass), size, BlockMarks.Of(block));
-        return (void*)block;
-    }
-
-    /// <summary>Frees a block; refuses what is none.</summary>
-    private static void ReleaseBlock(void* block)
-    {
-        ThreadCache* cache = SmallBlocks.CurrentCache;
-        if (cache == null)
-            ReleaseBlockSlowly(block);
-        else
-            ThreadCache.Free(cache, (nuint)block);
-    }
-
-    [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-    private static void ReleaseBlockSlowly(void* block)
-    {
-        nuint address = (nuint)block;
-        int pageClass = PageMap.ClassOf(address);
-        if (!PageMap.IsSmall(pageClass))
+        /// <summary>Allocates at a multiple of a power of two; null: out of memory.</summary>
+        internal static void* AllocateAlignedBlock(nuint size, nuint alignment)
         {
-            // Finalizers may free after the heap's memory is gone with its load context: there is nothing left to do.
-            if (block != null && !HeapState.IsUnloaded && !MappedBlocks.TryFree(address, pageClass))
-                ThrowBadPointer(block, "Free", pageClass == PageMap.None ? PointerCheck.AlreadyFree : PointerCheck.NotABlock);
-            return;
+            HeapState.EnsureRunning();
+            return size <= Canary.MaxSize && alignment <= SizeClasses.MaxSize
+                ? AllocateSmallBlock(SizeClasses.OfAligned(size + Canary.Bytes, alignment), size)
+                : MappedBlocks.Allocate(size, alignment);
         }
 
-        byte* mark = BlockMarks.Of(address);
-        nuint blockSize = BlockSizes.Of((nuint)pageClass);
-        if (!Canary.TryOwn(address, blockSize, mark, out nuint _))
+        internal static void* AllocateSmallBlock(int sizeClass, nuint size)
         {
-            ThrowNotLive(address, pageClass, "Free");
-            return;
+            ThreadCache* cache = HeapState.Root->Small.Caches.Current();
+            nuint block = cache == null ? 0 : ThreadCache.TakeAny(cache, sizeClass);
+            if (block == 0)
+                block = (nuint)AllocateSmall(sizeClass);
+            if (block != 0)
+                ThreadCache.Prepare(block, BlockSizes.Of((nuint)sizeClass), size, BlockMarks.Of(block));
+            return (void*)block;
         }
 
-        Canary.RequireNeighbours(address, blockSize, mark);
-        ThreadCache.Retire(address, blockSize, mark);
-        ThreadCache* cache = HeapState.Root->Small.Caches.Current();
-        if (cache != null)
+        /// <summary>Frees a block; refuses what is none.</summary>
+        internal static void ReleaseBlock(void* block)
         {
-            cache->Quarantine.Hold(cache, address, (nuint)pageClass);
-            return;
+            ThreadCache* cache = SmallBlocks.CurrentCache;
+            if (cache == null)
+                ReleaseBlockSlowly(block);
+            else
+                ThreadCache.Free(cache, (nuint)block);
         }
 
-        ulong alone = address;
-        HeapState.BinOf(pageClass)->FreeMany(&alone, 1, givingIsHeld: false);
-    }
-
-    /// <summary>Resizes a live block; null: out of memory, and the block is as it was.</summary>
-    private static void* ReallocateBlock(void* block, nuint size, nuint alignment)
-    {
-        HeapState.EnsureRunning();
-        nuint oldSize = UsableSizeOfBlock(block, "Realloc");
-        bool aligned = ((nuint)block & (alignment - 1)) == 0;
-        if (aligned && (size == oldSize || TryResizeSmall((nuint)block, oldSize, size)))
-            return block;
-
-        void* copy = alignment <= SizeClasses.Granularity ? AllocateBlock(size, false) : AllocateAlignedBlock(size, alignment);
-        if (copy == null)
-            return null;
-
-        ClrNativeMemory.Copy(block, copy, ClrMath.Min(oldSize, size));
-        try
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+        internal static void ReleaseBlockSlowly(void* block)
         {
-            ReleaseBlock(block);
-        }
-        catch (ClrArgumentException)
-        {
-            // Another thread has freed it meanwhile.
-            ReleaseBlock(copy);
-            ThrowBadPointer(block, "Realloc", PointerCheck.AlreadyFree);
-        }
+            nuint address = (nuint)block;
+            int pageClass = PageMap.ClassOf(address);
+            if (!PageMap.IsSmall(pageClass))
+            {
+                // Finalizers may free after the heap's memory is gone with its load context: there is nothing left to do.
+                if (block != null && !HeapState.IsUnloaded && !MappedBlocks.TryFree(address, pageClass))
+                    ThrowBadPointer(block, "Free", pageClass == PageMap.None ? PointerCheck.AlreadyFree : PointerCheck.NotABlock);
+                return;
+            }
 
-        return copy;
-    }
+            byte* mark = BlockMarks.Of(address);
+            nuint blockSize = BlockSizes.Of((nuint)pageClass);
+            if (!Canary.TryOwn(address, blockSize, mark, out nuint _))
+            {
+                ThrowNotLive(address, pageClass, "Free");
+                return;
+            }
 
-    /// <summary>Resizes a small block where it lies, if a block of its class is what the new size would get.</summary>
-    private static bool TryResizeSmall(nuint block, nuint oldSize, nuint size)
-    {
-        int pageClass = PageMap.ClassOf(block);
-        if (size > Canary.MaxSize || size == 0 || pageClass != SizeClasses.Of(size + Canary.Bytes))
-            return false;
+            Canary.RequireNeighbours(address, blockSize, mark);
+            ThreadCache.Retire(address, blockSize, mark);
+            ThreadCache* cache = HeapState.Root->Small.Caches.Current();
+            if (cache != null)
+            {
+                cache->Quarantine.Hold(cache, address, (nuint)pageClass);
+                return;
+            }
 
-        byte* mark = BlockMarks.Of(block);
-        nuint blockSize = BlockSizes.Of((nuint)pageClass);
-        if (!Canary.TryOwn(block, blockSize, mark, out oldSize))
-            return false;
-
-        // What follows the smaller of the sizes is old contents, or a pattern that is nobody's business.
-        nuint kept = ClrMath.Min(oldSize, size);
-        ClrNativeMemory.Clear((void*)(block + kept), blockSize - kept);
-        Canary.Write(block, blockSize, size, mark);
-        return true;
-    }
-
-    /// <summary>The bytes that were asked for; refuses what is no live block, and ends the process if it was written past its end.</summary>
-    private static nuint UsableSizeOfBlock(void* block, string operation)
-    {
-        nuint address = (nuint)block;
-        int pageClass = PageMap.ClassOf(address);
-        if (!PageMap.IsSmall(pageClass))
-        {
-            if (!MappedBlocks.TryGetSize(address, pageClass, out nuint bytes))
-                ThrowBadPointer(block, operation, pageClass == PageMap.None ? PointerCheck.AlreadyFree : PointerCheck.NotABlock);
-            return bytes;
+            ulong alone = address;
+            HeapState.BinOf(pageClass)->FreeMany(&alone, 1, givingIsHeld: false);
         }
 
-        nuint size = 0;
-        if (address % SizeClasses.Granularity != 0 || !Canary.TryRequire(address, BlockSizes.Of((nuint)pageClass), BlockMarks.Of(address), out size))
-            ThrowNotLive(address, pageClass, operation);
-        return size;
-    }
+        /// <summary>Resizes a live block; null: out of memory, and the block is as it was.</summary>
+        internal static void* ReallocateBlock(void* block, nuint size, nuint alignment)
+        {
+            HeapState.EnsureRunning();
+            nuint oldSize = UsableSizeOfBlock(block, "Realloc");
+            bool aligned = ((nuint)block & (alignment - 1)) == 0;
+            if (aligned && (size == oldSize || TryResizeSmall((nuint)block, oldSize, size)))
+                return block;
 
-    /// <summary>The usable bytes that a block asked for with a size has: those.</summary>
-    private static nuint UsableSizeFor(nuint size) => size;
+            void* copy = alignment <= SizeClasses.Granularity ? AllocateBlock(size, false) : AllocateAlignedBlock(size, alignment);
+            if (copy == null)
+                return null;
 
-    private static void ThrowNotLive(nuint address, int pageClass, string operation)
-    {
-        PointerCheck check = HeapState.BinOf(pageClass)->Examine(address);
-        ThrowBadPointer((void*)address, operation, check == PointerCheck.NotABlock ? check : PointerCheck.AlreadyFree);
-    }
+            ClrNativeMemory.Copy(block, copy, ClrMath.Min(oldSize, size));
+            try
+            {
+                ReleaseBlock(block);
+            }
+            catch (ClrArgumentException)
+            {
+                // Another thread has freed it meanwhile.
+                ReleaseBlock(copy);
+                ThrowBadPointer(block, "Realloc", PointerCheck.AlreadyFree);
+            }
 
-    /// <summary>Draws the heap's random numbers and makes what its parts need before any lock; the kernel can be called. Any number of threads may race.</summary>
-    private static void StartBlockMethods()
-    {
-        ClrInterlocked.CompareExchange(ref HeapState.Root->Cookie, Canary.DrawSecret(), 0);
-        ClrInterlocked.CompareExchange(ref HeapState.Root->Chance, Canary.DrawSecret(), 0);
-        Guards.Start();
+            return copy;
+        }
+
+        /// <summary>Resizes a small block where it lies, if a block of its class is what the new size would get.</summary>
+        internal static bool TryResizeSmall(nuint block, nuint oldSize, nuint size)
+        {
+            int pageClass = PageMap.ClassOf(block);
+            if (size > Canary.MaxSize || size == 0 || pageClass != SizeClasses.Of(size + Canary.Bytes))
+                return false;
+
+            byte* mark = BlockMarks.Of(block);
+            nuint blockSize = BlockSizes.Of((nuint)pageClass);
+            if (!Canary.TryOwn(block, blockSize, mark, out oldSize))
+                return false;
+
+            // What follows the smaller of the sizes is old contents, or a pattern that is nobody's business.
+            nuint kept = ClrMath.Min(oldSize, size);
+            ClrNativeMemory.Clear((void*)(block + kept), blockSize - kept);
+            Canary.Write(block, blockSize, size, mark);
+            return true;
+        }
+
+        /// <summary>The bytes that were asked for; refuses what is no live block, and ends the process if it was written past its end.</summary>
+        internal static nuint UsableSizeOfBlock(void* block, string operation)
+        {
+            nuint address = (nuint)block;
+            int pageClass = PageMap.ClassOf(address);
+            if (!PageMap.IsSmall(pageClass))
+            {
+                if (!MappedBlocks.TryGetSize(address, pageClass, out nuint bytes))
+                    ThrowBadPointer(block, operation, pageClass == PageMap.None ? PointerCheck.AlreadyFree : PointerCheck.NotABlock);
+                return bytes;
+            }
+
+            nuint size = 0;
+            if (address % SizeClasses.Granularity != 0 || !Canary.TryRequire(address, BlockSizes.Of((nuint)pageClass), BlockMarks.Of(address), out size))
+                ThrowNotLive(address, pageClass, operation);
+            return size;
+        }
+
+        /// <summary>The usable bytes that a block asked for with a size has: those.</summary>
+        internal static nuint UsableSizeFor(nuint size) => size;
+
+        internal static void ThrowNotLive(nuint address, int pageClass, string operation)
+        {
+            PointerCheck check = HeapState.BinOf(pageClass)->Examine(address);
+            ThrowBadPointer((void*)address, operation, check == PointerCheck.NotABlock ? check : PointerCheck.AlreadyFree);
+        }
+
+        /// <summary>Draws the heap's random numbers and makes what its parts need before any lock; the kernel can be called. Any number of threads may race.</summary>
+        internal static void StartBlockMethods()
+        {
+            ClrInterlocked.CompareExchange(ref HeapState.Root->Cookie, Canary.DrawSecret(), 0);
+            ClrInterlocked.CompareExchange(ref HeapState.Root->Chance, Canary.DrawSecret(), 0);
+            Guards.Start();
+        }
     }
 }

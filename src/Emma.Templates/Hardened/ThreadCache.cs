@@ -7,202 +7,205 @@ using ClrWideVector = global::System.Runtime.Intrinsics.Vector256<ulong>;
 
 static unsafe partial class EmmaHeap
 {
-    // How a hardened heap uses a thread's cache.
-    private partial struct ThreadCache
+    static partial class HeapInternals
     {
-        /// <summary>The largest block of those that the short paths are for: no loop, and no call whose caller has anything left to do.</summary>
-        private const nuint FewBytes = 128;
-
-        /// <summary>The class of the smallest such blocks: they fill a wide vector.</summary>
-        internal const int FirstFewClass = 2;
-
-        internal const int FewClasses = (int)(FewBytes / SizeClasses.Granularity) - FirstFewClass + 1;
-
-        /// <summary>
-        /// Allocates from the loaded magazine of a class, if it has a block that lies in the first window; 0: nothing has changed. The cache has all that this needs, so that
-        /// nothing is called, and little read that other threads write.
-        /// </summary>
-        /// <param name="cache">The calling thread's.</param>
-        /// <param name="sizeClass">The class.</param>
-        /// <param name="blockSize">Bytes of its blocks.</param>
-        /// <param name="size">Bytes asked for.</param>
-        /// <param name="few">Whether the blocks are of 32 to 128 bytes; a constant.</param>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static nuint TryAllocate(ThreadCache* cache, nuint sizeClass, nuint blockSize, nuint size, bool few)
+        // How a hardened heap uses a thread's cache.
+        internal partial struct ThreadCache
         {
-            ulong* last = (ulong*)TopsOf(cache)[sizeClass] - 1;
-            ulong moved = *last;
-            if (moved == 0)
-                return 0;
+            /// <summary>The largest block of those that the short paths are for: no loop, and no call whose caller has anything left to do.</summary>
+            private const nuint FewBytes = 128;
 
-            ulong* chosen = Choose(cache, last);
-            nuint block = (nuint)(*chosen);
-            nuint offset = unchecked(block - cache->_windowBase);
-            if (offset >= cache->_markedBytes)
-                return 0;
+            /// <summary>The class of the smallest such blocks: they fill a wide vector.</summary>
+            internal const int FirstFewClass = 2;
 
-            // The top first: should the thread end in between, a block is lost, and none is in the magazine twice.
-            ClrVolatile.Write(ref TopsOf(cache)[sizeClass], (ulong)last);
-            ClrVolatile.Write(ref *chosen, moved);
-            byte* mark = cache->_marks + offset / SizeClasses.Granularity;
-            if (!few)
+            internal const int FewClasses = (int)(FewBytes / SizeClasses.Granularity) - FirstFewClass + 1;
+
+            /// <summary>
+            /// Allocates from the loaded magazine of a class, if it has a block that lies in the first window; 0: nothing has changed. The cache has all that this needs, so that
+            /// nothing is called, and little read that other threads write.
+            /// </summary>
+            /// <param name="cache">The calling thread's.</param>
+            /// <param name="sizeClass">The class.</param>
+            /// <param name="blockSize">Bytes of its blocks.</param>
+            /// <param name="size">Bytes asked for.</param>
+            /// <param name="few">Whether the blocks are of 32 to 128 bytes; a constant.</param>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static nuint TryAllocate(ThreadCache* cache, nuint sizeClass, nuint blockSize, nuint size, bool few)
             {
-                Prepare(block, blockSize, size, mark);
+                ulong* last = (ulong*)TopsOf(cache)[sizeClass] - 1;
+                ulong moved = *last;
+                if (moved == 0)
+                    return 0;
+
+                ulong* chosen = Choose(cache, last);
+                nuint block = (nuint)(*chosen);
+                nuint offset = unchecked(block - cache->_windowBase);
+                if (offset >= cache->_markedBytes)
+                    return 0;
+
+                // The top first: should the thread end in between, a block is lost, and none is in the magazine twice.
+                ClrVolatile.Write(ref TopsOf(cache)[sizeClass], (ulong)last);
+                ClrVolatile.Write(ref *chosen, moved);
+                byte* mark = cache->_marks + offset / SizeClasses.Granularity;
+                if (!few)
+                {
+                    Prepare(block, blockSize, size, mark);
+                    return block;
+                }
+
+                ClrVolatile.Write(ref *mark, LiveMarks.Busy);
+                if (Zeros.Any(block, blockSize) != ClrWideVector.Zero)
+                {
+                    Corruption.UsedAfterFree(block, blockSize);
+                    return 0;
+                }
+
+                Canary.Write(block, blockSize, size, mark);
                 return block;
             }
 
-            ClrVolatile.Write(ref *mark, LiveMarks.Busy);
-            if (Zeros.Any(block, blockSize) != ClrWideVector.Zero)
+            /// <summary>The same for any size of a small block that is not 0.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            internal static nuint TryAllocateMany(ThreadCache* cache, nuint size)
             {
-                Corruption.UsedAfterFree(block, blockSize);
-                return 0;
+                nuint sizeClass = (nuint)SizeClasses.Of(size + Canary.Bytes);
+                return TryAllocate(cache, sizeClass, BlockSizes.Of(sizeClass), size, few: false);
             }
 
-            Canary.Write(block, blockSize, size, mark);
-            return block;
-        }
-
-        /// <summary>The same for any size of a small block that is not 0.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-        internal static nuint TryAllocateMany(ThreadCache* cache, nuint size)
-        {
-            nuint sizeClass = (nuint)SizeClasses.Of(size + Canary.Bytes);
-            return TryAllocate(cache, sizeClass, BlockSizes.Of(sizeClass), size, few: false);
-        }
-
-        /// <summary>Makes a free block one of a size, and marks it live.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static void Prepare(nuint block, nuint blockSize, nuint size, byte* mark)
-        {
-            ClrVolatile.Write(ref *mark, LiveMarks.Busy);
-            Canary.RequireUntouched(block, blockSize);
-            Canary.Write(block, blockSize, size, mark);
-        }
-
-        /// <summary>
-        /// Frees a live block of 32 to 128 bytes, if nothing is unusual; else FreeMany looks closer. Everything is read first: the exchange that makes the block the
-        /// caller's has the processor wait, for the stores before it and with the loads behind it.
-        /// </summary>
-        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-        internal static void Free(ThreadCache* cache, nuint block)
-        {
-            nuint offset = unchecked(block - cache->_windowBase);
-            nuint page = offset >> Window.PageShift;
-            if (page >= cache->_pages)
+            /// <summary>Makes a free block one of a size, and marks it live.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static void Prepare(nuint block, nuint blockSize, nuint size, byte* mark)
             {
-                ReleaseBlockSlowly((void*)block);
-                return;
+                ClrVolatile.Write(ref *mark, LiveMarks.Busy);
+                Canary.RequireUntouched(block, blockSize);
+                Canary.Write(block, blockSize, size, mark);
             }
 
-            nuint pageClass = ClrVolatile.Read(ref cache->_pageMap[page]);
-            byte* mark = cache->_marks + offset / SizeClasses.Granularity;
-            nuint blockSize = pageClass * SizeClasses.Granularity;
-            if (unchecked(pageClass - FirstFewClass) >= FewClasses
-                || offset % SizeClasses.Granularity != 0
-                || ClrVolatile.Read(ref *mark) != LiveMarks.Live
-                || !cache->Quarantine.IsSteady
-                || !Canary.IsAmidst(block, blockSize))
+            /// <summary>
+            /// Frees a live block of 32 to 128 bytes, if nothing is unusual; else FreeMany looks closer. Everything is read first: the exchange that makes the block the
+            /// caller's has the processor wait, for the stores before it and with the loads behind it.
+            /// </summary>
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            internal static void Free(ThreadCache* cache, nuint block)
             {
-                FreeMany(cache, block, pageClass);
-                return;
+                nuint offset = unchecked(block - cache->_windowBase);
+                nuint page = offset >> Window.PageShift;
+                if (page >= cache->_pages)
+                {
+                    ReleaseBlockSlowly((void*)block);
+                    return;
+                }
+
+                nuint pageClass = ClrVolatile.Read(ref cache->_pageMap[page]);
+                byte* mark = cache->_marks + offset / SizeClasses.Granularity;
+                nuint blockSize = pageClass * SizeClasses.Granularity;
+                if (unchecked(pageClass - FirstFewClass) >= FewClasses
+                    || offset % SizeClasses.Granularity != 0
+                    || ClrVolatile.Read(ref *mark) != LiveMarks.Live
+                    || !cache->Quarantine.IsSteady
+                    || !Canary.IsAmidst(block, blockSize))
+                {
+                    FreeMany(cache, block, pageClass);
+                    return;
+                }
+
+                ulong word = Canary.WordOf(block, blockSize);
+                if (!Canary.IsIntact(block, blockSize, word, few: true)
+                    || !Canary.AreNeighboursIntact(block, blockSize, mark)
+                    || !Canary.TryOwn(block, blockSize, word))
+                {
+                    FreeMany(cache, block, pageClass);
+                    return;
+                }
+
+                ClrVolatile.Write(ref *mark, LiveMarks.Busy);
+                Zeros.ClearFew(block, blockSize);
+                ClrVolatile.Write(ref *mark, 0);
+                ulong oldest = cache->Quarantine.Replace(block, pageClass);
+                ulong* top = (ulong*)TopsOf(cache)[Quarantine.ClassIn(oldest)];
+                if (*top == Magazine.Full)
+                {
+                    GiveSlowly(cache, (int)Quarantine.ClassIn(oldest), Quarantine.BlockIn(oldest));
+                    return;
+                }
+
+                *top = Quarantine.BlockIn(oldest);
+                TopsOf(cache)[Quarantine.ClassIn(oldest)] = (ulong)(top + 1);
             }
 
-            ulong word = Canary.WordOf(block, blockSize);
-            if (!Canary.IsIntact(block, blockSize, word, few: true)
-                || !Canary.AreNeighboursIntact(block, blockSize, mark)
-                || !Canary.TryOwn(block, blockSize, word))
+            /// <summary>The same for all blocks that lie in the first window; what is none of them, or looks wrong, goes the slow way.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            private static void FreeMany(ThreadCache* cache, nuint block, nuint pageClass)
             {
-                FreeMany(cache, block, pageClass);
-                return;
+                nuint blockSize = BlockSizes.Of(pageClass);
+                byte* mark = cache->_marks + unchecked(block - cache->_windowBase) / SizeClasses.Granularity;
+                if (blockSize == 0 || block % SizeClasses.Granularity != 0 || ClrVolatile.Read(ref *mark) != LiveMarks.Live)
+                {
+                    ReleaseBlockSlowly((void*)block);
+                    return;
+                }
+
+                ulong word = Canary.WordOf(block, blockSize);
+                bool isIntact = Canary.IsIntact(block, blockSize, word, few: false)
+                    && (Canary.IsAmidst(block, blockSize) ? Canary.AreNeighboursIntact(block, blockSize, mark) : Canary.AreNeighboursIntactAtEnds(block, blockSize, mark));
+                if (!isIntact || !Canary.TryOwn(block, blockSize, word))
+                {
+                    ReleaseBlockSlowly((void*)block);
+                    return;
+                }
+
+                Retire(block, blockSize, mark);
+                cache->Quarantine.Hold(cache, block, pageClass);
             }
 
-            ClrVolatile.Write(ref *mark, LiveMarks.Busy);
-            Zeros.ClearFew(block, blockSize);
-            ClrVolatile.Write(ref *mark, 0);
-            ulong oldest = cache->Quarantine.Replace(block, pageClass);
-            ulong* top = (ulong*)TopsOf(cache)[Quarantine.ClassIn(oldest)];
-            if (*top == Magazine.Full)
+            /// <summary>Makes a block that the caller owns a free one, all zeros.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static void Retire(nuint block, nuint blockSize, byte* mark)
             {
-                GiveSlowly(cache, (int)Quarantine.ClassIn(oldest), Quarantine.BlockIn(oldest));
-                return;
+                ClrVolatile.Write(ref *mark, LiveMarks.Busy);
+                Zeros.Clear(block, blockSize);
+                ClrVolatile.Write(ref *mark, 0);
             }
 
-            *top = Quarantine.BlockIn(oldest);
-            TopsOf(cache)[Quarantine.ClassIn(oldest)] = (ulong)(top + 1);
-        }
-
-        /// <summary>The same for all blocks that lie in the first window; what is none of them, or looks wrong, goes the slow way.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-        private static void FreeMany(ThreadCache* cache, nuint block, nuint pageClass)
-        {
-            nuint blockSize = BlockSizes.Of(pageClass);
-            byte* mark = cache->_marks + unchecked(block - cache->_windowBase) / SizeClasses.Granularity;
-            if (blockSize == 0 || block % SizeClasses.Granularity != 0 || ClrVolatile.Read(ref *mark) != LiveMarks.Live)
+            /// <summary>A random slot of those that a magazine has up to its last block.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            private static ulong* Choose(ThreadCache* cache, ulong* last)
             {
-                ReleaseBlockSlowly((void*)block);
-                return;
+                ulong count = (ulong)last % Magazine.Bytes / sizeof(ulong) + 1 - Magazine.HeaderWords;
+                return last - (nint)((cache->Quarantine.Next(cache) * count) >> 32);
             }
 
-            ulong word = Canary.WordOf(block, blockSize);
-            bool isIntact = Canary.IsIntact(block, blockSize, word, few: false)
-                && (Canary.IsAmidst(block, blockSize) ? Canary.AreNeighboursIntact(block, blockSize, mark) : Canary.AreNeighboursIntactAtEnds(block, blockSize, mark));
-            if (!isIntact || !Canary.TryOwn(block, blockSize, word))
+            /// <summary>Takes a block of the loaded magazine of a class, the one that a random number says, and marks nothing; 0: it has none.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static nuint TakeAny(ThreadCache* cache, int sizeClass)
             {
-                ReleaseBlockSlowly((void*)block);
-                return;
+                ulong* last = (ulong*)TopsOf(cache)[sizeClass] - 1;
+                ulong moved = *last;
+                if (moved == 0)
+                    return 0;
+
+                ulong* chosen = Choose(cache, last);
+                ulong block = *chosen;
+                // The top first: should the thread end in between, a block is lost, and none is in the magazine twice.
+                ClrVolatile.Write(ref TopsOf(cache)[sizeClass], (ulong)last);
+                ClrVolatile.Write(ref *chosen, moved);
+                return (nuint)block;
             }
 
-            Retire(block, blockSize, mark);
-            cache->Quarantine.Hold(cache, block, pageClass);
-        }
-
-        /// <summary>Makes a block that the caller owns a free one, all zeros.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static void Retire(nuint block, nuint blockSize, byte* mark)
-        {
-            ClrVolatile.Write(ref *mark, LiveMarks.Busy);
-            Zeros.Clear(block, blockSize);
-            ClrVolatile.Write(ref *mark, 0);
-        }
-
-        /// <summary>A random slot of those that a magazine has up to its last block.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        private static ulong* Choose(ThreadCache* cache, ulong* last)
-        {
-            ulong count = (ulong)last % Magazine.Bytes / sizeof(ulong) + 1 - Magazine.HeaderWords;
-            return last - (nint)((cache->Quarantine.Next(cache) * count) >> 32);
-        }
-
-        /// <summary>Takes a block of the loaded magazine of a class, the one that a random number says, and marks nothing; 0: it has none.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static nuint TakeAny(ThreadCache* cache, int sizeClass)
-        {
-            ulong* last = (ulong*)TopsOf(cache)[sizeClass] - 1;
-            ulong moved = *last;
-            if (moved == 0)
-                return 0;
-
-            ulong* chosen = Choose(cache, last);
-            ulong block = *chosen;
-            // The top first: should the thread end in between, a block is lost, and none is in the magazine twice.
-            ClrVolatile.Write(ref TopsOf(cache)[sizeClass], (ulong)last);
-            ClrVolatile.Write(ref *chosen, moved);
-            return (nuint)block;
-        }
-
-        /// <summary>Puts a block, marked live no more, into the loaded magazine of its class, or wherever there is room.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static void Give(ThreadCache* cache, int sizeClass, nuint block)
-        {
-            ulong* top = (ulong*)TopsOf(cache)[sizeClass];
-            if (*top == Magazine.Full)
+            /// <summary>Puts a block, marked live no more, into the loaded magazine of its class, or wherever there is room.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static void Give(ThreadCache* cache, int sizeClass, nuint block)
             {
-                GiveSlowly(cache, sizeClass, block);
-                return;
-            }
+                ulong* top = (ulong*)TopsOf(cache)[sizeClass];
+                if (*top == Magazine.Full)
+                {
+                    GiveSlowly(cache, sizeClass, block);
+                    return;
+                }
 
-            *top = block;
-            TopsOf(cache)[sizeClass] = (ulong)(top + 1);
+                *top = block;
+                TopsOf(cache)[sizeClass] = (ulong)(top + 1);
+            }
         }
     }
 }

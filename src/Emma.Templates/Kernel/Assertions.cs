@@ -5,16 +5,19 @@ using ClrEnvironment = global::System.Environment;
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>
-    /// States an invariant. Checked only where EMMA_ASSERT is defined, so that a Debug build of an application does not pay for it;
-    /// a failure ends the process, because the heap cannot be trusted any more.
-    /// </summary>
-    [ClrConditional("EMMA_ASSERT")]
-    private static void Assert(
-        bool condition,
-        [global::System.Runtime.CompilerServices.CallerArgumentExpressionAttribute(nameof(condition))] string? expression = null)
+    static partial class HeapInternals
     {
-        if (!condition)
-            ClrEnvironment.FailFast($"{HeapName}: broken invariant: {expression}");
+        /// <summary>
+        /// States an invariant. Checked only where EMMA_ASSERT is defined, so that a Debug build of an application does not pay for it;
+        /// a failure ends the process, because the heap cannot be trusted any more.
+        /// </summary>
+        [ClrConditional("EMMA_ASSERT")]
+        internal static void Assert(
+            bool condition,
+            [global::System.Runtime.CompilerServices.CallerArgumentExpressionAttribute(nameof(condition))] string? expression = null)
+        {
+            if (!condition)
+                ClrEnvironment.FailFast($"{HeapName}: broken invariant: {expression}");
+        }
     }
 }

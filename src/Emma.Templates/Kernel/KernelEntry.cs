@@ -37,142 +37,145 @@ using ClrVolatile = global::System.Threading.Volatile;
 //   * Every call of the heap into the kernel goes through Invoke, and comes back as a result or as -errno.
 static unsafe partial class EmmaHeap
 {
-    /// <summary>The function through which this heap calls the kernel; made once.</summary>
-    private sealed class KernelEntry
+    static partial class HeapInternals
     {
-        private static KernelEntry? s_current;
-
-        [ClrThreadStatic]
-        private static bool t_mapping;
-
-        /// <summary>Where the trampoline ends and the code of other layers begins, in a cache line of its own.</summary>
-        private const int CodeBehindOffset = 64;
-
-        private readonly nint _syscall;
-        private readonly nint _codeBehind;
-        private readonly ClrSafeBuffer? _view;
-
-        private KernelEntry(nint syscall, nint codeBehind, ClrSafeBuffer? view)
+        /// <summary>The function through which this heap calls the kernel; made once.</summary>
+        internal sealed class KernelEntry
         {
-            _syscall = syscall;
-            _codeBehind = codeBehind;
-            _view = view;
-        }
+            private static KernelEntry? s_current;
 
-        /// <summary>How calls reach the kernel. The entry must have been created.</summary>
-        internal static KernelAccess Access => s_current!._view is null ? KernelAccess.Libc : KernelAccess.Trampolines;
+            [ClrThreadStatic]
+            private static bool t_mapping;
 
-        /// <summary>The bytes that the code page maps: one page, or none where libc is called.</summary>
-        internal static nuint MappedBytes => s_current?._view is null ? 0 : (nuint)MachineCode.PageBytes;
+            /// <summary>Where the trampoline ends and the code of other layers begins, in a cache line of its own.</summary>
+            private const int CodeBehindOffset = 64;
 
-        /// <summary>The address of the code that another layer had put beside the trampoline; 0: there is none. The entry must have been created.</summary>
-        internal static nint CodeBehind => s_current!._codeBehind;
+            private readonly nint _syscall;
+            private readonly nint _codeBehind;
+            private readonly ClrSafeBuffer? _view;
 
-        /// <summary>Creates the entry unless it exists. Any number of threads may race: one entry wins, the others are released.</summary>
-        /// <param name="codeBehind">Machine code for other layers, which is to lie beside the trampoline; may be empty. The same for all.</param>
-        /// <exception cref="global::System.PlatformNotSupportedException">The heap cannot run on this platform.</exception>
-        internal static void EnsureCreated(byte[] codeBehind)
-        {
-            if (ClrVolatile.Read(ref s_current) is not null)
-                return;
-
-            KernelEntry created = Create(codeBehind);
-            if (ClrInterlocked.CompareExchange(ref s_current, created, null) is not null)
-                created.UnmapCode();
-        }
-
-        /// <summary>Unmaps the code page. Nothing may call the kernel afterwards.</summary>
-        internal static void Release() => s_current?.UnmapCode();
-
-        /// <summary>Calls the kernel. The garbage collector may run meanwhile.</summary>
-        /// <returns>The call's result, or -errno.</returns>
-        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-        internal static nint Invoke(nint number, nint a = 0, nint b = 0, nint c = 0, nint d = 0, nint e = 0, nint f = 0)
-        {
-            KernelEntry entry = s_current!;
-            nint result = ((delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, nint>)entry._syscall)(number, a, b, c, d, e, f);
-            return entry._view is null && result == -1 ? -ClrMarshal.GetLastSystemError() : result;
-        }
-
-        private static KernelEntry Create(byte[] codeBehind)
-        {
-            if (!ClrOperatingSystem.IsLinux() || ClrRuntimeInformation.ProcessArchitecture != ClrArchitecture.X64)
+            private KernelEntry(nint syscall, nint codeBehind, ClrSafeBuffer? view)
             {
+                _syscall = syscall;
+                _codeBehind = codeBehind;
+                _view = view;
+            }
+
+            /// <summary>How calls reach the kernel. The entry must have been created.</summary>
+            internal static KernelAccess Access => s_current!._view is null ? KernelAccess.Libc : KernelAccess.Trampolines;
+
+            /// <summary>The bytes that the code page maps: one page, or none where libc is called.</summary>
+            internal static nuint MappedBytes => s_current?._view is null ? 0 : (nuint)MachineCode.PageBytes;
+
+            /// <summary>The address of the code that another layer had put beside the trampoline; 0: there is none. The entry must have been created.</summary>
+            internal static nint CodeBehind => s_current!._codeBehind;
+
+            /// <summary>Creates the entry unless it exists. Any number of threads may race: one entry wins, the others are released.</summary>
+            /// <param name="codeBehind">Machine code for other layers, which is to lie beside the trampoline; may be empty. The same for all.</param>
+            /// <exception cref="global::System.PlatformNotSupportedException">The heap cannot run on this platform.</exception>
+            internal static void EnsureCreated(byte[] codeBehind)
+            {
+                if (ClrVolatile.Read(ref s_current) is not null)
+                    return;
+
+                KernelEntry created = Create(codeBehind);
+                if (ClrInterlocked.CompareExchange(ref s_current, created, null) is not null)
+                    created.UnmapCode();
+            }
+
+            /// <summary>Unmaps the code page. Nothing may call the kernel afterwards.</summary>
+            internal static void Release() => s_current?.UnmapCode();
+
+            /// <summary>Calls the kernel. The garbage collector may run meanwhile.</summary>
+            /// <returns>The call's result, or -errno.</returns>
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            internal static nint Invoke(nint number, nint a = 0, nint b = 0, nint c = 0, nint d = 0, nint e = 0, nint f = 0)
+            {
+                KernelEntry entry = s_current!;
+                nint result = ((delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, nint>)entry._syscall)(number, a, b, c, d, e, f);
+                return entry._view is null && result == -1 ? -ClrMarshal.GetLastSystemError() : result;
+            }
+
+            private static KernelEntry Create(byte[] codeBehind)
+            {
+                if (!ClrOperatingSystem.IsLinux() || ClrRuntimeInformation.ProcessArchitecture != ClrArchitecture.X64)
+                {
+                    throw new ClrPlatformNotSupportedException(
+                        $"{HeapName}: an Emma heap runs on Linux x64, and this is {ClrRuntimeInformation.OSDescription} " +
+                        $"on {ClrRuntimeInformation.ProcessArchitecture}. There, use NativeMemory, which has the same methods.");
+                }
+
+                // Whatever refuses executable memory, libc's own code is executable already. So is it for a handler of the exception that the refusal
+                // is, which runs on this thread and may use the heap in turn. A limit below one page leaves no room for a page of code.
+                bool libc = t_mapping || (DeclaredLimit != 0 && DeclaredLimit < MachineCode.PageBytes);
+                return (libc ? null : TryMapCode(codeBehind)) ?? new KernelEntry(FindLibcSyscall(), 0, null);
+            }
+
+            private static KernelEntry? TryMapCode(byte[] codeBehind)
+            {
+                try
+                {
+                    t_mapping = true;
+                    ClrSafeBuffer view = MapCode(codeBehind, out nint code);
+                    return new KernelEntry(code, codeBehind.Length == 0 ? 0 : code + CodeBehindOffset, view);
+                }
+                catch (ClrException)
+                {
+                    return null;
+                }
+                finally
+                {
+                    t_mapping = false;
+                }
+            }
+
+            private static ClrSafeBuffer MapCode(byte[] codeBehind, out nint code)
+            {
+                // Inheritable: otherwise the view is MADV_DONTFORK, and a forked child would have no code to call.
+                using ClrMemoryMappedFile file = ClrMemoryMappedFile.CreateNew(
+                    null,
+                    MachineCode.PageBytes,
+                    ClrMemoryMappedFileAccess.ReadWriteExecute,
+                    ClrMemoryMappedFileOptions.None,
+                    ClrHandleInheritability.Inheritable);
+                using (ClrMemoryMappedViewAccessor writable = file.CreateViewAccessor(0, MachineCode.PageBytes, ClrMemoryMappedFileAccess.ReadWrite))
+                {
+                    for (int i = 0; i < MachineCode.Syscall.Length; i++)
+                        writable.Write(i, MachineCode.Syscall[i]);
+                    writable.WriteArray(CodeBehindOffset, codeBehind, 0, codeBehind.Length);
+                }
+
+                ClrSafeBuffer view = file
+                    .CreateViewAccessor(0, MachineCode.PageBytes, ClrMemoryMappedFileAccess.ReadExecute)
+                    .SafeMemoryMappedViewHandle;
+                byte* pointer = null;
+                view.AcquirePointer(ref pointer);
+                code = (nint)pointer;
+                return view;
+            }
+
+            private static nint FindLibcSyscall()
+            {
+                // The main program's handle reaches every library it links to and opens no file, so this works without descriptors too.
+                if (ClrNativeLibrary.TryGetExport(ClrNativeLibrary.GetMainProgramHandle(), "syscall", out nint syscall)
+                    || (ClrNativeLibrary.TryLoad("libc.so.6", out nint libc) && ClrNativeLibrary.TryGetExport(libc, "syscall", out syscall)))
+                {
+                    return syscall;
+                }
+
                 throw new ClrPlatformNotSupportedException(
-                    $"{HeapName}: an Emma heap runs on Linux x64, and this is {ClrRuntimeInformation.OSDescription} " +
-                    $"on {ClrRuntimeInformation.ProcessArchitecture}. There, use NativeMemory, which has the same methods.");
+                    $"{HeapName}: this process may neither map executable memory nor find libc's function syscall. " +
+                    "Allow one of the two, or use NativeMemory.");
             }
 
-            // Whatever refuses executable memory, libc's own code is executable already. So is it for a handler of the exception that the refusal
-            // is, which runs on this thread and may use the heap in turn. A limit below one page leaves no room for a page of code.
-            bool libc = t_mapping || (MemoryLimit != 0 && MemoryLimit < MachineCode.PageBytes);
-            return (libc ? null : TryMapCode(codeBehind)) ?? new KernelEntry(FindLibcSyscall(), 0, null);
-        }
-
-        private static KernelEntry? TryMapCode(byte[] codeBehind)
-        {
-            try
+            private void UnmapCode()
             {
-                t_mapping = true;
-                ClrSafeBuffer view = MapCode(codeBehind, out nint code);
-                return new KernelEntry(code, codeBehind.Length == 0 ? 0 : code + CodeBehindOffset, view);
+                if (_view is null)
+                    return;
+
+                _view.Dispose();
+                _view.ReleasePointer();
             }
-            catch (ClrException)
-            {
-                return null;
-            }
-            finally
-            {
-                t_mapping = false;
-            }
-        }
-
-        private static ClrSafeBuffer MapCode(byte[] codeBehind, out nint code)
-        {
-            // Inheritable: otherwise the view is MADV_DONTFORK, and a forked child would have no code to call.
-            using ClrMemoryMappedFile file = ClrMemoryMappedFile.CreateNew(
-                null,
-                MachineCode.PageBytes,
-                ClrMemoryMappedFileAccess.ReadWriteExecute,
-                ClrMemoryMappedFileOptions.None,
-                ClrHandleInheritability.Inheritable);
-            using (ClrMemoryMappedViewAccessor writable = file.CreateViewAccessor(0, MachineCode.PageBytes, ClrMemoryMappedFileAccess.ReadWrite))
-            {
-                for (int i = 0; i < MachineCode.Syscall.Length; i++)
-                    writable.Write(i, MachineCode.Syscall[i]);
-                writable.WriteArray(CodeBehindOffset, codeBehind, 0, codeBehind.Length);
-            }
-
-            ClrSafeBuffer view = file
-                .CreateViewAccessor(0, MachineCode.PageBytes, ClrMemoryMappedFileAccess.ReadExecute)
-                .SafeMemoryMappedViewHandle;
-            byte* pointer = null;
-            view.AcquirePointer(ref pointer);
-            code = (nint)pointer;
-            return view;
-        }
-
-        private static nint FindLibcSyscall()
-        {
-            // The main program's handle reaches every library it links to and opens no file, so this works without descriptors too.
-            if (ClrNativeLibrary.TryGetExport(ClrNativeLibrary.GetMainProgramHandle(), "syscall", out nint syscall)
-                || (ClrNativeLibrary.TryLoad("libc.so.6", out nint libc) && ClrNativeLibrary.TryGetExport(libc, "syscall", out syscall)))
-            {
-                return syscall;
-            }
-
-            throw new ClrPlatformNotSupportedException(
-                $"{HeapName}: this process may neither map executable memory nor find libc's function syscall. " +
-                "Allow one of the two, or use NativeMemory.");
-        }
-
-        private void UnmapCode()
-        {
-            if (_view is null)
-                return;
-
-            _view.Dispose();
-            _view.ReleasePointer();
         }
     }
 }

@@ -10,135 +10,138 @@ using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>
-    /// A lock in native memory: spins a little, then sleeps in the kernel. Not recursive. Whoever holds one throws nothing, allocates nothing
-    /// on the managed heap and loads no type of another assembly: handlers of such events run on this very thread and may call the heap.
-    /// </summary>
-    /// <remarks>
-    /// The owner word is 0 when free, else the owning thread's name, the lower half of which is its kernel id. Taking the lock is one atomic operation; giving it back is a
-    /// store and a load, which the processor may swap: then the owner misses a thread that is about to sleep. So a thread that is about to sleep
-    /// says so, has every processor pass a barrier, and looks again: either the owner sees it, or it sees the lock free. It pays for
-    /// the owner's barrier too, but only when it sleeps anyway (Dice, Huang and Yang, "Asymmetric Dekker Synchronization", 2001).
-    /// <para>
-    /// A thread may die with the lock, or not exist in a process that was forked while it held it. Whoever waits asks the kernel for the owner now and then, and takes a dead
-    /// one's lock over; what the lock protects may then be half changed. An owner word with the caller's own id is a dead predecessor's. A dead owner whose
-    /// id a living thread has been given since looks alive until that thread ends. Beside the id stands a number that each thread has to itself: without it, whoever finds an owner
-    /// dead could take the lock from another thread that was given the dead one's id in between (models/lock.pml).
-    /// </para>
-    /// </remarks>
-    private struct Lock
+    static partial class HeapInternals
     {
-        /// <summary>Tries before sleeping: about as long as a slab takes to be made, far less than a sleep and a wake-up.</summary>
-        private const int Spins = 40;
-
-        private const int PausesPerSpin = 8;
-
-        /// <summary>Milliseconds of sleep after which the owner, if it is still the same, is asked for again.</summary>
-        private const int PatienceInMilliseconds = 20;
-
-        private long _owner;
-        private int _sleepers;
-
-        /// <returns>Whether it was a dead thread's: what it protects must be mended first.</returns>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal bool Acquire()
+        /// <summary>
+        /// A lock in native memory: spins a little, then sleeps in the kernel. Not recursive. Whoever holds one throws nothing, allocates nothing
+        /// on the managed heap and loads no type of another assembly: handlers of such events run on this very thread and may call the heap.
+        /// </summary>
+        /// <remarks>
+        /// The owner word is 0 when free, else the owning thread's name, the lower half of which is its kernel id. Taking the lock is one atomic operation; giving it back is a
+        /// store and a load, which the processor may swap: then the owner misses a thread that is about to sleep. So a thread that is about to sleep
+        /// says so, has every processor pass a barrier, and looks again: either the owner sees it, or it sees the lock free. It pays for
+        /// the owner's barrier too, but only when it sleeps anyway (Dice, Huang and Yang, "Asymmetric Dekker Synchronization", 2001).
+        /// <para>
+        /// A thread may die with the lock, or not exist in a process that was forked while it held it. Whoever waits asks the kernel for the owner now and then, and takes a dead
+        /// one's lock over; what the lock protects may then be half changed. An owner word with the caller's own id is a dead predecessor's. A dead owner whose
+        /// id a living thread has been given since looks alive until that thread ends. Beside the id stands a number that each thread has to itself: without it, whoever finds an owner
+        /// dead could take the lock from another thread that was given the dead one's id in between (models/lock.pml).
+        /// </para>
+        /// </remarks>
+        internal struct Lock
         {
-            long self = CurrentThread.Name;
-            return ClrInterlocked.CompareExchange(ref _owner, self, 0) != 0 && AcquireSlow(self);
-        }
+            /// <summary>Tries before sleeping: about as long as a slab takes to be made, far less than a sleep and a wake-up.</summary>
+            private const int Spins = 40;
 
-        internal bool TryAcquire() => ClrInterlocked.CompareExchange(ref _owner, CurrentThread.Name, 0) == 0;
+            private const int PausesPerSpin = 8;
 
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal void Release()
-        {
-            Assert(IsHeld);
-            ClrVolatile.Write(ref _owner, 0);
-            if (ClrVolatile.Read(ref _sleepers) != 0)
-                Wake();
-        }
+            /// <summary>Milliseconds of sleep after which the owner, if it is still the same, is asked for again.</summary>
+            private const int PatienceInMilliseconds = 20;
 
-        /// <summary>Whether the calling thread holds this lock.</summary>
-        internal readonly bool IsHeld => ClrVolatile.Read(in _owner) == CurrentThread.Name;
+            private long _owner;
+            private int _sleepers;
 
-        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-        private bool AcquireSlow(long self)
-        {
-            for (int i = 0; i < Spins; i++)
-            {
-                if (ClrVolatile.Read(ref _owner) == 0 && ClrInterlocked.CompareExchange(ref _owner, self, 0) == 0)
-                    return false;
-                ClrThread.SpinWait(PausesPerSpin);
-            }
-
-            ClrInterlocked.Increment(ref _sleepers);
-            ClrInterlocked.MemoryBarrierProcessWide();
-            long owner;
-            while (true)
-            {
-                owner = ClrVolatile.Read(ref _owner);
-                int id = CurrentThread.IdIn(owner);
-                if (owner == 0 || id == CurrentThread.IdIn(self) || CurrentThread.IsDead(id))
-                {
-                    if (ClrInterlocked.CompareExchange(ref _owner, self, owner) == owner)
-                        break;
-                }
-                else
-                {
-                    Syscalls.FutexWait((int*)ClrUnsafe.AsPointer(ref _owner), id, PatienceInMilliseconds);
-                }
-            }
-
-            ClrInterlocked.Decrement(ref _sleepers);
-            return owner != 0;
-        }
-
-        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-        private void Wake() => Syscalls.FutexWake((int*)ClrUnsafe.AsPointer(ref _owner), 1);
-    }
-
-    /// <summary>What the heap knows of the calling thread. One thread static and no initializer: the cheapest kind there is.</summary>
-    private static class CurrentThread
-    {
-        private const int IdBits = 32;
-
-        [ClrThreadStatic]
-        private static long t_name;
-
-        private static int s_names;
-
-        /// <summary>The kernel's id of the calling thread in the lower half, and a number that no other thread of this heap has: never 0.</summary>
-        internal static long Name
-        {
+            /// <returns>Whether it was a dead thread's: what it protects must be mended first.</returns>
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            get
+            internal bool Acquire()
             {
-                long name = t_name;
-                return name != 0 ? name : Ask();
+                long self = CurrentThread.Name;
+                return ClrInterlocked.CompareExchange(ref _owner, self, 0) != 0 && AcquireSlow(self);
             }
-        }
 
-        /// <summary>The kernel's id of the calling thread: never 0, and no other live thread has it.</summary>
-        internal static int Id
-        {
+            internal bool TryAcquire() => ClrInterlocked.CompareExchange(ref _owner, CurrentThread.Name, 0) == 0;
+
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            get => IdIn(Name);
+            internal void Release()
+            {
+                Assert(IsHeld);
+                ClrVolatile.Write(ref _owner, 0);
+                if (ClrVolatile.Read(ref _sleepers) != 0)
+                    Wake();
+            }
+
+            /// <summary>Whether the calling thread holds this lock.</summary>
+            internal readonly bool IsHeld => ClrVolatile.Read(in _owner) == CurrentThread.Name;
+
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            private bool AcquireSlow(long self)
+            {
+                for (int i = 0; i < Spins; i++)
+                {
+                    if (ClrVolatile.Read(ref _owner) == 0 && ClrInterlocked.CompareExchange(ref _owner, self, 0) == 0)
+                        return false;
+                    ClrThread.SpinWait(PausesPerSpin);
+                }
+
+                ClrInterlocked.Increment(ref _sleepers);
+                ClrInterlocked.MemoryBarrierProcessWide();
+                long owner;
+                while (true)
+                {
+                    owner = ClrVolatile.Read(ref _owner);
+                    int id = CurrentThread.IdIn(owner);
+                    if (owner == 0 || id == CurrentThread.IdIn(self) || CurrentThread.IsDead(id))
+                    {
+                        if (ClrInterlocked.CompareExchange(ref _owner, self, owner) == owner)
+                            break;
+                    }
+                    else
+                    {
+                        Syscalls.FutexWait((int*)ClrUnsafe.AsPointer(ref _owner), id, PatienceInMilliseconds);
+                    }
+                }
+
+                ClrInterlocked.Decrement(ref _sleepers);
+                return owner != 0;
+            }
+
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            private void Wake() => Syscalls.FutexWake((int*)ClrUnsafe.AsPointer(ref _owner), 1);
         }
 
-        internal static int IdIn(long name) => unchecked((int)name);
-
-        /// <summary>Whether no thread of this process has a kernel id.</summary>
-        internal static bool IsDead(int thread) => Syscalls.TgKill(Syscalls.GetPid(), thread, 0) == -Syscalls.ErrorNoSuchProcess;
-
-        /// <summary>Asks the kernel anew: the only thread of a forked process has another id than where it was forked. The caller holds no lock.</summary>
-        /// <returns>Whether the id has changed.</returns>
-        internal static bool HasNewId()
+        /// <summary>What the heap knows of the calling thread. One thread static and no initializer: the cheapest kind there is.</summary>
+        internal static class CurrentThread
         {
-            int before = IdIn(t_name);
-            return before != 0 && before != Syscalls.GetTid() && Ask() != 0;
-        }
+            private const int IdBits = 32;
 
-        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-        private static long Ask() => t_name = unchecked(((long)ClrInterlocked.Increment(ref s_names) << IdBits) | (uint)Syscalls.GetTid());
+            [ClrThreadStatic]
+            private static long t_name;
+
+            private static int s_names;
+
+            /// <summary>The kernel's id of the calling thread in the lower half, and a number that no other thread of this heap has: never 0.</summary>
+            internal static long Name
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get
+                {
+                    long name = t_name;
+                    return name != 0 ? name : Ask();
+                }
+            }
+
+            /// <summary>The kernel's id of the calling thread: never 0, and no other live thread has it.</summary>
+            internal static int Id
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => IdIn(Name);
+            }
+
+            internal static int IdIn(long name) => unchecked((int)name);
+
+            /// <summary>Whether no thread of this process has a kernel id.</summary>
+            internal static bool IsDead(int thread) => Syscalls.TgKill(Syscalls.GetPid(), thread, 0) == -Syscalls.ErrorNoSuchProcess;
+
+            /// <summary>Asks the kernel anew: the only thread of a forked process has another id than where it was forked. The caller holds no lock.</summary>
+            /// <returns>Whether the id has changed.</returns>
+            internal static bool HasNewId()
+            {
+                int before = IdIn(t_name);
+                return before != 0 && before != Syscalls.GetTid() && Ask() != 0;
+            }
+
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            private static long Ask() => t_name = unchecked(((long)ClrInterlocked.Increment(ref s_names) << IdBits) | (uint)Syscalls.GetTid());
+        }
     }
 }

@@ -2,36 +2,39 @@ namespace Emma.Templates;
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>The machine code and the call numbers of one architecture: x86-64.</summary>
-    private static class MachineCode
+    static partial class HeapInternals
     {
-        internal const int PageBytes = 4096;
-
-        /// <summary><c>long syscall(long number, long a, long b, long c, long d, long e, long f)</c>, the result or -errno.</summary>
-        internal static global::System.ReadOnlySpan<byte> Syscall => new byte[]
+        /// <summary>The machine code and the call numbers of one architecture: x86-64.</summary>
+        internal static class MachineCode
         {
-            0xF3, 0x0F, 0x1E, 0xFA,       // 00 endbr64                       ; an indirect call may land here
-            0x48, 0x89, 0xF8,             // 04 mov rax, rdi                  ; the call's number
-            0x48, 0x89, 0xF7,             // 07 mov rdi, rsi                  ; a
-            0x48, 0x89, 0xD6,             // 0a mov rsi, rdx                  ; b
-            0x48, 0x89, 0xCA,             // 0d mov rdx, rcx                  ; c
-            0x4D, 0x89, 0xC2,             // 10 mov r10, r8                   ; d
-            0x4D, 0x89, 0xC8,             // 13 mov r8, r9                    ; e
-            0x4C, 0x8B, 0x4C, 0x24, 0x08, // 16 mov r9, qword ptr [rsp+0x8]   ; f
-            0x0F, 0x05,                   // 1b syscall                       ; clobbers rcx and r11, which the caller does not expect back
-            0xC3,                         // 1d ret
-        };
+            internal const int PageBytes = 4096;
 
-        internal const int Mmap = 9;
-        internal const int Mprotect = 10;
-        internal const int Munmap = 11;
-        internal const int Mremap = 25;
-        internal const int Madvise = 28;
-        internal const int GetPid = 39;
-        internal const int GetTid = 186;
-        internal const int Futex = 202;
-        internal const int TgKill = 234;
-        internal const int GetRandom = 318;
-        internal const int Membarrier = 324;
+            /// <summary><c>long syscall(long number, long a, long b, long c, long d, long e, long f)</c>, the result or -errno.</summary>
+            internal static global::System.ReadOnlySpan<byte> Syscall => new byte[]
+            {
+                0xF3, 0x0F, 0x1E, 0xFA,       // 00 endbr64                       ; an indirect call may land here
+                0x48, 0x89, 0xF8,             // 04 mov rax, rdi                  ; the call's number
+                0x48, 0x89, 0xF7,             // 07 mov rdi, rsi                  ; a
+                0x48, 0x89, 0xD6,             // 0a mov rsi, rdx                  ; b
+                0x48, 0x89, 0xCA,             // 0d mov rdx, rcx                  ; c
+                0x4D, 0x89, 0xC2,             // 10 mov r10, r8                   ; d
+                0x4D, 0x89, 0xC8,             // 13 mov r8, r9                    ; e
+                0x4C, 0x8B, 0x4C, 0x24, 0x08, // 16 mov r9, qword ptr [rsp+0x8]   ; f
+                0x0F, 0x05,                   // 1b syscall                       ; clobbers rcx and r11, which the caller does not expect back
+                0xC3,                         // 1d ret
+            };
+
+            internal const int Mmap = 9;
+            internal const int Mprotect = 10;
+            internal const int Munmap = 11;
+            internal const int Mremap = 25;
+            internal const int Madvise = 28;
+            internal const int GetPid = 39;
+            internal const int GetTid = 186;
+            internal const int Futex = 202;
+            internal const int TgKill = 234;
+            internal const int GetRandom = 318;
+            internal const int Membarrier = 324;
+        }
     }
 }

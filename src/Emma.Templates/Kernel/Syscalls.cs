@@ -2,70 +2,73 @@ namespace Emma.Templates;
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>The system calls this heap makes. All lengths are bytes; every result is the kernel's own, or -errno.</summary>
-    private static class Syscalls
+    static partial class HeapInternals
     {
-        internal const int ProtNone = 0;
-        internal const int ProtReadWrite = 1 | 2;
-
-        /// <summary>MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE (4.17; an older kernel takes the address as a hint).</summary>
-        internal const int MapAtFreeAddress = 0x02 | 0x20 | 0x4000 | 0x10_0000;
-
-        /// <summary>MAP_PRIVATE | MAP_ANONYMOUS: the kernel chooses the place, and refuses what exceeds the machine's memory by far.</summary>
-        internal const int MapAnywhere = 0x02 | 0x20;
-
-        /// <summary>MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE: the kernel chooses the place and counts only what is touched.</summary>
-        internal const int MapUnreserved = 0x02 | 0x20 | 0x4000;
-
-        internal const int MremapMayMove = 1;
-        internal const int MremapFixed = 2;
-
-        internal const int MadvDontNeed = 4;
-        internal const int MadvHugePage = 14;
-        internal const int MadvNoHugePage = 15;
-
-        internal const int ErrorNoSuchProcess = 3;
-        internal const int ErrorExists = 17;
-
-        private const int FutexWaitPrivate = 0 | 128;
-        private const int FutexWakePrivate = 1 | 128;
-
-        internal static nint Mmap(nuint address, nuint length, int protection, int flags) =>
-            KernelEntry.Invoke(MachineCode.Mmap, (nint)address, (nint)length, protection, flags, -1, 0);
-
-        internal static nint Munmap(nuint address, nuint length) =>
-            KernelEntry.Invoke(MachineCode.Munmap, (nint)address, (nint)length);
-
-        internal static nint Mprotect(nuint address, nuint length, int protection) =>
-            KernelEntry.Invoke(MachineCode.Mprotect, (nint)address, (nint)length, protection);
-
-        internal static nint Mremap(nuint address, nuint oldLength, nuint newLength, int flags, nuint target) =>
-            KernelEntry.Invoke(MachineCode.Mremap, (nint)address, (nint)oldLength, (nint)newLength, flags, (nint)target);
-
-        internal static nint Madvise(nuint address, nuint length, int advice) =>
-            KernelEntry.Invoke(MachineCode.Madvise, (nint)address, (nint)length, advice);
-
-        /// <summary>Sleeps while the word holds the expected value; woken by FutexWake, a signal, after a time, or at once if it does not.</summary>
-        internal static nint FutexWait(int* word, int expected, int milliseconds)
+        /// <summary>The system calls this heap makes. All lengths are bytes; every result is the kernel's own, or -errno.</summary>
+        internal static class Syscalls
         {
-            const long nanosecondsPerMillisecond = 1_000_000;
-            long* time = stackalloc long[] { milliseconds / 1000, milliseconds % 1000 * nanosecondsPerMillisecond };
-            return KernelEntry.Invoke(MachineCode.Futex, (nint)word, FutexWaitPrivate, expected, (nint)time);
+            internal const int ProtNone = 0;
+            internal const int ProtReadWrite = 1 | 2;
+
+            /// <summary>MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE (4.17; an older kernel takes the address as a hint).</summary>
+            internal const int MapAtFreeAddress = 0x02 | 0x20 | 0x4000 | 0x10_0000;
+
+            /// <summary>MAP_PRIVATE | MAP_ANONYMOUS: the kernel chooses the place, and refuses what exceeds the machine's memory by far.</summary>
+            internal const int MapAnywhere = 0x02 | 0x20;
+
+            /// <summary>MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE: the kernel chooses the place and counts only what is touched.</summary>
+            internal const int MapUnreserved = 0x02 | 0x20 | 0x4000;
+
+            internal const int MremapMayMove = 1;
+            internal const int MremapFixed = 2;
+
+            internal const int MadvDontNeed = 4;
+            internal const int MadvHugePage = 14;
+            internal const int MadvNoHugePage = 15;
+
+            internal const int ErrorNoSuchProcess = 3;
+            internal const int ErrorExists = 17;
+
+            private const int FutexWaitPrivate = 0 | 128;
+            private const int FutexWakePrivate = 1 | 128;
+
+            internal static nint Mmap(nuint address, nuint length, int protection, int flags) =>
+                KernelEntry.Invoke(MachineCode.Mmap, (nint)address, (nint)length, protection, flags, -1, 0);
+
+            internal static nint Munmap(nuint address, nuint length) =>
+                KernelEntry.Invoke(MachineCode.Munmap, (nint)address, (nint)length);
+
+            internal static nint Mprotect(nuint address, nuint length, int protection) =>
+                KernelEntry.Invoke(MachineCode.Mprotect, (nint)address, (nint)length, protection);
+
+            internal static nint Mremap(nuint address, nuint oldLength, nuint newLength, int flags, nuint target) =>
+                KernelEntry.Invoke(MachineCode.Mremap, (nint)address, (nint)oldLength, (nint)newLength, flags, (nint)target);
+
+            internal static nint Madvise(nuint address, nuint length, int advice) =>
+                KernelEntry.Invoke(MachineCode.Madvise, (nint)address, (nint)length, advice);
+
+            /// <summary>Sleeps while the word holds the expected value; woken by FutexWake, a signal, after a time, or at once if it does not.</summary>
+            internal static nint FutexWait(int* word, int expected, int milliseconds)
+            {
+                const long nanosecondsPerMillisecond = 1_000_000;
+                long* time = stackalloc long[] { milliseconds / 1000, milliseconds % 1000 * nanosecondsPerMillisecond };
+                return KernelEntry.Invoke(MachineCode.Futex, (nint)word, FutexWaitPrivate, expected, (nint)time);
+            }
+
+            internal static nint FutexWake(int* word, int waiters) =>
+                KernelEntry.Invoke(MachineCode.Futex, (nint)word, FutexWakePrivate, waiters);
+
+            internal static nint Membarrier(int command) => KernelEntry.Invoke(MachineCode.Membarrier, command);
+
+            internal static int GetPid() => (int)KernelEntry.Invoke(MachineCode.GetPid);
+
+            internal static int GetTid() => (int)KernelEntry.Invoke(MachineCode.GetTid);
+
+            internal static nint TgKill(int process, int thread, int signal) =>
+                KernelEntry.Invoke(MachineCode.TgKill, process, thread, signal);
+
+            internal static nint GetRandom(void* buffer, nuint length) =>
+                KernelEntry.Invoke(MachineCode.GetRandom, (nint)buffer, (nint)length);
         }
-
-        internal static nint FutexWake(int* word, int waiters) =>
-            KernelEntry.Invoke(MachineCode.Futex, (nint)word, FutexWakePrivate, waiters);
-
-        internal static nint Membarrier(int command) => KernelEntry.Invoke(MachineCode.Membarrier, command);
-
-        internal static int GetPid() => (int)KernelEntry.Invoke(MachineCode.GetPid);
-
-        internal static int GetTid() => (int)KernelEntry.Invoke(MachineCode.GetTid);
-
-        internal static nint TgKill(int process, int thread, int signal) =>
-            KernelEntry.Invoke(MachineCode.TgKill, process, thread, signal);
-
-        internal static nint GetRandom(void* buffer, nuint length) =>
-            KernelEntry.Invoke(MachineCode.GetRandom, (nint)buffer, (nint)length);
     }
 }

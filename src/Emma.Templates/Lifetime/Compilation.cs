@@ -14,81 +14,84 @@ using ClrUnconditionalSuppressMessage = global::System.Diagnostics.CodeAnalysis.
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>
-    /// Has the heap's methods compiled before they run, whether anybody has called them or not. A method compiled at its
-    /// first call may find the compiler out of memory just when the kernel refuses mappings, and throw, with a lock held and work half done. And a forked
-    /// child cannot compile at all: the runtime writes machine code to memory that child and parent share, so that both would go astray.
-    /// Members that users have added to the class, and non-public types in it, are compiled with it: nothing tells them from the heap's own.
-    /// </summary>
-    [ClrUnconditionalSuppressMessage("Trimming", "IL2070")] // What is trimmed away is not called.
-    [ClrUnconditionalSuppressMessage("Trimming", "IL2075")]
-    private static class Compilation
+    static partial class HeapInternals
     {
-        /// <summary>Bytes from which the base library's methods for memory do their work in another way, twice.</summary>
-        private const int ManyBytes = 8192;
-
-        [ClrThreadStatic]
-        private static bool t_preparing;
-
-        private const ClrBindingFlags Declared = ClrBindingFlags.DeclaredOnly | ClrBindingFlags.Static | ClrBindingFlags.Instance
-            | ClrBindingFlags.Public | ClrBindingFlags.NonPublic;
-
-        internal static void Prepare()
+        /// <summary>
+        /// Has the heap's methods compiled before they run, whether anybody has called them or not. A method compiled at its
+        /// first call may find the compiler out of memory just when the kernel refuses mappings, and throw, with a lock held and work half done. And a forked
+        /// child cannot compile at all: the runtime writes machine code to memory that child and parent share, so that both would go astray.
+        /// Members that users have added to the class are compiled with it: nothing tells them from the heap's own.
+        /// </summary>
+        [ClrUnconditionalSuppressMessage("Trimming", "IL2070")] // What is trimmed away is not called.
+        [ClrUnconditionalSuppressMessage("Trimming", "IL2075")]
+        internal static class Compilation
         {
-            // To compile a user's method may run a load context's resolver on this thread, which may use the heap: then it does without.
-            if (!ClrRuntimeFeature.IsDynamicCodeCompiled || t_preparing)
-                return;
+            /// <summary>Bytes from which the base library's methods for memory do their work in another way, twice.</summary>
+            private const int ManyBytes = 8192;
 
-            try
-            {
-                t_preparing = true;
-                UseBaseLibrary();
-                ClrType heap = typeof(Compilation).DeclaringType!;
-                Prepare(heap);
-                Prepare(typeof(HeapStatistics));
-                Prepare(typeof(LocalHeap));
-                foreach (ClrType part in heap.GetNestedTypes(ClrBindingFlags.NonPublic))
-                    Prepare(part);
-            }
-            catch (ClrException exception) when (exception is not ClrOutOfMemoryException)
-            {
-                // A type within the class that the user has added cannot be loaded. The heap works, but its parts are compiled as they are called.
-            }
-            finally
-            {
-                t_preparing = false;
-            }
-        }
+            [ClrThreadStatic]
+            private static bool t_preparing;
 
-        private static void Prepare(ClrType type)
-        {
-            foreach (ClrMethodBase method in type.GetMethods(Declared))
-                Prepare(method);
-            foreach (ClrMethodBase constructor in type.GetConstructors(Declared))
-                Prepare(constructor);
-        }
+            private const ClrBindingFlags Declared = ClrBindingFlags.DeclaredOnly | ClrBindingFlags.Static | ClrBindingFlags.Instance
+                | ClrBindingFlags.Public | ClrBindingFlags.NonPublic;
 
-        private static void Prepare(ClrMethodBase method)
-        {
-            try
+            internal static void Prepare()
             {
-                if (!method.ContainsGenericParameters)
-                    ClrRuntimeHelpers.PrepareMethod(method.MethodHandle);
-            }
-            catch (ClrException exception) when (exception is not ClrOutOfMemoryException)
-            {
-                // One that the user has added to the class, and that cannot be compiled: whoever calls it will see.
-            }
-        }
+                // To compile a user's method may run a load context's resolver on this thread, which may use the heap: then it does without.
+                if (!ClrRuntimeFeature.IsDynamicCodeCompiled || t_preparing)
+                    return;
 
-        /// <summary>Has what the heap calls of the base library bound to its code.</summary>
-        private static void UseBaseLibrary()
-        {
-            byte* bytes = stackalloc byte[ManyBytes];
-            ClrNativeMemory.Fill(bytes, ManyBytes, 1);
-            ClrNativeMemory.Clear(bytes, ManyBytes);
-            ClrNativeMemory.Copy(bytes, bytes + ManyBytes / 2, ManyBytes / 2);
-            ClrThread.SpinWait(1);
+                try
+                {
+                    t_preparing = true;
+                    UseBaseLibrary();
+                    Prepare(typeof(HeapInternals).DeclaringType!);
+                    Prepare(typeof(HeapStatistics));
+                    Prepare(typeof(LocalHeap));
+                    Prepare(typeof(HeapInternals));
+                    foreach (ClrType part in typeof(HeapInternals).GetNestedTypes(ClrBindingFlags.NonPublic))
+                        Prepare(part);
+                }
+                catch (ClrException exception) when (exception is not ClrOutOfMemoryException)
+                {
+                    // A type that a member of the user's names cannot be loaded. The heap works, but its parts are compiled as they are called.
+                }
+                finally
+                {
+                    t_preparing = false;
+                }
+            }
+
+            private static void Prepare(ClrType type)
+            {
+                foreach (ClrMethodBase method in type.GetMethods(Declared))
+                    Prepare(method);
+                foreach (ClrMethodBase constructor in type.GetConstructors(Declared))
+                    Prepare(constructor);
+            }
+
+            private static void Prepare(ClrMethodBase method)
+            {
+                try
+                {
+                    if (!method.ContainsGenericParameters)
+                        ClrRuntimeHelpers.PrepareMethod(method.MethodHandle);
+                }
+                catch (ClrException exception) when (exception is not ClrOutOfMemoryException)
+                {
+                    // One that the user has added to the class, and that cannot be compiled: whoever calls it will see.
+                }
+            }
+
+            /// <summary>Has what the heap calls of the base library bound to its code.</summary>
+            private static void UseBaseLibrary()
+            {
+                byte* bytes = stackalloc byte[ManyBytes];
+                ClrNativeMemory.Fill(bytes, ManyBytes, 1);
+                ClrNativeMemory.Clear(bytes, ManyBytes);
+                ClrNativeMemory.Copy(bytes, bytes + ManyBytes / 2, ManyBytes / 2);
+                ClrThread.SpinWait(1);
+            }
         }
     }
 }

@@ -7,66 +7,69 @@ using ClrGCHandleType = global::System.Runtime.InteropServices.GCHandleType;
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>
-    /// Gives an idle heap's memory back without being asked: looks at the heap after each collection of the oldest generation, and trims it a bit
-    /// if it has not changed since the one before.
-    /// </summary>
-    /// <remarks>
-    /// Nothing refers to the object, so each collection of its generation finalizes it, and it registers itself again as long as an object in
-    /// a static of this assembly lives, which it knows through a weak handle. When the assembly's load context is collected the handle is empty, and this
-    /// ends too. (A WeakReference is itself finalizable, and empty before it is asked.)
-    /// </remarks>
-    private sealed class IdleTrim
+    static partial class HeapInternals
     {
-        /// <summary>The most magazines emptied, segments discarded and owners of caches looked for after one collection: well under a millisecond each.</summary>
-        internal const int MaxMagazines = 64;
-
-        internal const int MaxSegments = 8;
-
-        private ClrGCHandle _assembly;
-        private ulong _seen;
-
-        private IdleTrim(object assembly) => _assembly = ClrGCHandle.Alloc(assembly, ClrGCHandleType.Weak);
-
-        ~IdleTrim()
+        /// <summary>
+        /// Gives an idle heap's memory back without being asked: looks at the heap after each collection of the oldest generation, and trims it a bit
+        /// if it has not changed since the one before.
+        /// </summary>
+        /// <remarks>
+        /// Nothing refers to the object, so each collection of its generation finalizes it, and it registers itself again as long as an object in
+        /// a static of this assembly lives, which it knows through a weak handle. When the assembly's load context is collected the handle is empty, and this
+        /// ends too. (A WeakReference is itself finalizable, and empty before it is asked.)
+        /// </remarks>
+        internal sealed class IdleTrim
         {
-            try
+            /// <summary>The most magazines emptied, segments discarded and owners of caches looked for after one collection: well under a millisecond each.</summary>
+            internal const int MaxMagazines = 64;
+
+            internal const int MaxSegments = 8;
+
+            private ClrGCHandle _assembly;
+            private ulong _seen;
+
+            private IdleTrim(object assembly) => _assembly = ClrGCHandle.Alloc(assembly, ClrGCHandleType.Weak);
+
+            ~IdleTrim()
             {
-                if (_assembly.Target is null)
+                try
                 {
-                    _assembly.Free();
-                    return;
+                    if (_assembly.Target is null)
+                    {
+                        _assembly.Free();
+                        return;
+                    }
+
+                    if (ClrGC.GetGeneration(this) == ClrGC.MaxGeneration)
+                        TrimIfIdle();
+                    ClrGC.ReRegisterForFinalize(this);
                 }
-
-                if (ClrGC.GetGeneration(this) == ClrGC.MaxGeneration)
-                    TrimIfIdle();
-                ClrGC.ReRegisterForFinalize(this);
+                catch (ClrException)
+                {
+                    // An exception here would end the process; the heap stays as large as it is.
+                }
             }
-            catch (ClrException)
-            {
-                // An exception here would end the process; the heap stays as large as it is.
-            }
-        }
 
-        /// <summary>Begins to look at the heap after each collection, for as long as an object lives.</summary>
-        internal static void Begin(object assembly) => ClrGC.KeepAlive(new IdleTrim(assembly));
+            /// <summary>Begins to look at the heap after each collection, for as long as an object lives.</summary>
+            internal static void Begin(object assembly) => ClrGC.KeepAlive(new IdleTrim(assembly));
 
-        private void TrimIfIdle()
-        {
-            ref Root root = ref *HeapState.Root;
-            // Destroy may be under way. It does not wait for finalizers, nor they for it.
-            if (!HeapState.IsRunning || !root.Trimming.TryAcquire())
-                return;
+            private void TrimIfIdle()
+            {
+                ref Root root = ref *HeapState.Root;
+                // Destroy may be under way. It does not wait for finalizers, nor they for it.
+                if (!HeapState.IsRunning || !root.Trimming.TryAcquire())
+                    return;
 
-            try
-            {
-                if (HeapState.Fingerprint() == _seen)
-                    TrimSome(MaxMagazines, MaxSegments);
-                _seen = HeapState.Fingerprint();
-            }
-            finally
-            {
-                root.Trimming.Release();
+                try
+                {
+                    if (HeapState.Fingerprint() == _seen)
+                        TrimSome(MaxMagazines, MaxSegments);
+                    _seen = HeapState.Fingerprint();
+                }
+                finally
+                {
+                    root.Trimming.Release();
+                }
             }
         }
     }

@@ -6,34 +6,37 @@ using ClrGC = global::System.GC;
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>
-    /// Lives in a static, so that it is finalized when the assembly's collectible load context is collected. Finalizers of the assembly's own
-    /// objects may still free blocks then. A critical finalizer runs after the ordinary ones of its round, and this one waits one more round, and
-    /// then for as long as each finds the heap changed since the one before: whoever came back to life in between is still using it.
-    /// </summary>
-    private sealed class UnloadSentinel : ClrCriticalFinalizerObject
+    static partial class HeapInternals
     {
-        private bool _waited;
-        private ulong _seen;
-
-        ~UnloadSentinel()
+        /// <summary>
+        /// Lives in a static, so that it is finalized when the assembly's collectible load context is collected. Finalizers of the assembly's own
+        /// objects may still free blocks then. A critical finalizer runs after the ordinary ones of its round, and this one waits one more round, and
+        /// then for as long as each finds the heap changed since the one before: whoever came back to life in between is still using it.
+        /// </summary>
+        internal sealed class UnloadSentinel : ClrCriticalFinalizerObject
         {
-            try
-            {
-                ulong now = HeapState.Fingerprint();
-                if (!_waited || now != _seen)
-                {
-                    _waited = true;
-                    _seen = now;
-                    ClrGC.ReRegisterForFinalize(this);
-                    return;
-                }
+            private bool _waited;
+            private ulong _seen;
 
-                HeapState.Unload();
-            }
-            catch (ClrException)
+            ~UnloadSentinel()
             {
-                // An exception here would end the process of the host; what is left mapped is the lesser harm.
+                try
+                {
+                    ulong now = HeapState.Fingerprint();
+                    if (!_waited || now != _seen)
+                    {
+                        _waited = true;
+                        _seen = now;
+                        ClrGC.ReRegisterForFinalize(this);
+                        return;
+                    }
+
+                    HeapState.Unload();
+                }
+                catch (ClrException)
+                {
+                    // An exception here would end the process of the host; what is left mapped is the lesser harm.
+                }
             }
         }
     }

@@ -2,26 +2,29 @@ namespace Emma.Templates;
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>Which blocks are live: here the slabs themselves know, and there are no marks.</summary>
-    private static class LiveMarks
+    static partial class HeapInternals
     {
-        /// <summary>Bytes of marks that a segment has.</summary>
-        internal const nuint BytesPerSegment = 0;
-
-        internal static bool TryMap(nuint windowSize, out byte* marks)
+        /// <summary>Which blocks are live: here the slabs themselves know, and there are no marks.</summary>
+        internal static class LiveMarks
         {
-            marks = null;
-            return windowSize != 0;
-        }
+            /// <summary>Bytes of marks that a segment has.</summary>
+            internal const nuint BytesPerSegment = 0;
 
-        internal static bool TryUnmap(byte* marks, nuint windowSize) => marks == null && windowSize != 0;
+            internal static bool TryMap(nuint windowSize, out byte* marks)
+            {
+                marks = null;
+                return windowSize != 0;
+            }
 
-        internal static void Discard(Segment* segment)
-        {
-        }
+            internal static bool TryUnmap(byte* marks, nuint windowSize) => marks == null && windowSize != 0;
 
-        internal static void SetIfChecked(nuint block)
-        {
+            internal static void Discard(Segment* segment)
+            {
+            }
+
+            internal static void SetIfChecked(nuint block)
+            {
+            }
         }
     }
 }

@@ -4,81 +4,84 @@ namespace Emma.Templates;
 // The members are those of the form with thread caches.
 static unsafe partial class EmmaHeap
 {
-    /// <summary>Blocks of up to 32 KiB, as the API sees them: this form takes each from the slabs, under the lock of its class.</summary>
-    private struct SmallBlocks
+    static partial class HeapInternals
     {
-        /// <summary>Whether page runs are kept when they are freed: nothing is.</summary>
-        internal const bool KeepsRuns = false;
-
-        /// <summary>How many lists of slabs a bin has.</summary>
-        internal const int Homes = 1;
-
-        /// <summary>Bytes that the layer needs behind the bins.</summary>
-        internal static nuint BytesBehindBins => 0;
-
-        /// <summary>The fast half of an allocation: there is none.</summary>
-        internal static void* TryTake(nuint size) => null;
-
-        /// <summary>The fast half of a free: there is none.</summary>
-        internal static bool TryGive(ref void* block) => false;
-
-        /// <summary>The machine code that the layer wants beside the trampoline: none.</summary>
-        internal static byte[] MachineCode() => [];
-
-        internal readonly void Initialize(byte* behindBins)
+        /// <summary>Blocks of up to 32 KiB, as the API sees them: this form takes each from the slabs, under the lock of its class.</summary>
+        internal struct SmallBlocks
         {
-        }
+            /// <summary>Whether page runs are kept when they are freed: nothing is.</summary>
+            internal const bool KeepsRuns = false;
 
-        internal readonly void Start(nint code) => Assert(code == 0);
+            /// <summary>How many lists of slabs a bin has.</summary>
+            internal const int Homes = 1;
 
-        /// <summary>Allocates a block, or returns 0 if no memory is to be had.</summary>
-        internal readonly nuint Allocate(int sizeClass) => HeapState.BinOf(sizeClass)->Allocate();
+            /// <summary>Bytes that the layer needs behind the bins.</summary>
+            internal static nuint BytesBehindBins => 0;
 
-        internal readonly nuint AllocateUncached(int sizeClass) => HeapState.BinOf(sizeClass)->Allocate();
+            /// <summary>The fast half of an allocation: there is none.</summary>
+            internal static void* TryTake(nuint size) => null;
 
-        /// <summary>Frees a block of a class; an address that is none, or that is free, changes nothing.</summary>
-        internal readonly PointerCheck Free(nuint address, int sizeClass) => HeapState.BinOf(sizeClass)->Free(address);
+            /// <summary>The fast half of a free: there is none.</summary>
+            internal static bool TryGive(ref void* block) => false;
 
-        /// <summary>Whether a live block begins at an address in a page of a class.</summary>
-        internal readonly PointerCheck Examine(nuint address, int sizeClass) => HeapState.BinOf(sizeClass)->Examine(address);
+            /// <summary>The machine code that the layer wants beside the trampoline: none.</summary>
+            internal static byte[] MachineCode() => [];
 
-        /// <summary>A page run that was kept: none is.</summary>
-        internal readonly nuint TakeKept(int pageClass) => 0;
+            internal readonly void Initialize(byte* behindBins)
+            {
+            }
 
-        /// <summary>Frees a page run. False: none begins there.</summary>
-        internal readonly bool FreeRun(nuint address, int pageClass)
-        {
-            nuint unmapped = 0;
-            return HeapState.Root->Segments.TryFreeRun(address, givingIsHeld: false, ref unmapped);
-        }
+            internal readonly void Start(nint code) => Assert(code == 0);
 
-        /// <summary>Whether a run whose page has its class is a live block.</summary>
-        internal static bool IsLiveRun(nuint address) => true;
+            /// <summary>Allocates a block, or returns 0 if no memory is to be had.</summary>
+            internal readonly nuint Allocate(int sizeClass) => HeapState.BinOf(sizeClass)->Allocate();
 
-        /// <summary>Before a segment is mapped for a page run: no dead thread has left anything.</summary>
-        internal readonly void ReclaimBeforeMapping()
-        {
-        }
+            internal readonly nuint AllocateUncached(int sizeClass) => HeapState.BinOf(sizeClass)->Allocate();
 
-        internal readonly nuint Flush(int maxMagazines) => 0;
+            /// <summary>Frees a block of a class; an address that is none, or that is free, changes nothing.</summary>
+            internal readonly PointerCheck Free(nuint address, int sizeClass) => HeapState.BinOf(sizeClass)->Free(address);
 
-        internal readonly nuint TrimMagazines() => 0;
+            /// <summary>Whether a live block begins at an address in a page of a class.</summary>
+            internal readonly PointerCheck Examine(nuint address, int sizeClass) => HeapState.BinOf(sizeClass)->Examine(address);
 
-        /// <summary>Adds what the layer keeps to a count.</summary>
-        internal readonly void AddTo(ref HeapCount count)
-        {
-            count.Cached = 0;
-            count.ThreadCaches = 0;
-        }
+            /// <summary>A page run that was kept: none is.</summary>
+            internal readonly nuint TakeKept(int pageClass) => 0;
 
-        internal readonly ulong Fingerprint() => 0;
+            /// <summary>Frees a page run. False: none begins there.</summary>
+            internal readonly bool FreeRun(nuint address, int pageClass)
+            {
+                nuint unmapped = 0;
+                return HeapState.Root->Segments.TryFreeRun(address, givingIsHeld: false, ref unmapped);
+            }
 
-        internal readonly void Reset()
-        {
-        }
+            /// <summary>Whether a run whose page has its class is a live block.</summary>
+            internal static bool IsLiveRun(nuint address) => true;
 
-        internal readonly void Unload()
-        {
+            /// <summary>Before a segment is mapped for a page run: no dead thread has left anything.</summary>
+            internal readonly void ReclaimBeforeMapping()
+            {
+            }
+
+            internal readonly nuint Flush(int maxMagazines) => 0;
+
+            internal readonly nuint TrimMagazines() => 0;
+
+            /// <summary>Adds what the layer keeps to a count.</summary>
+            internal readonly void AddTo(ref HeapCount count)
+            {
+                count.Cached = 0;
+                count.ThreadCaches = 0;
+            }
+
+            internal readonly ulong Fingerprint() => 0;
+
+            internal readonly void Reset()
+            {
+            }
+
+            internal readonly void Unload()
+            {
+            }
         }
     }
 }

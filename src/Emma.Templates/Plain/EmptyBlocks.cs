@@ -2,13 +2,16 @@ namespace Emma.Templates;
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>Blocks of no bytes: here small blocks like others.</summary>
-    private struct EmptyBlocks
+    static partial class HeapInternals
     {
-        internal readonly nuint MappedBytes => 0;
-
-        internal void Reset()
+        /// <summary>Blocks of no bytes: here small blocks like others.</summary>
+        internal struct EmptyBlocks
         {
+            internal readonly nuint MappedBytes => 0;
+
+            internal void Reset()
+            {
+            }
         }
     }
 }

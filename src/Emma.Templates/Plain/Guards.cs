@@ -2,16 +2,19 @@ namespace Emma.Templates;
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>Inaccessible pages among a segment's: here none.</summary>
-    private static class Guards
+    static partial class HeapInternals
     {
-        /// <summary>Bytes behind the last block of a slab that stay inaccessible.</summary>
-        internal const nuint SlabTail = 0;
-
-        internal static bool TryOpen(Segment* segment, int page, int count) => true;
-
-        internal static void Close(Segment* segment, int page, int count)
+        /// <summary>Inaccessible pages among a segment's: here none.</summary>
+        internal static class Guards
         {
+            /// <summary>Bytes behind the last block of a slab that stay inaccessible.</summary>
+            internal const nuint SlabTail = 0;
+
+            internal static bool TryOpen(Segment* segment, int page, int count) => true;
+
+            internal static void Close(Segment* segment, int page, int count)
+            {
+            }
         }
     }
 }

@@ -2,17 +2,20 @@ namespace Emma.Templates;
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>Freed blocks that a thread holds back from use: here none.</summary>
-    private struct Quarantine
+    static partial class HeapInternals
     {
-        internal readonly nuint Bytes => 0;
-
-        internal readonly ulong Fingerprint => 0;
-
-        internal nuint Empty() => 0;
-
-        internal void Reset()
+        /// <summary>Freed blocks that a thread holds back from use: here none.</summary>
+        internal struct Quarantine
         {
+            internal readonly nuint Bytes => 0;
+
+            internal readonly ulong Fingerprint => 0;
+
+            internal nuint Empty() => 0;
+
+            internal void Reset()
+            {
+            }
         }
     }
 }

@@ -30,443 +30,446 @@ using ClrVolatile = global::System.Threading.Volatile;
 //   window; mapping, unmapping and discarding happen outside it, on slots marked Busy, which nobody else touches.
 static unsafe partial class EmmaHeap
 {
-    /// <summary>The windows of a heap, its mappings and the bytes they come to.</summary>
-    private struct AddressSpace
+    static partial class HeapInternals
     {
-        internal const nuint OsPageSize = 4096;
-
-        /// <summary>How often a mapping whose place turns out to be taken by others is tried elsewhere.</summary>
-        private const int MapAttempts = 64;
-
-        /// <summary>x86-64 user addresses end here; no block can be larger.</summary>
-        internal static nuint MaxBytes => unchecked((nuint)(1UL << 47));
-
-        // The first window's page map, for the lookup that every free makes. FirstPages is 0 until the other two are set.
-        internal nuint FirstBase;
-        internal byte* FirstPageMap;
-        internal nuint FirstPages;
-
-        /// <summary>The first window's marks of live blocks, where there are any.</summary>
-        internal byte* FirstMarks;
-
-        private Lock _lock;
-        private nint _first;
-
-        /// <summary>Windows of before Destroy, which nothing is found through any more: the kernel would not unmap what describes them.</summary>
-        private nint _spent;
-
-        private long _mapped;
-        private long _retained;
-        private long _metadata;
-
-        /// <summary>Bytes mapped now: what MemoryLimit bounds.</summary>
-        internal readonly nuint Mapped => (nuint)ClrVolatile.Read(in _mapped) + KernelEntry.MappedBytes;
-
-        /// <summary>Bytes that could not be unmapped; part of Mapped.</summary>
-        internal readonly nuint Retained => (nuint)ClrVolatile.Read(in _retained);
-
-        /// <summary>Bytes of the windows' metadata and the code page; part of Mapped.</summary>
-        internal readonly nuint Metadata => (nuint)ClrVolatile.Read(in _metadata) + KernelEntry.MappedBytes;
-
-        private Window* First
+        /// <summary>The windows of a heap, its mappings and the bytes they come to.</summary>
+        internal struct AddressSpace
         {
-            readonly get => (Window*)ClrVolatile.Read(in _first);
-            set
+            internal const nuint OsPageSize = 4096;
+
+            /// <summary>How often a mapping whose place turns out to be taken by others is tried elsewhere.</summary>
+            private const int MapAttempts = 64;
+
+            /// <summary>x86-64 user addresses end here; no block can be larger.</summary>
+            internal static nuint MaxBytes => unchecked((nuint)(1UL << 47));
+
+            // The first window's page map, for the lookup that every free makes. FirstPages is 0 until the other two are set.
+            internal nuint FirstBase;
+            internal byte* FirstPageMap;
+            internal nuint FirstPages;
+
+            /// <summary>The first window's marks of live blocks, where there are any.</summary>
+            internal byte* FirstMarks;
+
+            private Lock _lock;
+            private nint _first;
+
+            /// <summary>Windows of before Destroy, which nothing is found through any more: the kernel would not unmap what describes them.</summary>
+            private nint _spent;
+
+            private long _mapped;
+            private long _retained;
+            private long _metadata;
+
+            /// <summary>Bytes mapped now: what MemoryLimit bounds.</summary>
+            internal readonly nuint Mapped => (nuint)ClrVolatile.Read(in _mapped) + KernelEntry.MappedBytes;
+
+            /// <summary>Bytes that could not be unmapped; part of Mapped.</summary>
+            internal readonly nuint Retained => (nuint)ClrVolatile.Read(in _retained);
+
+            /// <summary>Bytes of the windows' metadata and the code page; part of Mapped.</summary>
+            internal readonly nuint Metadata => (nuint)ClrVolatile.Read(in _metadata) + KernelEntry.MappedBytes;
+
+            private Window* First
             {
-                ClrVolatile.Write(ref _first, (nint)value);
-                ClrVolatile.Write(ref FirstPages, 0);
-                if (value == null)
-                    return;
-                FirstBase = value->Base;
-                FirstPageMap = value->PageMap;
-                FirstMarks = value->Marks;
-                ClrVolatile.Write(ref FirstPages, value->Size >> Window.PageShift);
+                readonly get => (Window*)ClrVolatile.Read(in _first);
+                set
+                {
+                    ClrVolatile.Write(ref _first, (nint)value);
+                    ClrVolatile.Write(ref FirstPages, 0);
+                    if (value == null)
+                        return;
+                    FirstBase = value->Base;
+                    FirstPageMap = value->PageMap;
+                    FirstMarks = value->Marks;
+                    ClrVolatile.Write(ref FirstPages, value->Size >> Window.PageShift);
+                }
             }
-        }
 
-        internal static nuint AlignUp(nuint value, nuint alignment) => (value + (alignment - 1)) & ~(alignment - 1);
+            internal static nuint AlignUp(nuint value, nuint alignment) => (value + (alignment - 1)) & ~(alignment - 1);
 
-        private static nuint SlotCountOf(nuint length) => AlignUp(length, Window.SlotSize) / Window.SlotSize;
+            private static nuint SlotCountOf(nuint length) => AlignUp(length, Window.SlotSize) / Window.SlotSize;
 
-        /// <summary>Counts bytes as mapped before they are; false if they would exceed the limit.</summary>
-        internal bool TryCharge(nuint bytes)
-        {
-            while (true)
+            /// <summary>Counts bytes as mapped before they are; false if they would exceed the limit.</summary>
+            internal bool TryCharge(nuint bytes)
             {
-                long mapped = ClrVolatile.Read(ref _mapped);
-                if (MemoryLimit != 0 && IsBeyondLimit(mapped, bytes))
+                while (true)
+                {
+                    long mapped = ClrVolatile.Read(ref _mapped);
+                    if (DeclaredLimit != 0 && IsBeyondLimit(mapped, bytes))
+                        return false;
+                    if (ClrInterlocked.CompareExchange(ref _mapped, mapped + (long)bytes, mapped) == mapped)
+                        return true;
+                }
+            }
+
+            internal void Uncharge(nuint bytes) => ClrInterlocked.Add(ref _mapped, -(long)bytes);
+
+            /// <summary>As TryCharge, for a window's metadata.</summary>
+            internal bool TryChargeMetadata(nuint bytes)
+            {
+                if (!TryCharge(bytes))
                     return false;
-                if (ClrInterlocked.CompareExchange(ref _mapped, mapped + (long)bytes, mapped) == mapped)
-                    return true;
-            }
-        }
-
-        internal void Uncharge(nuint bytes) => ClrInterlocked.Add(ref _mapped, -(long)bytes);
-
-        /// <summary>As TryCharge, for a window's metadata.</summary>
-        internal bool TryChargeMetadata(nuint bytes)
-        {
-            if (!TryCharge(bytes))
-                return false;
-            ClrInterlocked.Add(ref _metadata, (long)bytes);
-            return true;
-        }
-
-        internal void UnchargeMetadata(nuint bytes)
-        {
-            ClrInterlocked.Add(ref _metadata, -(long)bytes);
-            Uncharge(bytes);
-        }
-
-        private static bool IsBeyondLimit(long mapped, nuint bytes) => (long)bytes > MemoryLimit - mapped - (long)KernelEntry.MappedBytes;
-
-        /// <summary>Maps fresh, zeroed memory at the head of free slots.</summary>
-        /// <param name="length">Bytes, a multiple of the kernel's page.</param>
-        /// <param name="alignment">A power of two; at least a slot is given.</param>
-        /// <param name="kind">What the head slot becomes.</param>
-        /// <param name="metadata">Bytes of metadata that come with it, charged together: charged before, they might be in the way of somebody who has room without them.</param>
-        /// <returns>The address, or 0: the limit is reached or the kernel refused.</returns>
-        internal nuint Map(nuint length, nuint alignment, nuint kind, nuint metadata = 0)
-        {
-            Assert(length % OsPageSize == 0 && length <= MaxBytes);
-            if (!TryCharge(length + metadata))
-                return 0;
-
-            nuint address = MapUncharged(length, alignment, Syscalls.ProtReadWrite);
-            if (address == 0)
-            {
-                Uncharge(length + metadata);
-                return 0;
-            }
-
-            ClrInterlocked.Add(ref _metadata, (long)metadata);
-            Publish(address, length, kind);
-            return address;
-        }
-
-        /// <summary>Maps at the head of free slots, which stay Busy. The caller has charged the bytes or does not own them yet.</summary>
-        internal nuint MapUncharged(nuint length, nuint alignment, int protection)
-        {
-            for (int attempt = 0; attempt < MapAttempts; attempt++)
-            {
-                nuint address = Claim(length, alignment, attempt);
-                if (address == 0)
-                    return 0;
-
-                nint result = Syscalls.Mmap(address, length, protection, Syscalls.MapAtFreeAddress);
-                if (result == (nint)address)
-                    return address;
-
-                if (result > 0)
-                    Syscalls.Munmap((nuint)result, length);
-                FreeSlots(address, length);
-                if (result is < 0 and not -Syscalls.ErrorExists)
-                    return 0;
-            }
-
-            return 0;
-        }
-
-        /// <summary>Unmaps a whole mapping whose head slot is Busy. What the kernel refuses to unmap is retained.</summary>
-        /// <returns>The bytes given back: unmapped, or at least discarded.</returns>
-        internal nuint Unmap(nuint address, nuint length)
-        {
-            Assert(KindAt(address) == SlotKind.Busy);
-            if (Syscalls.Munmap(address, length) == 0)
-            {
-                FreeSlots(address, length);
-                Uncharge(length);
-                return length;
-            }
-
-            nint discarded = Syscalls.Madvise(address, length, Syscalls.MadvDontNeed);
-            ClrInterlocked.Add(ref _retained, (long)length);
-            Publish(address, length, SlotKind.Retained);
-            return discarded == 0 ? length : 0;
-        }
-
-        /// <summary>Cuts the tail off a mapping the caller owns. False: the kernel refused, and nothing changed.</summary>
-        internal bool TryUnmapTail(nuint address, nuint oldLength, nuint newLength)
-        {
-            if (Syscalls.Munmap(address + newLength, oldLength - newLength) != 0)
-                return false;
-
-            Window* window = Find(address);
-            Enter();
-            window->Release(SlotCountOf(newLength) + window->SlotOf(address), SlotCountOf(oldLength) - SlotCountOf(newLength));
-            _lock.Release();
-            Uncharge(oldLength - newLength);
-            return true;
-        }
-
-        /// <summary>Unmaps part of a mapping the caller owns, which keeps its slots. False: the kernel refused, and nothing changed.</summary>
-        internal bool TryUnmapWithin(nuint address, nuint length)
-        {
-            if (length != 0 && Syscalls.Munmap(address, length) != 0)
-                return false;
-
-            Uncharge(length);
-            return true;
-        }
-
-        /// <summary>Maps more behind a mapping, within its slot. The caller alone uses the slot. False: the limit or the kernel refuses.</summary>
-        internal bool TryExtend(nuint address, nuint oldLength, nuint newLength, nuint kind)
-        {
-            Assert(newLength <= Window.SlotSize && LengthAt(address) == oldLength);
-            nuint added = newLength - oldLength;
-            if (!TryCharge(added))
-                return false;
-
-            nint result = Syscalls.Mmap(address + oldLength, added, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress);
-            if (result == (nint)(address + oldLength))
-            {
-                Publish(address, newLength, kind);
+                ClrInterlocked.Add(ref _metadata, (long)bytes);
                 return true;
             }
 
-            if (result > 0)
-                Syscalls.Munmap((nuint)result, added);
-            Uncharge(added);
-            return false;
-        }
-
-        /// <summary>Takes the slots behind a mapping that it needs for its new length, if they are free.</summary>
-        internal bool TryClaimBehind(nuint address, nuint oldLength, nuint newLength)
-        {
-            Window* window = Find(address);
-            nuint next = window->SlotOf(address) + SlotCountOf(oldLength);
-            nuint count = SlotCountOf(newLength) - SlotCountOf(oldLength);
-            Enter();
-            bool free = window->AreFree(next, count);
-            if (free)
-                window->Take(next, count, SlotKind.Tail);
-            _lock.Release();
-            return free;
-        }
-
-        /// <summary>Gives back slots taken by TryClaimBehind.</summary>
-        internal void ReleaseBehind(nuint address, nuint oldLength, nuint newLength)
-        {
-            Window* window = Find(address);
-            Enter();
-            window->Release(window->SlotOf(address) + SlotCountOf(oldLength), SlotCountOf(newLength) - SlotCountOf(oldLength));
-            _lock.Release();
-        }
-
-        /// <summary>Frees the slots of a mapping that is gone.</summary>
-        internal void FreeSlots(nuint address, nuint length)
-        {
-            Window* window = Find(address);
-            Enter();
-            window->Release(window->SlotOf(address), SlotCountOf(length));
-            _lock.Release();
-        }
-
-        /// <summary>The kind of the slot that begins at the address; Free where there is none.</summary>
-        internal readonly nuint KindAt(nuint address)
-        {
-            Window* window = Find(address);
-            return window == null ? SlotKind.Free : ClrVolatile.Read(ref window->Slots[window->SlotOf(address)]) & SlotKind.Mask;
-        }
-
-        /// <summary>The mapped length of the slot that begins at the address.</summary>
-        internal readonly nuint LengthAt(nuint address)
-        {
-            Window* window = Find(address);
-            return ClrVolatile.Read(ref window->Slots[window->SlotOf(address)]) & ~SlotKind.Mask;
-        }
-
-        /// <summary>Sets the word of a slot the caller owns.</summary>
-        internal readonly void Publish(nuint address, nuint length, nuint kind)
-        {
-            Window* window = Find(address);
-            ClrVolatile.Write(ref window->Slots[window->SlotOf(address)], length | kind);
-        }
-
-        /// <summary>Changes a slot from one kind to Busy, so that the caller alone owns it.</summary>
-        /// <returns>The mapped length, or 0 if the slot was not of that kind.</returns>
-        internal readonly nuint TryOwn(nuint address, nuint kind)
-        {
-            Window* window = Find(address);
-            if (window == null)
-                return 0;
-
-            ref nuint word = ref window->Slots[window->SlotOf(address)];
-            nuint seen = ClrVolatile.Read(ref word);
-            bool owned = (seen & SlotKind.Mask) == kind
-                && ClrInterlocked.CompareExchange(ref word, (seen & ~SlotKind.Mask) | SlotKind.Busy, seen) == seen;
-            return owned ? seen & ~SlotKind.Mask : 0;
-        }
-
-        /// <summary>The window that an address lies in, or null.</summary>
-        internal readonly Window* Find(nuint address)
-        {
-            Window* window = First;
-            while (window != null && !window->Contains(address))
-                window = window->Next;
-            return window;
-        }
-
-        /// <summary>Whether a window of this heap lies in a range of addresses, in part. The caller holds the lock.</summary>
-        internal readonly bool HasWindowIn(nuint start, nuint end)
-        {
-            Window* window = First;
-            while (window != null && !window->Overlaps(start, end))
-                window = window->Next;
-            return window != null;
-        }
-
-        /// <summary>A walk over the slots as they are now. Slots that change meanwhile may be missed.</summary>
-        internal readonly SlotWalk Walk() => new SlotWalk(First);
-
-        /// <summary>Tries again to unmap what could not be unmapped before.</summary>
-        /// <returns>Bytes unmapped; they were discarded already.</returns>
-        internal nuint RetryRetained()
-        {
-            nuint unmapped = 0;
-            if (Retained == 0)
-                return 0;
-
-            SlotWalk walk = Walk();
-            for (nuint address = walk.Next(SlotKind.Retained); address != 0; address = walk.Next(SlotKind.Retained))
+            internal void UnchargeMetadata(nuint bytes)
             {
-                nuint length = TryOwn(address, SlotKind.Retained);
-                if (length == 0)
-                    continue;
-
-                ClrInterlocked.Add(ref _retained, -(long)length);
-                Unmap(address, length);
-                if (KindAt(address) != SlotKind.Retained)
-                    unmapped += length;
+                ClrInterlocked.Add(ref _metadata, -(long)bytes);
+                Uncharge(bytes);
             }
 
-            return unmapped;
-        }
+            private static bool IsBeyondLimit(long mapped, nuint bytes) => (long)bytes > DeclaredLimit - mapped - (long)KernelEntry.MappedBytes;
 
-        /// <summary>Discards what describes windows in which nothing is mapped.</summary>
-        internal void DiscardEmptyWindows()
-        {
-            Enter();
-            for (Window* window = First; window != null; window = window->Next)
-                window->DiscardIfEmpty();
-            _lock.Release();
-        }
-
-        /// <summary>Unmaps everything. No other thread uses the heap, and no block of it survives.</summary>
-        internal void UnmapAll()
-        {
-            for (nuint kind = SlotKind.Segment; kind <= SlotKind.Busy; kind++)
+            /// <summary>Maps fresh, zeroed memory at the head of free slots.</summary>
+            /// <param name="length">Bytes, a multiple of the kernel's page.</param>
+            /// <param name="alignment">A power of two; at least a slot is given.</param>
+            /// <param name="kind">What the head slot becomes.</param>
+            /// <param name="metadata">Bytes of metadata that come with it, charged together: charged before, they might be in the way of somebody who has room without them.</param>
+            /// <returns>The address, or 0: the limit is reached or the kernel refused.</returns>
+            internal nuint Map(nuint length, nuint alignment, nuint kind, nuint metadata = 0)
             {
-                SlotWalk walk = Walk();
-                for (nuint address = walk.Next(kind); address != 0; address = walk.Next(kind))
+                Assert(length % OsPageSize == 0 && length <= MaxBytes);
+                if (!TryCharge(length + metadata))
+                    return 0;
+
+                nuint address = MapUncharged(length, alignment, Syscalls.ProtReadWrite);
+                if (address == 0)
                 {
-                    nuint length = LengthAt(address);
-                    // A thread died before it could say what it had mapped here, if anything.
+                    Uncharge(length + metadata);
+                    return 0;
+                }
+
+                ClrInterlocked.Add(ref _metadata, (long)metadata);
+                Publish(address, length, kind);
+                return address;
+            }
+
+            /// <summary>Maps at the head of free slots, which stay Busy. The caller has charged the bytes or does not own them yet.</summary>
+            internal nuint MapUncharged(nuint length, nuint alignment, int protection)
+            {
+                for (int attempt = 0; attempt < MapAttempts; attempt++)
+                {
+                    nuint address = Claim(length, alignment, attempt);
+                    if (address == 0)
+                        return 0;
+
+                    nint result = Syscalls.Mmap(address, length, protection, Syscalls.MapAtFreeAddress);
+                    if (result == (nint)address)
+                        return address;
+
+                    if (result > 0)
+                        Syscalls.Munmap((nuint)result, length);
+                    FreeSlots(address, length);
+                    if (result is < 0 and not -Syscalls.ErrorExists)
+                        return 0;
+                }
+
+                return 0;
+            }
+
+            /// <summary>Unmaps a whole mapping whose head slot is Busy. What the kernel refuses to unmap is retained.</summary>
+            /// <returns>The bytes given back: unmapped, or at least discarded.</returns>
+            internal nuint Unmap(nuint address, nuint length)
+            {
+                Assert(KindAt(address) == SlotKind.Busy);
+                if (Syscalls.Munmap(address, length) == 0)
+                {
+                    FreeSlots(address, length);
+                    Uncharge(length);
+                    return length;
+                }
+
+                nint discarded = Syscalls.Madvise(address, length, Syscalls.MadvDontNeed);
+                ClrInterlocked.Add(ref _retained, (long)length);
+                Publish(address, length, SlotKind.Retained);
+                return discarded == 0 ? length : 0;
+            }
+
+            /// <summary>Cuts the tail off a mapping the caller owns. False: the kernel refused, and nothing changed.</summary>
+            internal bool TryUnmapTail(nuint address, nuint oldLength, nuint newLength)
+            {
+                if (Syscalls.Munmap(address + newLength, oldLength - newLength) != 0)
+                    return false;
+
+                Window* window = Find(address);
+                Enter();
+                window->Release(SlotCountOf(newLength) + window->SlotOf(address), SlotCountOf(oldLength) - SlotCountOf(newLength));
+                _lock.Release();
+                Uncharge(oldLength - newLength);
+                return true;
+            }
+
+            /// <summary>Unmaps part of a mapping the caller owns, which keeps its slots. False: the kernel refused, and nothing changed.</summary>
+            internal bool TryUnmapWithin(nuint address, nuint length)
+            {
+                if (length != 0 && Syscalls.Munmap(address, length) != 0)
+                    return false;
+
+                Uncharge(length);
+                return true;
+            }
+
+            /// <summary>Maps more behind a mapping, within its slot. The caller alone uses the slot. False: the limit or the kernel refuses.</summary>
+            internal bool TryExtend(nuint address, nuint oldLength, nuint newLength, nuint kind)
+            {
+                Assert(newLength <= Window.SlotSize && LengthAt(address) == oldLength);
+                nuint added = newLength - oldLength;
+                if (!TryCharge(added))
+                    return false;
+
+                nint result = Syscalls.Mmap(address + oldLength, added, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress);
+                if (result == (nint)(address + oldLength))
+                {
+                    Publish(address, newLength, kind);
+                    return true;
+                }
+
+                if (result > 0)
+                    Syscalls.Munmap((nuint)result, added);
+                Uncharge(added);
+                return false;
+            }
+
+            /// <summary>Takes the slots behind a mapping that it needs for its new length, if they are free.</summary>
+            internal bool TryClaimBehind(nuint address, nuint oldLength, nuint newLength)
+            {
+                Window* window = Find(address);
+                nuint next = window->SlotOf(address) + SlotCountOf(oldLength);
+                nuint count = SlotCountOf(newLength) - SlotCountOf(oldLength);
+                Enter();
+                bool free = window->AreFree(next, count);
+                if (free)
+                    window->Take(next, count, SlotKind.Tail);
+                _lock.Release();
+                return free;
+            }
+
+            /// <summary>Gives back slots taken by TryClaimBehind.</summary>
+            internal void ReleaseBehind(nuint address, nuint oldLength, nuint newLength)
+            {
+                Window* window = Find(address);
+                Enter();
+                window->Release(window->SlotOf(address) + SlotCountOf(oldLength), SlotCountOf(newLength) - SlotCountOf(oldLength));
+                _lock.Release();
+            }
+
+            /// <summary>Frees the slots of a mapping that is gone.</summary>
+            internal void FreeSlots(nuint address, nuint length)
+            {
+                Window* window = Find(address);
+                Enter();
+                window->Release(window->SlotOf(address), SlotCountOf(length));
+                _lock.Release();
+            }
+
+            /// <summary>The kind of the slot that begins at the address; Free where there is none.</summary>
+            internal readonly nuint KindAt(nuint address)
+            {
+                Window* window = Find(address);
+                return window == null ? SlotKind.Free : ClrVolatile.Read(ref window->Slots[window->SlotOf(address)]) & SlotKind.Mask;
+            }
+
+            /// <summary>The mapped length of the slot that begins at the address.</summary>
+            internal readonly nuint LengthAt(nuint address)
+            {
+                Window* window = Find(address);
+                return ClrVolatile.Read(ref window->Slots[window->SlotOf(address)]) & ~SlotKind.Mask;
+            }
+
+            /// <summary>Sets the word of a slot the caller owns.</summary>
+            internal readonly void Publish(nuint address, nuint length, nuint kind)
+            {
+                Window* window = Find(address);
+                ClrVolatile.Write(ref window->Slots[window->SlotOf(address)], length | kind);
+            }
+
+            /// <summary>Changes a slot from one kind to Busy, so that the caller alone owns it.</summary>
+            /// <returns>The mapped length, or 0 if the slot was not of that kind.</returns>
+            internal readonly nuint TryOwn(nuint address, nuint kind)
+            {
+                Window* window = Find(address);
+                if (window == null)
+                    return 0;
+
+                ref nuint word = ref window->Slots[window->SlotOf(address)];
+                nuint seen = ClrVolatile.Read(ref word);
+                bool owned = (seen & SlotKind.Mask) == kind
+                    && ClrInterlocked.CompareExchange(ref word, (seen & ~SlotKind.Mask) | SlotKind.Busy, seen) == seen;
+                return owned ? seen & ~SlotKind.Mask : 0;
+            }
+
+            /// <summary>The window that an address lies in, or null.</summary>
+            internal readonly Window* Find(nuint address)
+            {
+                Window* window = First;
+                while (window != null && !window->Contains(address))
+                    window = window->Next;
+                return window;
+            }
+
+            /// <summary>Whether a window of this heap lies in a range of addresses, in part. The caller holds the lock.</summary>
+            internal readonly bool HasWindowIn(nuint start, nuint end)
+            {
+                Window* window = First;
+                while (window != null && !window->Overlaps(start, end))
+                    window = window->Next;
+                return window != null;
+            }
+
+            /// <summary>A walk over the slots as they are now. Slots that change meanwhile may be missed.</summary>
+            internal readonly SlotWalk Walk() => new SlotWalk(First);
+
+            /// <summary>Tries again to unmap what could not be unmapped before.</summary>
+            /// <returns>Bytes unmapped; they were discarded already.</returns>
+            internal nuint RetryRetained()
+            {
+                nuint unmapped = 0;
+                if (Retained == 0)
+                    return 0;
+
+                SlotWalk walk = Walk();
+                for (nuint address = walk.Next(SlotKind.Retained); address != 0; address = walk.Next(SlotKind.Retained))
+                {
+                    nuint length = TryOwn(address, SlotKind.Retained);
                     if (length == 0)
                         continue;
 
-                    PageMap.Set(address, length, PageMap.None, PageMap.None);
-                    Publish(address, length, SlotKind.Busy);
-                    if (kind == SlotKind.Segment)
-                        UnchargeMetadata(LiveMarks.BytesPerSegment);
+                    ClrInterlocked.Add(ref _retained, -(long)length);
                     Unmap(address, length);
+                    if (KindAt(address) != SlotKind.Retained)
+                        unmapped += length;
                 }
+
+                return unmapped;
             }
 
-            // The neighbours of a range that could not be unmapped are gone now, so that it can.
-            RetryRetained();
-            if (Retained != 0)
-                return;
-
-            Window* windows = First;
-            Window* spent = (Window*)_spent;
-            First = null;
-            _spent = 0;
-            long left = UnmapWindows(windows) + UnmapWindows(spent);
-            // What threads had charged when they died is nobody's now.
-            ClrVolatile.Write(ref _mapped, left);
-            ClrVolatile.Write(ref _metadata, left);
-        }
-
-        /// <summary>Unmaps windows in which nothing is mapped. Those that the kernel refuses to unmap are tried again the next time.</summary>
-        /// <returns>Bytes of metadata that are still mapped.</returns>
-        private long UnmapWindows(Window* window)
-        {
-            long left = 0;
-            while (window != null)
+            /// <summary>Discards what describes windows in which nothing is mapped.</summary>
+            internal void DiscardEmptyWindows()
             {
-                Window* next = window->Next;
-                long length = (long)window->MetadataLength;
-                if (!Window.TryUnmap(window))
+                Enter();
+                for (Window* window = First; window != null; window = window->Next)
+                    window->DiscardIfEmpty();
+                _lock.Release();
+            }
+
+            /// <summary>Unmaps everything. No other thread uses the heap, and no block of it survives.</summary>
+            internal void UnmapAll()
+            {
+                for (nuint kind = SlotKind.Segment; kind <= SlotKind.Busy; kind++)
                 {
-                    window->Next = (Window*)_spent;
-                    _spent = (nint)window;
-                    left += length;
+                    SlotWalk walk = Walk();
+                    for (nuint address = walk.Next(kind); address != 0; address = walk.Next(kind))
+                    {
+                        nuint length = LengthAt(address);
+                        // A thread died before it could say what it had mapped here, if anything.
+                        if (length == 0)
+                            continue;
+
+                        PageMap.Set(address, length, PageMap.None, PageMap.None);
+                        Publish(address, length, SlotKind.Busy);
+                        if (kind == SlotKind.Segment)
+                            UnchargeMetadata(LiveMarks.BytesPerSegment);
+                        Unmap(address, length);
+                    }
                 }
 
-                window = next;
+                // The neighbours of a range that could not be unmapped are gone now, so that it can.
+                RetryRetained();
+                if (Retained != 0)
+                    return;
+
+                Window* windows = First;
+                Window* spent = (Window*)_spent;
+                First = null;
+                _spent = 0;
+                long left = UnmapWindows(windows) + UnmapWindows(spent);
+                // What threads had charged when they died is nobody's now.
+                ClrVolatile.Write(ref _mapped, left);
+                ClrVolatile.Write(ref _metadata, left);
             }
 
-            return left;
-        }
-
-        private void Enter()
-        {
-            if (_lock.Acquire())
-                Recover();
-        }
-
-        /// <summary>Counts the windows' slots anew after a thread died while it changed them. Lost are slots that the thread had taken, and a window that it was making.</summary>
-        private void Recover()
-        {
-            First = First;
-            for (Window* window = First; window != null; window = window->Next)
-                window->Recount();
-        }
-
-        /// <summary>
-        /// Whether the kernel might grant so much at all. A window is made and written for it first, which is dear for a length that is but
-        /// somebody's mistake; unlike the heap's own mappings this one asks the kernel to judge by the machine's memory.
-        /// </summary>
-        private static bool IsConceivable(nuint length)
-        {
-            nint address = Syscalls.Mmap(0, length, Syscalls.ProtReadWrite, Syscalls.MapAnywhere);
-            return address > 0 && Syscalls.Munmap((nuint)address, length) == 0;
-        }
-
-        /// <summary>Chooses free slots and marks them Busy; adds a window if no window has room.</summary>
-        /// <param name="length">Bytes.</param>
-        /// <param name="alignment">A power of two.</param>
-        /// <param name="failures">How many places turned out to be taken: the next one is sought that much farther away.</param>
-        private nuint Claim(nuint length, nuint alignment, int failures)
-        {
-            if (length > Window.DefaultSize && !IsConceivable(length))
-                return 0;
-
-            nuint address = 0;
-            Enter();
-            Window* last = null;
-            for (Window* window = First; window != null && address == 0; window = window->Next)
+            /// <summary>Unmaps windows in which nothing is mapped. Those that the kernel refuses to unmap are tried again the next time.</summary>
+            /// <returns>Bytes of metadata that are still mapped.</returns>
+            private long UnmapWindows(Window* window)
             {
-                address = window->Claim(SlotCountOf(length), alignment, failures);
-                last = window;
-            }
-
-            if (address == 0)
-            {
-                Window* added = Window.Map(ref this, length, alignment);
-                if (added != null)
+                long left = 0;
+                while (window != null)
                 {
-                    address = added->Claim(SlotCountOf(length), alignment, 0);
-                    if (last == null)
-                        First = added;
-                    else
-                        last->Next = added;
+                    Window* next = window->Next;
+                    long length = (long)window->MetadataLength;
+                    if (!Window.TryUnmap(window))
+                    {
+                        window->Next = (Window*)_spent;
+                        _spent = (nint)window;
+                        left += length;
+                    }
+
+                    window = next;
                 }
+
+                return left;
             }
 
-            _lock.Release();
-            return address;
+            private void Enter()
+            {
+                if (_lock.Acquire())
+                    Recover();
+            }
+
+            /// <summary>Counts the windows' slots anew after a thread died while it changed them. Lost are slots that the thread had taken, and a window that it was making.</summary>
+            private void Recover()
+            {
+                First = First;
+                for (Window* window = First; window != null; window = window->Next)
+                    window->Recount();
+            }
+
+            /// <summary>
+            /// Whether the kernel might grant so much at all. A window is made and written for it first, which is dear for a length that is but
+            /// somebody's mistake; unlike the heap's own mappings this one asks the kernel to judge by the machine's memory.
+            /// </summary>
+            private static bool IsConceivable(nuint length)
+            {
+                nint address = Syscalls.Mmap(0, length, Syscalls.ProtReadWrite, Syscalls.MapAnywhere);
+                return address > 0 && Syscalls.Munmap((nuint)address, length) == 0;
+            }
+
+            /// <summary>Chooses free slots and marks them Busy; adds a window if no window has room.</summary>
+            /// <param name="length">Bytes.</param>
+            /// <param name="alignment">A power of two.</param>
+            /// <param name="failures">How many places turned out to be taken: the next one is sought that much farther away.</param>
+            private nuint Claim(nuint length, nuint alignment, int failures)
+            {
+                if (length > Window.DefaultSize && !IsConceivable(length))
+                    return 0;
+
+                nuint address = 0;
+                Enter();
+                Window* last = null;
+                for (Window* window = First; window != null && address == 0; window = window->Next)
+                {
+                    address = window->Claim(SlotCountOf(length), alignment, failures);
+                    last = window;
+                }
+
+                if (address == 0)
+                {
+                    Window* added = Window.Map(ref this, length, alignment);
+                    if (added != null)
+                    {
+                        address = added->Claim(SlotCountOf(length), alignment, 0);
+                        if (last == null)
+                            First = added;
+                        else
+                            last->Next = added;
+                    }
+                }
+
+                _lock.Release();
+                return address;
+            }
         }
     }
 }

@@ -5,104 +5,107 @@ using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>
-    /// 4 MiB of memory in 64 pages of 64 KiB. Page 0 holds what describes the others and nothing else, touched as far as they are used:
-    /// this header in the place of its own slab descriptor, the descriptors of pages 1 to 63, their bitmaps.
-    /// </summary>
-    private struct Segment
+    static partial class HeapInternals
     {
-        internal const nuint Size = Window.SlotSize;
-        internal const int PageShift = Window.PageShift;
-        internal const nuint PageSize = (nuint)1 << PageShift;
-        internal const int PageCount = (int)(Size / PageSize);
-
-        /// <summary>Every page but the header's.</summary>
-        internal const ulong AllPages = ~1UL;
-
-        internal const int DescriptorBytes = 64;
-        internal const nuint BitmapsOffset = PageCount * DescriptorBytes;
-
-        /// <summary>A bit for each 16 bytes of a page.</summary>
-        internal const nuint BitmapBytes = PageSize / 16 / 8;
-
-        /// <summary>Pages that belong to nobody. Under the segment manager's lock.</summary>
-        internal ulong FreePages;
-
-        /// <summary>Pages that may hold anything but zeros. Under the segment manager's lock.</summary>
-        internal ulong DirtyPages;
-
-        /// <summary>Pages of slabs that are empty but kept by their bin, or were until lately. Interlocked: bins change it under their own locks.</summary>
-        internal ulong IdlePages;
-
-        internal Segment* Next;
-        internal Segment* Previous;
-
-        /// <summary>The manager's list it is on: the binary logarithm of its longest run of free pages; -1: none.</summary>
-        internal int List;
-
-        /// <summary>Whether nothing seems to live here: every page is free or marked idle. A mark may be stale; eviction finds out.</summary>
-        internal readonly bool HoldsNothing => (ClrVolatile.Read(in FreePages) | ClrVolatile.Read(in IdlePages)) == AllPages;
-
-        internal static Segment* Of(nuint address) => (Segment*)(address & ~(Size - 1));
-
-        internal static int PageOf(nuint address) => (int)((address >> PageShift) & (PageCount - 1));
-
-        internal static ulong MaskOf(int page, int count) => (count == PageCount ? ~0UL : (1UL << count) - 1) << page;
-
-        internal static nuint AddressOf(Segment* segment, int page) => (nuint)segment + ((nuint)page << PageShift);
-
-        internal static Slab* SlabAt(Segment* segment, int page) => (Slab*)((byte*)segment + page * DescriptorBytes);
-
-        internal static ulong* BitmapAt(Segment* segment, int page) =>
-            (ulong*)((byte*)segment + BitmapsOffset + (nuint)page * BitmapBytes);
-
-        internal void MarkIdle(ulong pages)
+        /// <summary>
+        /// 4 MiB of memory in 64 pages of 64 KiB. Page 0 holds what describes the others and nothing else, touched as far as they are used:
+        /// this header in the place of its own slab descriptor, the descriptors of pages 1 to 63, their bitmaps.
+        /// </summary>
+        internal struct Segment
         {
-            if ((ClrVolatile.Read(ref IdlePages) & pages) != pages)
-                ClrInterlocked.Or(ref IdlePages, pages);
-        }
+            internal const nuint Size = Window.SlotSize;
+            internal const int PageShift = Window.PageShift;
+            internal const nuint PageSize = (nuint)1 << PageShift;
+            internal const int PageCount = (int)(Size / PageSize);
 
-        internal void UnmarkIdle(ulong pages)
-        {
-            if ((ClrVolatile.Read(ref IdlePages) & pages) != 0)
-                ClrInterlocked.And(ref IdlePages, ~pages);
-        }
+            /// <summary>Every page but the header's.</summary>
+            internal const ulong AllPages = ~1UL;
 
-        /// <summary>The lowest page that begins a run of free pages of some length, at a multiple of some number of pages; -1: none.</summary>
-        internal static int FindRun(ulong free, int count, int alignment)
-        {
-            // After each step bit i says that the next `covered` pages from i on are free.
-            ulong starts = free;
-            for (int covered = 1; covered < count && starts != 0;)
+            internal const int DescriptorBytes = 64;
+            internal const nuint BitmapsOffset = PageCount * DescriptorBytes;
+
+            /// <summary>A bit for each 16 bytes of a page.</summary>
+            internal const nuint BitmapBytes = PageSize / 16 / 8;
+
+            /// <summary>Pages that belong to nobody. Under the segment manager's lock.</summary>
+            internal ulong FreePages;
+
+            /// <summary>Pages that may hold anything but zeros. Under the segment manager's lock.</summary>
+            internal ulong DirtyPages;
+
+            /// <summary>Pages of slabs that are empty but kept by their bin, or were until lately. Interlocked: bins change it under their own locks.</summary>
+            internal ulong IdlePages;
+
+            internal Segment* Next;
+            internal Segment* Previous;
+
+            /// <summary>The manager's list it is on: the binary logarithm of its longest run of free pages; -1: none.</summary>
+            internal int List;
+
+            /// <summary>Whether nothing seems to live here: every page is free or marked idle. A mark may be stale; eviction finds out.</summary>
+            internal readonly bool HoldsNothing => (ClrVolatile.Read(in FreePages) | ClrVolatile.Read(in IdlePages)) == AllPages;
+
+            internal static Segment* Of(nuint address) => (Segment*)(address & ~(Size - 1));
+
+            internal static int PageOf(nuint address) => (int)((address >> PageShift) & (PageCount - 1));
+
+            internal static ulong MaskOf(int page, int count) => (count == PageCount ? ~0UL : (1UL << count) - 1) << page;
+
+            internal static nuint AddressOf(Segment* segment, int page) => (nuint)segment + ((nuint)page << PageShift);
+
+            internal static Slab* SlabAt(Segment* segment, int page) => (Slab*)((byte*)segment + page * DescriptorBytes);
+
+            internal static ulong* BitmapAt(Segment* segment, int page) =>
+                (ulong*)((byte*)segment + BitmapsOffset + (nuint)page * BitmapBytes);
+
+            internal void MarkIdle(ulong pages)
             {
-                int step = covered < count - covered ? covered : count - covered;
-                starts &= starts >> step;
-                covered += step;
+                if ((ClrVolatile.Read(ref IdlePages) & pages) != pages)
+                    ClrInterlocked.Or(ref IdlePages, pages);
             }
 
-            starts &= MultiplesOf(alignment);
-            return starts == 0 ? -1 : (int)ulong.TrailingZeroCount(starts);
-        }
-
-        /// <summary>The binary logarithm of the longest run of free pages, rounded down; -1 if no page is free.</summary>
-        internal static int LongestRunLog2(ulong free)
-        {
-            int log2 = -1;
-            for (int step = 1; free != 0; step <<= 1)
+            internal void UnmarkIdle(ulong pages)
             {
-                log2++;
-                free &= free >> step;
+                if ((ClrVolatile.Read(ref IdlePages) & pages) != 0)
+                    ClrInterlocked.And(ref IdlePages, ~pages);
             }
 
-            return log2;
-        }
+            /// <summary>The lowest page that begins a run of free pages of some length, at a multiple of some number of pages; -1: none.</summary>
+            internal static int FindRun(ulong free, int count, int alignment)
+            {
+                // After each step bit i says that the next `covered` pages from i on are free.
+                ulong starts = free;
+                for (int covered = 1; covered < count && starts != 0;)
+                {
+                    int step = covered < count - covered ? covered : count - covered;
+                    starts &= starts >> step;
+                    covered += step;
+                }
 
-        private static ulong MultiplesOf(int alignment)
-        {
-            ulong multiples = 1;
-            for (int i = alignment; i < PageCount; i <<= 1)
-                multiples |= multiples << i;
-            return multiples;
+                starts &= MultiplesOf(alignment);
+                return starts == 0 ? -1 : (int)ulong.TrailingZeroCount(starts);
+            }
+
+            /// <summary>The binary logarithm of the longest run of free pages, rounded down; -1 if no page is free.</summary>
+            internal static int LongestRunLog2(ulong free)
+            {
+                int log2 = -1;
+                for (int step = 1; free != 0; step <<= 1)
+                {
+                    log2++;
+                    free &= free >> step;
+                }
+
+                return log2;
+            }
+
+            private static ulong MultiplesOf(int alignment)
+            {
+                ulong multiples = 1;
+                for (int i = alignment; i < PageCount; i <<= 1)
+                    multiples |= multiples << i;
+                return multiples;
+            }
         }
     }
 }

@@ -8,365 +8,368 @@ using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>Pages handed out by the segment manager.</summary>
-    private readonly struct PageRun
+    static partial class HeapInternals
     {
-        internal readonly Segment* Segment;
-        internal readonly int Page;
-
-        /// <summary>Those of the pages, as bits of their segment, that may hold anything but zeros.</summary>
-        internal readonly ulong Dirty;
-
-        internal PageRun(Segment* segment, int page, ulong dirty)
+        /// <summary>Pages handed out by the segment manager.</summary>
+        internal readonly struct PageRun
         {
-            Segment = segment;
-            Page = page;
-            Dirty = dirty;
+            internal readonly Segment* Segment;
+            internal readonly int Page;
+
+            /// <summary>Those of the pages, as bits of their segment, that may hold anything but zeros.</summary>
+            internal readonly ulong Dirty;
+
+            internal PageRun(Segment* segment, int page, ulong dirty)
+            {
+                Segment = segment;
+                Page = page;
+                Dirty = dirty;
+            }
+
+            internal bool IsNone => Segment == null;
+
+            internal nuint Address => (nuint)Segment + ((nuint)Page << Window.PageShift);
         }
-
-        internal bool IsNone => Segment == null;
-
-        internal nuint Address => (nuint)Segment + ((nuint)Page << Window.PageShift);
-    }
-
-    /// <summary>
-    /// The segments of a heap: hands out runs of pages and takes them back. Segments with free pages stand on lists by the length
-    /// of their longest run, so that a fitting one is found at once, and fuller ones are used first, so that others can empty.
-    /// </summary>
-    /// <remarks>
-    /// Invariants: a segment is on the list of its longest run, on none if it has no free page, or if the kernel refused to open its pages, until more are freed;
-    /// of the segments in which nothing lives, a few, the reserves, stay mapped. Others may, where two threads empty segments at once or a bin is busy, until they are used and emptied again or
-    /// Trim comes by. All under the manager's lock.
-    /// </remarks>
-    private partial struct SegmentManager
-    {
-        private const int Lists = 6;
 
         /// <summary>
-        /// How many segments stay mapped although nothing lives in them: 16 MiB, so that a program whose blocks of some 100 KiB come and go does not map and unmap
-        /// a segment for every few of them. One where a limit is near: what is empty is in the way of others there.
+        /// The segments of a heap: hands out runs of pages and takes them back. Segments with free pages stand on lists by the length
+        /// of their longest run, so that a fitting one is found at once, and fuller ones are used first, so that others can empty.
         /// </summary>
-        internal const int MaxReserves = MemoryLimit == 0 ? 4 : 1;
-
-        /// <summary>How many segments of a list that may fit are looked at, as long as a new one can be mapped instead.</summary>
-        private const int Glances = 8;
-
-        /// <summary>
-        /// While a heap is smaller than this, huge pages are kept off its segments: one touched byte would cost 2 MiB.
-        /// </summary>
-        private const nuint HugePagesFrom = (nuint)64 << 20;
-
-        private Lock _lock;
-        private int _count;
-
-        /// <summary>The first segment of each list, and behind them the reserves.</summary>
-        private SegmentTable _segments;
-
-        private long _runPages;
-
-        private ulong* Table
+        /// <remarks>
+        /// Invariants: a segment is on the list of its longest run, on none if it has no free page, or if the kernel refused to open its pages, until more are freed;
+        /// of the segments in which nothing lives, a few, the reserves, stay mapped. Others may, where two threads empty segments at once or a bin is busy, until they are used and emptied again or
+        /// Trim comes by. All under the manager's lock.
+        /// </remarks>
+        internal partial struct SegmentManager
         {
-            get
+            private const int Lists = 6;
+
+            /// <summary>
+            /// How many segments stay mapped although nothing lives in them: 16 MiB, so that a program whose blocks of some 100 KiB come and go does not map and unmap
+            /// a segment for every few of them. One where a limit is near: what is empty is in the way of others there.
+            /// </summary>
+            internal const int MaxReserves = DeclaredLimit == 0 ? 4 : 1;
+
+            /// <summary>How many segments of a list that may fit are looked at, as long as a new one can be mapped instead.</summary>
+            private const int Glances = 8;
+
+            /// <summary>
+            /// While a heap is smaller than this, huge pages are kept off its segments: one touched byte would cost 2 MiB.
+            /// </summary>
+            private const nuint HugePagesFrom = (nuint)64 << 20;
+
+            private Lock _lock;
+            private int _count;
+
+            /// <summary>The first segment of each list, and behind them the reserves.</summary>
+            private SegmentTable _segments;
+
+            private long _runPages;
+
+            private ulong* Table
             {
-                // The manager does not move.
-                fixed (ulong* first = &_segments.First)
-                    return first;
-            }
-        }
-
-        /// <summary>Whether a segment is one of those kept although nothing lives in them.</summary>
-        internal bool IsReserve(Segment* segment)
-        {
-            bool found = false;
-            for (int i = Lists; i < Lists + MaxReserves; i++)
-                found |= ClrVolatile.Read(in Table[i]) == (ulong)segment;
-            return found;
-        }
-
-        /// <summary>Hands out pages for a slab.</summary>
-        /// <param name="count">Pages.</param>
-        /// <param name="mayMap">Whether a segment is mapped if none has room.</param>
-        internal PageRun AllocateSlab(int count, bool mayMap) => Allocate(count, 1, 0, mayMap);
-
-        /// <summary>Hands out pages for a block of their own.</summary>
-        /// <param name="count">Pages.</param>
-        /// <param name="alignment">Pages; a power of two.</param>
-        /// <param name="mayMap">Whether a segment is mapped if none has room.</param>
-        internal PageRun AllocateRun(int count, int alignment, bool mayMap) => Allocate(count, alignment, count, mayMap);
-
-        private PageRun Allocate(int count, int alignment, int runPages, bool mayMap)
-        {
-            PageRun run = default;
-            // In a hardened heap the kernel may refuse to open a segment's pages; so many segments are tried then, at most.
-            int attempts = 8;
-            Enter();
-            do
-            {
-                Segment* segment = FindFitting(count, alignment, Glances);
-                if (segment == null && mayMap)
-                    segment = MapSegment();
-                // Those that could not be opened before are tried again.
-                if (Hardened && segment == null && mayMap)
-                    Recover();
-                if (segment == null && mayMap)
-                    segment = FindFitting(count, alignment, int.MaxValue);
-                if (segment == null)
-                    break;
-
-                run = Take(segment, Segment.FindRun(segment->FreePages, count, alignment), count);
-                _runPages += runPages;
-            }
-            while (Hardened && run.IsNone && --attempts > 0);
-
-            _lock.Release();
-            return run;
-        }
-
-        /// <summary>Takes the pages behind a run, if they are free.</summary>
-        internal bool TryExtendRun(Segment* segment, int page, int count, int newCount)
-        {
-            if (page + newCount > Segment.PageCount)
-                return false;
-
-            ulong added = Segment.MaskOf(page + count, newCount - count);
-            Enter();
-            bool free = (segment->FreePages & added) == added;
-            if (free)
-            {
-                // Before the run has them: should the thread end here, whoever frees it does not take away more than was counted.
-                _runPages += newCount - count;
-                Take(segment, page + count, newCount - count);
-                Segment.SlabAt(segment, page)->PageCount = (byte)newCount;
-            }
-
-            _lock.Release();
-            if (free)
-                PageMap.SetRun(Segment.AddressOf(segment, page), newCount);
-            return free;
-        }
-
-        /// <summary>Gives back the last pages of a run.</summary>
-        internal void ShrinkRun(Segment* segment, int page, int count, int newCount)
-        {
-            Enter();
-            // The class first: should the thread end here, it may say less than the descriptor, but never more.
-            PageMap.SetRun(Segment.AddressOf(segment, page), newCount);
-            Segment.SlabAt(segment, page)->PageCount = (byte)newCount;
-            GivePages(segment, page + newCount, count - newCount);
-            _runPages -= count - newCount;
-            _lock.Release();
-        }
-
-        /// <summary>Takes back a page run, and unmaps its segment if nothing lives there any more. The caller holds no lock but, perhaps, that of giving back.</summary>
-        /// <param name="address">The run.</param>
-        /// <param name="givingIsHeld">Whether the caller holds the lock of giving back.</param>
-        /// <param name="unmapped">Has the bytes unmapped added.</param>
-        /// <returns>False: no run begins there any more.</returns>
-        internal bool TryFreeRun(nuint address, bool givingIsHeld, ref nuint unmapped)
-        {
-            Segment* segment = Segment.Of(address);
-            bool isLast = false;
-            Enter();
-            // Of two threads that free the same run, the second comes here after the first.
-            bool live = PageMap.IsRun(PageMap.ClassOf(address));
-            if (live)
-            {
-                int page = Segment.PageOf(address);
-                int count = Segment.SlabAt(segment, page)->PageCount;
-                GivePages(segment, page, count);
-                _runPages -= count;
-                isLast = segment->HoldsNothing && !IsReserve(segment);
-            }
-
-            _lock.Release();
-            if (isLast)
-                unmapped += ReleaseIfEmpty(segment, givingIsHeld);
-            return live;
-        }
-
-        /// <summary>Takes back a slab's pages.</summary>
-        /// <returns>Whether nothing lives in the segment any more: the caller calls ReleaseIfEmpty once it holds no lock.</returns>
-        internal bool FreeSlab(Segment* segment, int page, int count)
-        {
-            Enter();
-            GivePages(segment, page, count);
-            bool holdsNothing = segment->HoldsNothing;
-            _lock.Release();
-            return holdsNothing;
-        }
-
-        /// <summary>The pages of the run that begins at an address; 0: none does any more.</summary>
-        internal int PagesOfRun(nuint address)
-        {
-            Enter();
-            int pages = PageMap.IsRun(PageMap.ClassOf(address))
-                ? Segment.SlabAt(Segment.Of(address), Segment.PageOf(address))->PageCount
-                : 0;
-            _lock.Release();
-            return pages;
-        }
-
-        /// <summary>Forgets every segment: their memory is gone.</summary>
-        internal void Reset()
-        {
-            ForgetSegments();
-            _runPages = 0;
-        }
-
-        /// <summary>Adds what the segments hold to a count: bytes of headers, of free pages and of page runs.</summary>
-        internal void AddTo(ref HeapCount count)
-        {
-            Enter();
-            count.Segments = _count;
-            count.Header += (nuint)_count * Segment.PageSize;
-            count.InUse += (nuint)_runPages << Segment.PageShift;
-            SlotWalk walk = HeapState.Root->Space.Walk();
-            for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
-                count.Free += (nuint)ulong.PopCount(((Segment*)address)->FreePages) << Segment.PageShift;
-            _lock.Release();
-        }
-
-        /// <summary>A segment with room for some pages, the fullest first; null if none is seen among so many of each list.</summary>
-        private Segment* FindFitting(int count, int alignment, int glancesPerList)
-        {
-            int sure = (int)uint.Log2((uint)(count * 2 - 1));
-            for (int list = (int)uint.Log2((uint)count); list < Lists; list++)
-            {
-                int glances = glancesPerList;
-                for (Segment* segment = (Segment*)Table[list]; segment != null; segment = segment->Next)
+                get
                 {
-                    if ((list >= sure && alignment == 1) || Segment.FindRun(segment->FreePages, count, alignment) >= 0)
-                        return segment;
-                    if (--glances == 0)
-                        break;
+                    // The manager does not move.
+                    fixed (ulong* first = &_segments.First)
+                        return first;
                 }
             }
 
-            return null;
-        }
-
-        private void Enter()
-        {
-            if (_lock.Acquire())
-                Recover();
-        }
-
-        private void ForgetSegments()
-        {
-            _count = 0;
-            for (int i = 0; i < Lists + MaxReserves; i++)
-                ClrVolatile.Write(ref Table[i], 0);
-        }
-
-        /// <summary>
-        /// Makes the lists anew after a thread died while it changed them: a segment's masks are whole at any time. Lost are pages that the thread had taken
-        /// out of a mask, and a segment that it was mapping or unmapping.
-        /// </summary>
-        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-        private void Recover()
-        {
-            ForgetSegments();
-            SlotWalk walk = HeapState.Root->Space.Walk();
-            for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
+            /// <summary>Whether a segment is one of those kept although nothing lives in them.</summary>
+            internal bool IsReserve(Segment* segment)
             {
-                _count++;
-                ((Segment*)address)->List = -1;
-                Relist((Segment*)address);
+                bool found = false;
+                for (int i = Lists; i < Lists + MaxReserves; i++)
+                    found |= ClrVolatile.Read(in Table[i]) == (ulong)segment;
+                return found;
             }
-        }
 
-        private Segment* MapSegment()
-        {
-            ref AddressSpace space = ref HeapState.Root->Space;
-            // Busy until the header stands: a walk over the segments must not read it before.
-            nuint address = space.Map(Segment.Size, Segment.Size, SlotKind.Busy, LiveMarks.BytesPerSegment);
-            if (address == 0)
+            /// <summary>Hands out pages for a slab.</summary>
+            /// <param name="count">Pages.</param>
+            /// <param name="mayMap">Whether a segment is mapped if none has room.</param>
+            internal PageRun AllocateSlab(int count, bool mayMap) => Allocate(count, 1, 0, mayMap);
+
+            /// <summary>Hands out pages for a block of their own.</summary>
+            /// <param name="count">Pages.</param>
+            /// <param name="alignment">Pages; a power of two.</param>
+            /// <param name="mayMap">Whether a segment is mapped if none has room.</param>
+            internal PageRun AllocateRun(int count, int alignment, bool mayMap) => Allocate(count, alignment, count, mayMap);
+
+            private PageRun Allocate(int count, int alignment, int runPages, bool mayMap)
+            {
+                PageRun run = default;
+                // In a hardened heap the kernel may refuse to open a segment's pages; so many segments are tried then, at most.
+                int attempts = 8;
+                Enter();
+                do
+                {
+                    Segment* segment = FindFitting(count, alignment, Glances);
+                    if (segment == null && mayMap)
+                        segment = MapSegment();
+                    // Those that could not be opened before are tried again.
+                    if (IsHardened && segment == null && mayMap)
+                        Recover();
+                    if (segment == null && mayMap)
+                        segment = FindFitting(count, alignment, int.MaxValue);
+                    if (segment == null)
+                        break;
+
+                    run = Take(segment, Segment.FindRun(segment->FreePages, count, alignment), count);
+                    _runPages += runPages;
+                }
+                while (IsHardened && run.IsNone && --attempts > 0);
+
+                _lock.Release();
+                return run;
+            }
+
+            /// <summary>Takes the pages behind a run, if they are free.</summary>
+            internal bool TryExtendRun(Segment* segment, int page, int count, int newCount)
+            {
+                if (page + newCount > Segment.PageCount)
+                    return false;
+
+                ulong added = Segment.MaskOf(page + count, newCount - count);
+                Enter();
+                bool free = (segment->FreePages & added) == added;
+                if (free)
+                {
+                    // Before the run has them: should the thread end here, whoever frees it does not take away more than was counted.
+                    _runPages += newCount - count;
+                    Take(segment, page + count, newCount - count);
+                    Segment.SlabAt(segment, page)->PageCount = (byte)newCount;
+                }
+
+                _lock.Release();
+                if (free)
+                    PageMap.SetRun(Segment.AddressOf(segment, page), newCount);
+                return free;
+            }
+
+            /// <summary>Gives back the last pages of a run.</summary>
+            internal void ShrinkRun(Segment* segment, int page, int count, int newCount)
+            {
+                Enter();
+                // The class first: should the thread end here, it may say less than the descriptor, but never more.
+                PageMap.SetRun(Segment.AddressOf(segment, page), newCount);
+                Segment.SlabAt(segment, page)->PageCount = (byte)newCount;
+                GivePages(segment, page + newCount, count - newCount);
+                _runPages -= count - newCount;
+                _lock.Release();
+            }
+
+            /// <summary>Takes back a page run, and unmaps its segment if nothing lives there any more. The caller holds no lock but, perhaps, that of giving back.</summary>
+            /// <param name="address">The run.</param>
+            /// <param name="givingIsHeld">Whether the caller holds the lock of giving back.</param>
+            /// <param name="unmapped">Has the bytes unmapped added.</param>
+            /// <returns>False: no run begins there any more.</returns>
+            internal bool TryFreeRun(nuint address, bool givingIsHeld, ref nuint unmapped)
+            {
+                Segment* segment = Segment.Of(address);
+                bool isLast = false;
+                Enter();
+                // Of two threads that free the same run, the second comes here after the first.
+                bool live = PageMap.IsRun(PageMap.ClassOf(address));
+                if (live)
+                {
+                    int page = Segment.PageOf(address);
+                    int count = Segment.SlabAt(segment, page)->PageCount;
+                    GivePages(segment, page, count);
+                    _runPages -= count;
+                    isLast = segment->HoldsNothing && !IsReserve(segment);
+                }
+
+                _lock.Release();
+                if (isLast)
+                    unmapped += ReleaseIfEmpty(segment, givingIsHeld);
+                return live;
+            }
+
+            /// <summary>Takes back a slab's pages.</summary>
+            /// <returns>Whether nothing lives in the segment any more: the caller calls ReleaseIfEmpty once it holds no lock.</returns>
+            internal bool FreeSlab(Segment* segment, int page, int count)
+            {
+                Enter();
+                GivePages(segment, page, count);
+                bool holdsNothing = segment->HoldsNothing;
+                _lock.Release();
+                return holdsNothing;
+            }
+
+            /// <summary>The pages of the run that begins at an address; 0: none does any more.</summary>
+            internal int PagesOfRun(nuint address)
+            {
+                Enter();
+                int pages = PageMap.IsRun(PageMap.ClassOf(address))
+                    ? Segment.SlabAt(Segment.Of(address), Segment.PageOf(address))->PageCount
+                    : 0;
+                _lock.Release();
+                return pages;
+            }
+
+            /// <summary>Forgets every segment: their memory is gone.</summary>
+            internal void Reset()
+            {
+                ForgetSegments();
+                _runPages = 0;
+            }
+
+            /// <summary>Adds what the segments hold to a count: bytes of headers, of free pages and of page runs.</summary>
+            internal void AddTo(ref HeapCount count)
+            {
+                Enter();
+                count.Segments = _count;
+                count.Header += (nuint)_count * Segment.PageSize;
+                count.InUse += (nuint)_runPages << Segment.PageShift;
+                SlotWalk walk = HeapState.Root->Space.Walk();
+                for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
+                    count.Free += (nuint)ulong.PopCount(((Segment*)address)->FreePages) << Segment.PageShift;
+                _lock.Release();
+            }
+
+            /// <summary>A segment with room for some pages, the fullest first; null if none is seen among so many of each list.</summary>
+            private Segment* FindFitting(int count, int alignment, int glancesPerList)
+            {
+                int sure = (int)uint.Log2((uint)(count * 2 - 1));
+                for (int list = (int)uint.Log2((uint)count); list < Lists; list++)
+                {
+                    int glances = glancesPerList;
+                    for (Segment* segment = (Segment*)Table[list]; segment != null; segment = segment->Next)
+                    {
+                        if ((list >= sure && alignment == 1) || Segment.FindRun(segment->FreePages, count, alignment) >= 0)
+                            return segment;
+                        if (--glances == 0)
+                            break;
+                    }
+                }
+
                 return null;
-
-            if (space.Mapped < HugePagesFrom)
-                Syscalls.Madvise(address, Segment.Size, Syscalls.MadvNoHugePage);
-
-            Segment* segment = (Segment*)address;
-            segment->FreePages = Segment.AllPages;
-            segment->List = -1;
-            Guards.Close(segment, 0, Segment.PageCount);
-            space.Publish(address, Segment.Size, SlotKind.Segment);
-            _count++;
-            Relist(segment);
-            return segment;
-        }
-
-        /// <summary>Takes free pages out. In a hardened heap it may be none: the kernel refuses to open them, and the segment is on no list for a while.</summary>
-        private PageRun Take(Segment* segment, int page, int count)
-        {
-            if (Hardened && !Guards.TryOpen(segment, page, count))
-            {
-                Unlink(segment);
-                return default;
             }
 
-            ulong mask = Segment.MaskOf(page, count);
-            Assert(page > 0 && (segment->FreePages & mask) == mask);
-            PageRun run = new PageRun(segment, page, segment->DirtyPages & mask);
-            ClrVolatile.Write(ref segment->FreePages, segment->FreePages & ~mask);
-            segment->DirtyPages |= mask;
-            Relist(segment);
-            return run;
-        }
+            private void Enter()
+            {
+                if (_lock.Acquire())
+                    Recover();
+            }
 
-        /// <summary>Frees pages that a slab or a run is done with.</summary>
-        private void GivePages(Segment* segment, int page, int count)
-        {
-            PageMap.Set(Segment.AddressOf(segment, page), (nuint)count << Segment.PageShift, PageMap.None, PageMap.None);
-            Guards.Close(segment, page, count);
-            Give(segment, Segment.MaskOf(page, count));
-        }
+            private void ForgetSegments()
+            {
+                _count = 0;
+                for (int i = 0; i < Lists + MaxReserves; i++)
+                    ClrVolatile.Write(ref Table[i], 0);
+            }
 
-        private void Give(Segment* segment, ulong pages)
-        {
-            Assert((segment->FreePages & pages) == 0 && (pages & 1) == 0);
-            ClrVolatile.Write(ref segment->FreePages, segment->FreePages | pages);
-            Relist(segment);
-        }
+            /// <summary>
+            /// Makes the lists anew after a thread died while it changed them: a segment's masks are whole at any time. Lost are pages that the thread had taken
+            /// out of a mask, and a segment that it was mapping or unmapping.
+            /// </summary>
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            private void Recover()
+            {
+                ForgetSegments();
+                SlotWalk walk = HeapState.Root->Space.Walk();
+                for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
+                {
+                    _count++;
+                    ((Segment*)address)->List = -1;
+                    Relist((Segment*)address);
+                }
+            }
 
-        private void Relist(Segment* segment)
-        {
-            int list = Segment.LongestRunLog2(segment->FreePages);
-            if (list == segment->List)
-                return;
+            private Segment* MapSegment()
+            {
+                ref AddressSpace space = ref HeapState.Root->Space;
+                // Busy until the header stands: a walk over the segments must not read it before.
+                nuint address = space.Map(Segment.Size, Segment.Size, SlotKind.Busy, LiveMarks.BytesPerSegment);
+                if (address == 0)
+                    return null;
 
-            Unlink(segment);
-            if (list < 0)
-                return;
+                if (space.Mapped < HugePagesFrom)
+                    Syscalls.Madvise(address, Segment.Size, Syscalls.MadvNoHugePage);
 
-            Segment* head = (Segment*)Table[list];
-            segment->Next = head;
-            segment->Previous = null;
-            if (head != null)
-                head->Previous = segment;
-            Table[list] = (ulong)segment;
-            segment->List = list;
-        }
+                Segment* segment = (Segment*)address;
+                segment->FreePages = Segment.AllPages;
+                segment->List = -1;
+                Guards.Close(segment, 0, Segment.PageCount);
+                space.Publish(address, Segment.Size, SlotKind.Segment);
+                _count++;
+                Relist(segment);
+                return segment;
+            }
 
-        private void Unlink(Segment* segment)
-        {
-            if (segment->List < 0)
-                return;
+            /// <summary>Takes free pages out. In a hardened heap it may be none: the kernel refuses to open them, and the segment is on no list for a while.</summary>
+            private PageRun Take(Segment* segment, int page, int count)
+            {
+                if (IsHardened && !Guards.TryOpen(segment, page, count))
+                {
+                    Unlink(segment);
+                    return default;
+                }
 
-            if (segment->Previous != null)
-                segment->Previous->Next = segment->Next;
-            else
-                Table[segment->List] = (ulong)segment->Next;
-            if (segment->Next != null)
-                segment->Next->Previous = segment->Previous;
-            segment->List = -1;
-        }
+                ulong mask = Segment.MaskOf(page, count);
+                Assert(page > 0 && (segment->FreePages & mask) == mask);
+                PageRun run = new PageRun(segment, page, segment->DirtyPages & mask);
+                ClrVolatile.Write(ref segment->FreePages, segment->FreePages & ~mask);
+                segment->DirtyPages |= mask;
+                Relist(segment);
+                return run;
+            }
 
-        /// <summary>So many words as an array. A buffer of the language's own costs an assembly 150 bytes more.</summary>
-        [ClrStructLayout(ClrLayoutKind.Sequential, Size = (Lists + MaxReserves) * sizeof(ulong))]
-        private struct SegmentTable
-        {
-            internal ulong First;
+            /// <summary>Frees pages that a slab or a run is done with.</summary>
+            private void GivePages(Segment* segment, int page, int count)
+            {
+                PageMap.Set(Segment.AddressOf(segment, page), (nuint)count << Segment.PageShift, PageMap.None, PageMap.None);
+                Guards.Close(segment, page, count);
+                Give(segment, Segment.MaskOf(page, count));
+            }
+
+            private void Give(Segment* segment, ulong pages)
+            {
+                Assert((segment->FreePages & pages) == 0 && (pages & 1) == 0);
+                ClrVolatile.Write(ref segment->FreePages, segment->FreePages | pages);
+                Relist(segment);
+            }
+
+            private void Relist(Segment* segment)
+            {
+                int list = Segment.LongestRunLog2(segment->FreePages);
+                if (list == segment->List)
+                    return;
+
+                Unlink(segment);
+                if (list < 0)
+                    return;
+
+                Segment* head = (Segment*)Table[list];
+                segment->Next = head;
+                segment->Previous = null;
+                if (head != null)
+                    head->Previous = segment;
+                Table[list] = (ulong)segment;
+                segment->List = list;
+            }
+
+            private void Unlink(Segment* segment)
+            {
+                if (segment->List < 0)
+                    return;
+
+                if (segment->Previous != null)
+                    segment->Previous->Next = segment->Next;
+                else
+                    Table[segment->List] = (ulong)segment->Next;
+                if (segment->Next != null)
+                    segment->Next->Previous = segment->Previous;
+                segment->List = -1;
+            }
+
+            /// <summary>So many words as an array. A buffer of the language's own costs an assembly 150 bytes more.</summary>
+            [ClrStructLayout(ClrLayoutKind.Sequential, Size = (Lists + MaxReserves) * sizeof(ulong))]
+            private struct SegmentTable
+            {
+                internal ulong First;
+            }
         }
     }
 }

@@ -4,187 +4,190 @@ using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
 {
-    // How segments and their free pages go back to the kernel. Everything here is called with the lock of giving back held, or takes it;
-    // ReleaseIfEmpty alone is for both kinds of callers.
-    private partial struct SegmentManager
+    static partial class HeapInternals
     {
-        /// <summary>
-        /// Unmaps a segment in which nothing lives, unless it may become the reserve; it may be gone already. The caller holds no lock but, perhaps,
-        /// that of giving back.
-        /// </summary>
-        /// <returns>Bytes unmapped.</returns>
-        internal nuint ReleaseIfEmpty(Segment* segment, bool givingIsHeld)
+        // How segments and their free pages go back to the kernel. Everything here is called with the lock of giving back held, or takes it;
+        // ReleaseIfEmpty alone is for both kinds of callers.
+        internal partial struct SegmentManager
         {
-            ref Lock giving = ref HeapState.Root->Giving;
-            if (givingIsHeld)
-                return Release(segment, keepReserve: true);
-
-            giving.Acquire();
-            nuint unmapped = Release(segment, keepReserve: true);
-            giving.Release();
-            return unmapped;
-        }
-
-        /// <summary>Unmaps every segment in which nothing lives. The caller holds the lock of giving back.</summary>
-        /// <returns>Bytes unmapped.</returns>
-        internal nuint ReleaseAllEmpty()
-        {
-            nuint given = 0;
-            SlotWalk walk = HeapState.Root->Space.Walk();
-            for (nuint segment = walk.Next(SlotKind.Segment); segment != 0; segment = walk.Next(SlotKind.Segment))
-                given += Release((Segment*)segment, keepReserve: false);
-            return given;
-        }
-
-        /// <summary>
-        /// Unmaps a segment in which nothing lives; it may be gone already. The caller holds the lock of giving back and no other.
-        /// </summary>
-        /// <param name="segment">The segment.</param>
-        /// <param name="keepReserve">Whether it may become the reserve instead.</param>
-        /// <returns>Bytes unmapped.</returns>
-        internal nuint Release(Segment* segment, bool keepReserve)
-        {
-            Assert(HeapState.Root->Giving.IsHeld);
-            nuint address = (nuint)segment;
-            bool empty = false;
-            Enter();
-            // Whoever unmaps a segment takes it out under this lock first, so that what is still a segment here may be read.
-            if (HeapState.Root->Space.KindAt(address) == SlotKind.Segment && segment->HoldsNothing)
+            /// <summary>
+            /// Unmaps a segment in which nothing lives, unless it may become the reserve; it may be gone already. The caller holds no lock but, perhaps,
+            /// that of giving back.
+            /// </summary>
+            /// <returns>Bytes unmapped.</returns>
+            internal nuint ReleaseIfEmpty(Segment* segment, bool givingIsHeld)
             {
-                if (!keepReserve || !TryReserve(segment))
+                ref Lock giving = ref HeapState.Root->Giving;
+                if (givingIsHeld)
+                    return Release(segment, keepReserve: true);
+
+                giving.Acquire();
+                nuint unmapped = Release(segment, keepReserve: true);
+                giving.Release();
+                return unmapped;
+            }
+
+            /// <summary>Unmaps every segment in which nothing lives. The caller holds the lock of giving back.</summary>
+            /// <returns>Bytes unmapped.</returns>
+            internal nuint ReleaseAllEmpty()
+            {
+                nuint given = 0;
+                SlotWalk walk = HeapState.Root->Space.Walk();
+                for (nuint segment = walk.Next(SlotKind.Segment); segment != 0; segment = walk.Next(SlotKind.Segment))
+                    given += Release((Segment*)segment, keepReserve: false);
+                return given;
+            }
+
+            /// <summary>
+            /// Unmaps a segment in which nothing lives; it may be gone already. The caller holds the lock of giving back and no other.
+            /// </summary>
+            /// <param name="segment">The segment.</param>
+            /// <param name="keepReserve">Whether it may become the reserve instead.</param>
+            /// <returns>Bytes unmapped.</returns>
+            internal nuint Release(Segment* segment, bool keepReserve)
+            {
+                Assert(HeapState.Root->Giving.IsHeld);
+                nuint address = (nuint)segment;
+                bool empty = false;
+                Enter();
+                // Whoever unmaps a segment takes it out under this lock first, so that what is still a segment here may be read.
+                if (HeapState.Root->Space.KindAt(address) == SlotKind.Segment && segment->HoldsNothing)
                 {
-                    EvictIdleSlabs(segment);
-                    empty = segment->FreePages == Segment.AllPages;
-                    if (empty)
-                        Remove(segment);
+                    if (!keepReserve || !TryReserve(segment))
+                    {
+                        EvictIdleSlabs(segment);
+                        empty = segment->FreePages == Segment.AllPages;
+                        if (empty)
+                            Remove(segment);
+                    }
                 }
+
+                _lock.Release();
+                if (!empty)
+                    return 0;
+
+                LiveMarks.Discard(segment);
+                HeapState.Root->Space.UnchargeMetadata(LiveMarks.BytesPerSegment);
+                return HeapState.Root->Space.Unmap(address, Segment.Size) + LiveMarks.BytesPerSegment;
             }
 
-            _lock.Release();
-            if (!empty)
-                return 0;
-
-            LiveMarks.Discard(segment);
-            HeapState.Root->Space.UnchargeMetadata(LiveMarks.BytesPerSegment);
-            return HeapState.Root->Space.Unmap(address, Segment.Size) + LiveMarks.BytesPerSegment;
-        }
-
-        /// <summary>
-        /// Gives the kernel what is free in a segment: the whole of it if nothing lives there, else the free pages that may be dirty. These are
-        /// taken out of use first and discarded without the manager's lock; whoever misses them waits for the lock of giving back.
-        /// </summary>
-        /// <returns>Bytes unmapped or discarded.</returns>
-        internal nuint Trim(Segment* segment)
-        {
-            HeapState.Root->Giving.Acquire();
-            nuint given = Release(segment, keepReserve: false);
-            if (given == 0)
+            /// <summary>
+            /// Gives the kernel what is free in a segment: the whole of it if nothing lives there, else the free pages that may be dirty. These are
+            /// taken out of use first and discarded without the manager's lock; whoever misses them waits for the lock of giving back.
+            /// </summary>
+            /// <returns>Bytes unmapped or discarded.</returns>
+            internal nuint Trim(Segment* segment)
             {
-                given = Discard(segment);
-                // While pages were taken out, other threads may have freed the rest.
-                given += Release(segment, keepReserve: false);
-            }
-
-            HeapState.Root->Giving.Release();
-            return given;
-        }
-
-        private nuint Discard(Segment* segment)
-        {
-            Assert(HeapState.Root->Giving.IsHeld);
-            ulong pages = 0;
-            Enter();
-            if (HeapState.Root->Space.KindAt((nuint)segment) == SlotKind.Segment)
-            {
-                pages = segment->FreePages & segment->DirtyPages;
-                ClrVolatile.Write(ref segment->FreePages, segment->FreePages & ~pages);
-                Relist(segment);
-            }
-
-            _lock.Release();
-            if (pages == 0)
-                return 0;
-
-            ulong clean = 0;
-            nuint discarded = 0;
-            for (ulong rest = pages; rest != 0;)
-            {
-                int page = (int)ulong.TrailingZeroCount(rest);
-                int count = (int)ulong.TrailingZeroCount(~(rest >> page));
-                ulong mask = Segment.MaskOf(page, count);
-                rest &= ~mask;
-                nuint length = (nuint)count << Segment.PageShift;
-                if (Syscalls.Madvise(Segment.AddressOf(segment, page), length, Syscalls.MadvDontNeed) == 0)
+                HeapState.Root->Giving.Acquire();
+                nuint given = Release(segment, keepReserve: false);
+                if (given == 0)
                 {
-                    clean |= mask;
-                    discarded += length;
+                    given = Discard(segment);
+                    // While pages were taken out, other threads may have freed the rest.
+                    given += Release(segment, keepReserve: false);
                 }
+
+                HeapState.Root->Giving.Release();
+                return given;
             }
 
-            Enter();
-            segment->DirtyPages &= ~clean;
-            Give(segment, pages);
-            _lock.Release();
-            return discarded;
-        }
-
-        /// <summary>Makes a segment that holds nothing a reserve. False: there are enough that hold nothing either.</summary>
-        private bool TryReserve(Segment* segment)
-        {
-            if (IsReserve(segment))
-                return true;
-
-            for (int i = Lists; i < Lists + MaxReserves; i++)
+            private nuint Discard(Segment* segment)
             {
-                if (!IsEmptyReserve((Segment*)Table[i]))
+                Assert(HeapState.Root->Giving.IsHeld);
+                ulong pages = 0;
+                Enter();
+                if (HeapState.Root->Space.KindAt((nuint)segment) == SlotKind.Segment)
                 {
-                    ClrVolatile.Write(ref Table[i], (ulong)segment);
+                    pages = segment->FreePages & segment->DirtyPages;
+                    ClrVolatile.Write(ref segment->FreePages, segment->FreePages & ~pages);
+                    Relist(segment);
+                }
+
+                _lock.Release();
+                if (pages == 0)
+                    return 0;
+
+                ulong clean = 0;
+                nuint discarded = 0;
+                for (ulong rest = pages; rest != 0;)
+                {
+                    int page = (int)ulong.TrailingZeroCount(rest);
+                    int count = (int)ulong.TrailingZeroCount(~(rest >> page));
+                    ulong mask = Segment.MaskOf(page, count);
+                    rest &= ~mask;
+                    nuint length = (nuint)count << Segment.PageShift;
+                    if (Syscalls.Madvise(Segment.AddressOf(segment, page), length, Syscalls.MadvDontNeed) == 0)
+                    {
+                        clean |= mask;
+                        discarded += length;
+                    }
+                }
+
+                Enter();
+                segment->DirtyPages &= ~clean;
+                Give(segment, pages);
+                _lock.Release();
+                return discarded;
+            }
+
+            /// <summary>Makes a segment that holds nothing a reserve. False: there are enough that hold nothing either.</summary>
+            private bool TryReserve(Segment* segment)
+            {
+                if (IsReserve(segment))
                     return true;
+
+                for (int i = Lists; i < Lists + MaxReserves; i++)
+                {
+                    if (!IsEmptyReserve((Segment*)Table[i]))
+                    {
+                        ClrVolatile.Write(ref Table[i], (ulong)segment);
+                        return true;
+                    }
                 }
-            }
 
-            return false;
-        }
-
-        private bool IsEmptyReserve(Segment* reserve)
-        {
-            if (reserve == null || !reserve->HoldsNothing)
                 return false;
-
-            // Its marks may be stale: a reserve that came into use does not say so.
-            EvictIdleSlabs(reserve);
-            return reserve->FreePages == Segment.AllPages;
-        }
-
-        /// <summary>Takes a segment with no live page out for unmapping.</summary>
-        private void Remove(Segment* segment)
-        {
-            for (int i = Lists; i < Lists + MaxReserves; i++)
-            {
-                if (Table[i] == (ulong)segment)
-                    ClrVolatile.Write(ref Table[i], 0);
             }
 
-            Unlink(segment);
-            _count--;
-            nuint owned = HeapState.Root->Space.TryOwn((nuint)segment, SlotKind.Segment);
-            Assert(owned == Segment.Size);
-        }
-
-        /// <summary>Takes the empty slabs of a segment from their bins. A bin that is busy right now keeps its slab.</summary>
-        private void EvictIdleSlabs(Segment* segment)
-        {
-            ulong idle = ClrVolatile.Read(ref segment->IdlePages);
-            while (idle != 0)
+            private bool IsEmptyReserve(Segment* reserve)
             {
-                int page = (int)ulong.TrailingZeroCount(idle);
-                Slab* slab = Segment.SlabAt(segment, page);
-                int count = slab->PageCount;
-                idle &= ~Segment.MaskOf(page, count);
-                if (!HeapState.BinOf(slab->Class)->TryEvict(slab))
-                    continue;
+                if (reserve == null || !reserve->HoldsNothing)
+                    return false;
 
-                GivePages(segment, page, count);
+                // Its marks may be stale: a reserve that came into use does not say so.
+                EvictIdleSlabs(reserve);
+                return reserve->FreePages == Segment.AllPages;
+            }
+
+            /// <summary>Takes a segment with no live page out for unmapping.</summary>
+            private void Remove(Segment* segment)
+            {
+                for (int i = Lists; i < Lists + MaxReserves; i++)
+                {
+                    if (Table[i] == (ulong)segment)
+                        ClrVolatile.Write(ref Table[i], 0);
+                }
+
+                Unlink(segment);
+                _count--;
+                nuint owned = HeapState.Root->Space.TryOwn((nuint)segment, SlotKind.Segment);
+                Assert(owned == Segment.Size);
+            }
+
+            /// <summary>Takes the empty slabs of a segment from their bins. A bin that is busy right now keeps its slab.</summary>
+            private void EvictIdleSlabs(Segment* segment)
+            {
+                ulong idle = ClrVolatile.Read(ref segment->IdlePages);
+                while (idle != 0)
+                {
+                    int page = (int)ulong.TrailingZeroCount(idle);
+                    Slab* slab = Segment.SlabAt(segment, page);
+                    int count = slab->PageCount;
+                    idle &= ~Segment.MaskOf(page, count);
+                    if (!HeapState.BinOf(slab->Class)->TryEvict(slab))
+                        continue;
+
+                    GivePages(segment, page, count);
+                }
             }
         }
     }

@@ -5,213 +5,216 @@ using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplO
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>
-    /// The descriptor of a slab: one or more pages of blocks of one class. Which blocks are free is a bitmap of two levels in the segment's
-    /// page 0, never a list inside freed memory: free memory stays untouched, and a write to it cannot capture the allocator. The lowest free
-    /// block is always taken first, so that pages behind the highest one ever used stay untouched. Page runs use a descriptor for their length.
-    /// </summary>
-    /// <remarks>
-    /// Invariants: bit w of Summary says that word w of the bitmap is not 0; FreeCount is the number of set bits. All under the bin's lock.
-    /// </remarks>
-    private struct Slab
+    static partial class HeapInternals
     {
-        private const int WordBits = 64;
-        private const int WordShift = 6;
-
-        /// <summary>Two levels of words address this many blocks; a page holds no more.</summary>
-        internal const int MaxCapacity = WordBits * WordBits;
-
-        internal Slab* Next;
-        internal Slab* Previous;
-        private ulong _summary;
-
-        /// <summary>2^32 / (block size / 16), rounded up: divides offsets within a slab exactly.</summary>
-        private ulong _reciprocal;
-
-        internal int FreeCount;
-        internal int Capacity;
-        internal int BlockSize;
-        internal byte Class;
-
-        /// <summary>In the descriptor of every page of a slab: its first page.</summary>
-        internal byte HeadPage;
-
-        internal byte PageCount;
-
-        /// <summary>Which list of its bin it stands on while it has a free block.</summary>
-        internal byte Home;
-
-        internal readonly bool IsEmpty => FreeCount == Capacity;
-
-        /// <summary>The descriptor of the slab or page run that an address lies in.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static Slab* Of(nuint address)
+        /// <summary>
+        /// The descriptor of a slab: one or more pages of blocks of one class. Which blocks are free is a bitmap of two levels in the segment's
+        /// page 0, never a list inside freed memory: free memory stays untouched, and a write to it cannot capture the allocator. The lowest free
+        /// block is always taken first, so that pages behind the highest one ever used stay untouched. Page runs use a descriptor for their length.
+        /// </summary>
+        /// <remarks>
+        /// Invariants: bit w of Summary says that word w of the bitmap is not 0; FreeCount is the number of set bits. All under the bin's lock.
+        /// </remarks>
+        internal struct Slab
         {
-            Segment* segment = Segment.Of(address);
-            return Segment.SlabAt(segment, Segment.SlabAt(segment, Segment.PageOf(address))->HeadPage);
-        }
+            private const int WordBits = 64;
+            private const int WordShift = 6;
 
-        /// <summary>Makes the pages a slab of free blocks.</summary>
-        internal static Slab* Initialize(PageRun run, int sizeClass, int blockSize, int pages)
-        {
-            Slab* slab = InitializeRun(run, sizeClass, pages);
-            slab->BlockSize = blockSize;
-            slab->Capacity = (int)(((nuint)pages * Segment.PageSize - Guards.SlabTail) / (nuint)blockSize);
-            slab->FreeCount = slab->Capacity;
-            ulong unit = (ulong)blockSize / (ulong)SizeClasses.Granularity;
-            slab->_reciprocal = ((1UL << 32) + unit - 1) / unit;
-            Assert(slab->Capacity <= MaxCapacity);
+            /// <summary>Two levels of words address this many blocks; a page holds no more.</summary>
+            internal const int MaxCapacity = WordBits * WordBits;
 
-            ulong* bitmap = Segment.BitmapAt(run.Segment, run.Page);
-            int words = slab->Capacity >> WordShift;
-            for (int i = 0; i < words; i++)
-                bitmap[i] = ~0UL;
-            int rest = slab->Capacity & (WordBits - 1);
-            if (rest != 0)
-                bitmap[words++] = (1UL << rest) - 1;
-            slab->_summary = words == WordBits ? ~0UL : (1UL << words) - 1;
-            return slab;
-        }
+            internal Slab* Next;
+            internal Slab* Previous;
+            private ulong _summary;
 
-        /// <summary>Makes the descriptors of a page run, or of the pages of a slab to be.</summary>
-        internal static Slab* InitializeRun(PageRun run, int pageClass, int pages)
-        {
-            for (int i = 0; i < pages; i++)
-                Segment.SlabAt(run.Segment, run.Page + i)->HeadPage = (byte)run.Page;
-            Slab* slab = Segment.SlabAt(run.Segment, run.Page);
-            slab->Class = (byte)pageClass;
-            slab->PageCount = (byte)pages;
-            return slab;
-        }
+            /// <summary>2^32 / (block size / 16), rounded up: divides offsets within a slab exactly.</summary>
+            private ulong _reciprocal;
 
-        /// <summary>Restores what follows from the bitmap.</summary>
-        internal static void Recount(Slab* slab)
-        {
-            ulong* bitmap = BitmapOf(slab);
-            slab->FreeCount = 0;
-            slab->_summary = 0;
-            for (int word = 0; word << WordShift < slab->Capacity; word++)
+            internal int FreeCount;
+            internal int Capacity;
+            internal int BlockSize;
+            internal byte Class;
+
+            /// <summary>In the descriptor of every page of a slab: its first page.</summary>
+            internal byte HeadPage;
+
+            internal byte PageCount;
+
+            /// <summary>Which list of its bin it stands on while it has a free block.</summary>
+            internal byte Home;
+
+            internal readonly bool IsEmpty => FreeCount == Capacity;
+
+            /// <summary>The descriptor of the slab or page run that an address lies in.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static Slab* Of(nuint address)
             {
-                slab->FreeCount += (int)ulong.PopCount(bitmap[word]);
-                slab->_summary |= bitmap[word] != 0 ? 1UL << word : 0;
+                Segment* segment = Segment.Of(address);
+                return Segment.SlabAt(segment, Segment.SlabAt(segment, Segment.PageOf(address))->HeadPage);
             }
-        }
 
-        /// <summary>Takes the lowest free block; there is one.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static nuint Take(Slab* slab)
-        {
-            Assert(slab->FreeCount > 0 && slab->_summary != 0);
-            ulong* bitmap = BitmapOf(slab);
-            int word = (int)ulong.TrailingZeroCount(slab->_summary);
-            ulong bits = bitmap[word];
-            Assert(bits != 0);
-            int index = (word << WordShift) + (int)ulong.TrailingZeroCount(bits);
-            bits &= bits - 1;
-            bitmap[word] = bits;
-            if (bits == 0)
-                slab->_summary &= slab->_summary - 1;
-            slab->FreeCount--;
-            return AddressOf(slab) + (nuint)index * (nuint)slab->BlockSize;
-        }
-
-        /// <summary>Takes the lowest free blocks, so many of them as there are.</summary>
-        /// <returns>How many.</returns>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
-        internal static int TakeMany(Slab* slab, ulong* blocks, int count)
-        {
-            ulong* bitmap = BitmapOf(slab);
-            ulong begin = AddressOf(slab);
-            int taken = 0;
-            while (taken < count && slab->_summary != 0)
+            /// <summary>Makes the pages a slab of free blocks.</summary>
+            internal static Slab* Initialize(PageRun run, int sizeClass, int blockSize, int pages)
             {
+                Slab* slab = InitializeRun(run, sizeClass, pages);
+                slab->BlockSize = blockSize;
+                slab->Capacity = (int)(((nuint)pages * Segment.PageSize - Guards.SlabTail) / (nuint)blockSize);
+                slab->FreeCount = slab->Capacity;
+                ulong unit = (ulong)blockSize / (ulong)SizeClasses.Granularity;
+                slab->_reciprocal = ((1UL << 32) + unit - 1) / unit;
+                Assert(slab->Capacity <= MaxCapacity);
+
+                ulong* bitmap = Segment.BitmapAt(run.Segment, run.Page);
+                int words = slab->Capacity >> WordShift;
+                for (int i = 0; i < words; i++)
+                    bitmap[i] = ~0UL;
+                int rest = slab->Capacity & (WordBits - 1);
+                if (rest != 0)
+                    bitmap[words++] = (1UL << rest) - 1;
+                slab->_summary = words == WordBits ? ~0UL : (1UL << words) - 1;
+                return slab;
+            }
+
+            /// <summary>Makes the descriptors of a page run, or of the pages of a slab to be.</summary>
+            internal static Slab* InitializeRun(PageRun run, int pageClass, int pages)
+            {
+                for (int i = 0; i < pages; i++)
+                    Segment.SlabAt(run.Segment, run.Page + i)->HeadPage = (byte)run.Page;
+                Slab* slab = Segment.SlabAt(run.Segment, run.Page);
+                slab->Class = (byte)pageClass;
+                slab->PageCount = (byte)pages;
+                return slab;
+            }
+
+            /// <summary>Restores what follows from the bitmap.</summary>
+            internal static void Recount(Slab* slab)
+            {
+                ulong* bitmap = BitmapOf(slab);
+                slab->FreeCount = 0;
+                slab->_summary = 0;
+                for (int word = 0; word << WordShift < slab->Capacity; word++)
+                {
+                    slab->FreeCount += (int)ulong.PopCount(bitmap[word]);
+                    slab->_summary |= bitmap[word] != 0 ? 1UL << word : 0;
+                }
+            }
+
+            /// <summary>Takes the lowest free block; there is one.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static nuint Take(Slab* slab)
+            {
+                Assert(slab->FreeCount > 0 && slab->_summary != 0);
+                ulong* bitmap = BitmapOf(slab);
                 int word = (int)ulong.TrailingZeroCount(slab->_summary);
                 ulong bits = bitmap[word];
-                for (; bits != 0 && taken < count; bits &= bits - 1)
-                {
-                    int index = (word << WordShift) + (int)ulong.TrailingZeroCount(bits);
-                    blocks[taken++] = begin + (ulong)index * (ulong)slab->BlockSize;
-                }
-
+                Assert(bits != 0);
+                int index = (word << WordShift) + (int)ulong.TrailingZeroCount(bits);
+                bits &= bits - 1;
                 bitmap[word] = bits;
                 if (bits == 0)
                     slab->_summary &= slab->_summary - 1;
+                slab->FreeCount--;
+                return AddressOf(slab) + (nuint)index * (nuint)slab->BlockSize;
             }
 
-            slab->FreeCount -= taken;
-            return taken;
-        }
-
-        /// <summary>Gives a block back. False: it is free already.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static bool TryGive(Slab* slab, int index)
-        {
-            ref ulong word = ref BitmapOf(slab)[index >> WordShift];
-            ulong bit = 1UL << (index & (WordBits - 1));
-            if ((word & bit) != 0)
-                return false;
-
-            word |= bit;
-            slab->_summary |= 1UL << (index >> WordShift);
-            slab->FreeCount++;
-            return true;
-        }
-
-        /// <summary>Gives back the last of some blocks, and those before it as far as they are of the same slab. Blocks that are free already stay so.</summary>
-        /// <returns>How many were not free.</returns>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
-        internal static int GiveMany(Slab* slab, ulong* blocks, ref int count)
-        {
-            ulong* bitmap = BitmapOf(slab);
-            ulong begin = AddressOf(slab);
-            ulong length = (ulong)slab->PageCount << Window.PageShift;
-            ulong reciprocal = slab->_reciprocal;
-            int given = 0;
-            int left = count;
-            while (left != 0)
+            /// <summary>Takes the lowest free blocks, so many of them as there are.</summary>
+            /// <returns>How many.</returns>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            internal static int TakeMany(Slab* slab, ulong* blocks, int count)
             {
-                // A block that lies before the slab is far behind it, too.
-                ulong offset = unchecked(blocks[left - 1] - begin);
-                if (offset >= length)
-                    break;
+                ulong* bitmap = BitmapOf(slab);
+                ulong begin = AddressOf(slab);
+                int taken = 0;
+                while (taken < count && slab->_summary != 0)
+                {
+                    int word = (int)ulong.TrailingZeroCount(slab->_summary);
+                    ulong bits = bitmap[word];
+                    for (; bits != 0 && taken < count; bits &= bits - 1)
+                    {
+                        int index = (word << WordShift) + (int)ulong.TrailingZeroCount(bits);
+                        blocks[taken++] = begin + (ulong)index * (ulong)slab->BlockSize;
+                    }
 
-                left--;
-                // Of two frees at once both may have come this far.
-                if (BoundaryChecks && !IsBlockStart(slab, (nuint)(begin + offset)))
-                    continue;
+                    bitmap[word] = bits;
+                    if (bits == 0)
+                        slab->_summary &= slab->_summary - 1;
+                }
 
-                int index = (int)((offset / (ulong)SizeClasses.Granularity * reciprocal) >> 32);
-                ref ulong word = ref bitmap[index >> WordShift];
+                slab->FreeCount -= taken;
+                return taken;
+            }
+
+            /// <summary>Gives a block back. False: it is free already.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static bool TryGive(Slab* slab, int index)
+            {
+                ref ulong word = ref BitmapOf(slab)[index >> WordShift];
                 ulong bit = 1UL << (index & (WordBits - 1));
-                given += (word & bit) == 0 ? 1 : 0;
+                if ((word & bit) != 0)
+                    return false;
+
                 word |= bit;
                 slab->_summary |= 1UL << (index >> WordShift);
+                slab->FreeCount++;
+                return true;
             }
 
-            slab->FreeCount += given;
-            count = left;
-            return given;
+            /// <summary>Gives back the last of some blocks, and those before it as far as they are of the same slab. Blocks that are free already stay so.</summary>
+            /// <returns>How many were not free.</returns>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            internal static int GiveMany(Slab* slab, ulong* blocks, ref int count)
+            {
+                ulong* bitmap = BitmapOf(slab);
+                ulong begin = AddressOf(slab);
+                ulong length = (ulong)slab->PageCount << Window.PageShift;
+                ulong reciprocal = slab->_reciprocal;
+                int given = 0;
+                int left = count;
+                while (left != 0)
+                {
+                    // A block that lies before the slab is far behind it, too.
+                    ulong offset = unchecked(blocks[left - 1] - begin);
+                    if (offset >= length)
+                        break;
+
+                    left--;
+                    // Of two frees at once both may have come this far.
+                    if (ChecksBoundaries && !IsBlockStart(slab, (nuint)(begin + offset)))
+                        continue;
+
+                    int index = (int)((offset / (ulong)SizeClasses.Granularity * reciprocal) >> 32);
+                    ref ulong word = ref bitmap[index >> WordShift];
+                    ulong bit = 1UL << (index & (WordBits - 1));
+                    given += (word & bit) == 0 ? 1 : 0;
+                    word |= bit;
+                    slab->_summary |= 1UL << (index >> WordShift);
+                }
+
+                slab->FreeCount += given;
+                count = left;
+                return given;
+            }
+
+            internal static bool IsFree(Slab* slab, int index) =>
+                (BitmapOf(slab)[index >> WordShift] & (1UL << (index & (WordBits - 1)))) != 0;
+
+            /// <summary>The number of the block that an address in the slab lies in; not below Capacity if it lies behind the last.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static int IndexOf(Slab* slab, nuint address) =>
+                (int)(((ulong)(address - AddressOf(slab)) / (ulong)SizeClasses.Granularity * slab->_reciprocal) >> 32);
+
+            /// <summary>Whether a block of the slab begins at an address in it.</summary>
+            internal static bool IsBlockStart(Slab* slab, nuint address)
+            {
+                int index = IndexOf(slab, address);
+                return index < slab->Capacity && AddressOf(slab) + (nuint)index * (nuint)slab->BlockSize == address;
+            }
+
+            internal static nuint AddressOf(Slab* slab) => Segment.AddressOf(Segment.Of((nuint)slab), slab->HeadPage);
+
+            internal static ulong PagesOf(Slab* slab) => Segment.MaskOf(slab->HeadPage, slab->PageCount);
+
+            private static ulong* BitmapOf(Slab* slab) => Segment.BitmapAt(Segment.Of((nuint)slab), slab->HeadPage);
         }
-
-        internal static bool IsFree(Slab* slab, int index) =>
-            (BitmapOf(slab)[index >> WordShift] & (1UL << (index & (WordBits - 1)))) != 0;
-
-        /// <summary>The number of the block that an address in the slab lies in; not below Capacity if it lies behind the last.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static int IndexOf(Slab* slab, nuint address) =>
-            (int)(((ulong)(address - AddressOf(slab)) / (ulong)SizeClasses.Granularity * slab->_reciprocal) >> 32);
-
-        /// <summary>Whether a block of the slab begins at an address in it.</summary>
-        internal static bool IsBlockStart(Slab* slab, nuint address)
-        {
-            int index = IndexOf(slab, address);
-            return index < slab->Capacity && AddressOf(slab) + (nuint)index * (nuint)slab->BlockSize == address;
-        }
-
-        internal static nuint AddressOf(Slab* slab) => Segment.AddressOf(Segment.Of((nuint)slab), slab->HeadPage);
-
-        internal static ulong PagesOf(Slab* slab) => Segment.MaskOf(slab->HeadPage, slab->PageCount);
-
-        private static ulong* BitmapOf(Slab* slab) => Segment.BitmapAt(Segment.Of((nuint)slab), slab->HeadPage);
     }
 }

@@ -19,10 +19,10 @@ static unsafe partial class FaultyHeap
     /// <summary>Stands between the heap and the kernel from now on, and has calls fail.</summary>
     internal static void BeginFaults(ulong seed)
     {
-        HeapState.EnsureRunning();
+        HeapInternals.HeapState.EnsureRunning();
         s_random = (long)seed;
         delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, nint> call = &Call;
-        KernelHook.Install(typeof(KernelEntry), (nint)call, out s_kernel);
+        KernelHook.Install(typeof(HeapInternals.KernelEntry), (nint)call, out s_kernel);
         Volatile.Write(ref s_isFailing, 1);
     }
 
@@ -31,7 +31,7 @@ static unsafe partial class FaultyHeap
     [UnmanagedCallersOnly]
     private static nint Call(nint number, nint a, nint b, nint c, nint d, nint e, nint f)
     {
-        bool mayFail = number is MachineCode.Mmap or MachineCode.Munmap or MachineCode.Mremap or MachineCode.Madvise;
+        bool mayFail = number is HeapInternals.MachineCode.Mmap or HeapInternals.MachineCode.Munmap or HeapInternals.MachineCode.Mremap or HeapInternals.MachineCode.Madvise;
         if (!mayFail || Volatile.Read(ref s_isFailing) == 0 || NextRandom() % OneIn != 0)
             return ((delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, nint>)s_kernel)(number, a, b, c, d, e, f);
 

@@ -4,135 +4,138 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    public sealed class StatisticsTests : HeapTest
+    public static partial class HeapInternals
     {
-        [Fact]
-        public void An_empty_heap_has_mapped_its_code_page_alone()
+        public sealed class StatisticsTests : HeapTest
         {
-            Expect.Equal(KernelAccess.Trampolines, Kernel);
-            HeapStatistics s = GetStatistics();
-            Expect.Equal(BytesOfEmptyHeap, s.MappedBytes);
-            Expect.Equal(BytesOfEmptyHeap, s.HeaderBytes);
-            Expect.Equal(0, s.Segments);
-            Expect.Equal(0, s.LargeBlocks);
-        }
-
-        [Fact]
-        public void A_thread_counts_as_a_cache_from_its_first_block_that_may_be_kept_until_its_end_is_noticed() =>
-            ChildProcess.MustSucceed(nameof(Scenarios.CountThreadCaches));
-
-        [Fact]
-        public void One_small_block_costs_a_segment_and_a_window_and_the_first_magazines()
-        {
-            void* block = Alloc(64);
-            HeapStatistics s = GetStatistics();
-            Expect.Equal((nuint)64, s.InUseBytes);
-            Expect.Equal(1, s.Segments);
-            nuint metadata = Window.MetadataBytes(Window.DefaultSize);
-            nuint header = BytesOfEmptyHeap + metadata + Form.FirstMagazinesBytes + LiveMarks.BytesPerSegment;
-            Expect.Equal(header + Segment.Size, s.MappedBytes);
-            Expect.Equal(header + Segment.PageSize, s.HeaderBytes);
-            AssertStatisticsAddUp(block);
-        }
-
-        [Fact]
-        public void Each_kind_of_block_counts_at_its_real_size()
-        {
-            nuint expected = 0;
-            List<nuint> blocks = [];
-            foreach (nuint size in new nuint[] { 0, 1, 100, 5000, 32_768, 32_769, 1_000_000, 2 << 20, 3_000_000, 20_000_000 })
+            [Fact]
+            public void An_empty_heap_has_mapped_its_code_page_alone()
             {
-                void* block = Alloc(size);
-                expected += UsableSize(block);
-                blocks.Add((nuint)block);
-                Expect.Equal(expected, GetStatistics().InUseBytes);
+                Expect.Equal(KernelAccess.Trampolines, Kernel);
+                HeapStatistics s = GetStatistics();
+                Expect.Equal(BytesOfEmptyHeap, s.MappedBytes);
+                Expect.Equal(BytesOfEmptyHeap, s.HeaderBytes);
+                Expect.Equal(0, s.Segments);
+                Expect.Equal(0, s.LargeBlocks);
+            }
+
+            [Fact]
+            public void A_thread_counts_as_a_cache_from_its_first_block_that_may_be_kept_until_its_end_is_noticed() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.CountThreadCaches));
+
+            [Fact]
+            public void One_small_block_costs_a_segment_and_a_window_and_the_first_magazines()
+            {
+                void* block = Alloc(64);
+                HeapStatistics s = GetStatistics();
+                Expect.Equal((nuint)64, s.InUseBytes);
+                Expect.Equal(1, s.Segments);
+                nuint metadata = Window.MetadataBytes(Window.DefaultSize);
+                nuint header = BytesOfEmptyHeap + metadata + Form.FirstMagazinesBytes + LiveMarks.BytesPerSegment;
+                Expect.Equal(header + Segment.Size, s.MappedBytes);
+                Expect.Equal(header + Segment.PageSize, s.HeaderBytes);
                 AssertStatisticsAddUp(block);
             }
 
-            Expect.Equal(2, GetStatistics().LargeBlocks);
-            foreach (nuint block in blocks)
+            [Fact]
+            public void Each_kind_of_block_counts_at_its_real_size()
             {
-                expected -= UsableSize((void*)block);
-                Free((void*)block);
-                Expect.Equal(expected, GetStatistics().InUseBytes);
+                nuint expected = 0;
+                List<nuint> blocks = [];
+                foreach (nuint size in new nuint[] { 0, 1, 100, 5000, 32_768, 32_769, 1_000_000, 2 << 20, 3_000_000, 20_000_000 })
+                {
+                    void* block = Alloc(size);
+                    expected += UsableSize(block);
+                    blocks.Add((nuint)block);
+                    Expect.Equal(expected, GetStatistics().InUseBytes);
+                    AssertStatisticsAddUp(block);
+                }
+
+                Expect.Equal(2, GetStatistics().LargeBlocks);
+                foreach (nuint block in blocks)
+                {
+                    expected -= UsableSize((void*)block);
+                    Free((void*)block);
+                    Expect.Equal(expected, GetStatistics().InUseBytes);
+                    AssertStatisticsAddUp();
+                }
+            }
+
+            [Fact]
+            public void A_size_that_no_heap_can_have_is_refused_without_giving_anything_back()
+            {
+                LeaveEverythingCached();
+                HeapStatistics before = GetStatistics();
+                Expect.Throws<OutOfMemoryException>(() => Alloc(nuint.MaxValue));
+                Expect.Throws<OutOfMemoryException>(() => AlignedAlloc(1, unchecked((nuint)(1UL << 63))));
+                Expect.Equal(before, GetStatistics());
+            }
+
+            [Fact]
+            public void A_failed_allocation_changes_no_statistic_but_gives_back_what_was_kept()
+            {
+                void* block = LeaveEverythingCached();
+                HeapStatistics before = GetStatistics();
+                Expect.True(before.CachedBytes > 0);
+                Expect.True(TryAlloc(unchecked((nuint)(1UL << 47))) == null);
+                HeapStatistics after = GetStatistics();
+                Expect.Equal(before.InUseBytes, after.InUseBytes);
+                Expect.Equal((nuint)0, after.CachedBytes);
+                Expect.Equal(before.HeaderBytes, after.HeaderBytes);
+                Expect.Equal(before.ThreadCaches, after.ThreadCaches);
+                AssertStatisticsAddUp(block);
+
+                Expect.True(TryAlloc(unchecked((nuint)(1UL << 47))) == null);
+                Expect.Equal(after, GetStatistics());
+                Free(block);
+            }
+
+            [Fact]
+            public void Statistics_may_be_asked_for_by_any_thread_meanwhile()
+            {
+                Threads.RunBeside(() => GetStatistics(), () =>
+                {
+                    ShadowModel model = new ShadowModel(55, 16 << 20);
+                    model.Run(2000);
+                    model.FreeAll();
+                });
                 AssertStatisticsAddUp();
+            }
+
+            /// <summary>Has small blocks, where the form keeps any, and a large one freed and not given back.</summary>
+            /// <returns>A live block.</returns>
+            private static void* LeaveEverythingCached()
+            {
+                void* block = Alloc(1);
+                Free(Alloc(100));
+                Free(Alloc(5 << 20));
+                return block;
             }
         }
 
-        [Fact]
-        public void A_size_that_no_heap_can_have_is_refused_without_giving_anything_back()
+        public static partial class Scenarios
         {
-            LeaveEverythingCached();
-            HeapStatistics before = GetStatistics();
-            Expect.Throws<OutOfMemoryException>(() => Alloc(nuint.MaxValue));
-            Expect.Throws<OutOfMemoryException>(() => AlignedAlloc(1, unchecked((nuint)(1UL << 63))));
-            Expect.Equal(before, GetStatistics());
-        }
-
-        [Fact]
-        public void A_failed_allocation_changes_no_statistic_but_gives_back_what_was_kept()
-        {
-            void* block = LeaveEverythingCached();
-            HeapStatistics before = GetStatistics();
-            Expect.True(before.CachedBytes > 0);
-            Expect.True(TryAlloc(unchecked((nuint)(1UL << 47))) == null);
-            HeapStatistics after = GetStatistics();
-            Expect.Equal(before.InUseBytes, after.InUseBytes);
-            Expect.Equal((nuint)0, after.CachedBytes);
-            Expect.Equal(before.HeaderBytes, after.HeaderBytes);
-            Expect.Equal(before.ThreadCaches, after.ThreadCaches);
-            AssertStatisticsAddUp(block);
-
-            Expect.True(TryAlloc(unchecked((nuint)(1UL << 47))) == null);
-            Expect.Equal(after, GetStatistics());
-            Free(block);
-        }
-
-        [Fact]
-        public void Statistics_may_be_asked_for_by_any_thread_meanwhile()
-        {
-            Threads.RunBeside(() => GetStatistics(), () =>
+            /// <summary>In a process of its own: caches of other tests' threads would be counted.</summary>
+            public static void CountThreadCaches()
             {
-                ShadowModel model = new ShadowModel(55, 16 << 20);
-                model.Run(2000);
-                model.FreeAll();
-            });
-            AssertStatisticsAddUp();
-        }
-
-        /// <summary>Has small blocks, where the form keeps any, and a large one freed and not given back.</summary>
-        /// <returns>A live block.</returns>
-        private static void* LeaveEverythingCached()
-        {
-            void* block = Alloc(1);
-            Free(Alloc(100));
-            Free(Alloc(5 << 20));
-            return block;
-        }
-    }
-
-    public static partial class Scenarios
-    {
-        /// <summary>In a process of its own: caches of other tests' threads would be counted.</summary>
-        public static void CountThreadCaches()
-        {
-            int one = Form.HasThreadCaches ? 1 : 0;
-            Free(Alloc(300_000));
-            Free(Alloc(5 << 20));
-            Expect.Equal(0, GetStatistics().ThreadCaches);
-            void* block = Alloc(100);
-            Expect.Equal(one, GetStatistics().ThreadCaches);
-            Threads.Run(1, _ =>
-            {
+                int one = Form.HasThreadCaches ? 1 : 0;
+                Free(Alloc(300_000));
+                Free(Alloc(5 << 20));
+                Expect.Equal(0, GetStatistics().ThreadCaches);
+                void* block = Alloc(100);
                 Expect.Equal(one, GetStatistics().ThreadCaches);
-                Free(block);
+                Threads.Run(1, _ =>
+                {
+                    Expect.Equal(one, GetStatistics().ThreadCaches);
+                    Free(block);
+                    Expect.Equal(2 * one, GetStatistics().ThreadCaches);
+                });
                 Expect.Equal(2 * one, GetStatistics().ThreadCaches);
-            });
-            Expect.Equal(2 * one, GetStatistics().ThreadCaches);
-            Trim();
-            Expect.Equal(one, GetStatistics().ThreadCaches);
-            Destroy();
-            Expect.Equal(one, GetStatistics().ThreadCaches);
+                Trim();
+                Expect.Equal(one, GetStatistics().ThreadCaches);
+                Destroy();
+                Expect.Equal(one, GetStatistics().ThreadCaches);
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ using System.Runtime.Loader;
 
 namespace Emma.Templates.Tests;
 
-/// <summary>A copy of the heap in a collectible load context, as <see cref="FreshCopy"/>, that runs <see cref="EmmaHeap.CachePluginWork"/>.</summary>
+/// <summary>A copy of the heap in a collectible load context, as <see cref="FreshCopy"/>, that runs <see cref="EmmaHeap.HeapInternals.CachePluginWork"/>.</summary>
 internal sealed class CacheCopy
 {
     private readonly Context _context = new Context();
@@ -13,7 +13,7 @@ internal sealed class CacheCopy
     private CacheCopy()
     {
         Assembly copy = _context.LoadFromAssemblyPath(typeof(CacheCopy).Assembly.Location);
-        _work = copy.GetType(typeof(EmmaHeap.CachePluginWork).FullName!)!;
+        _work = copy.GetType(typeof(EmmaHeap.HeapInternals.CachePluginWork).FullName!)!;
     }
 
     private nuint[] Run(string method) => _work.GetMethod(method)!.CreateDelegate<Func<nuint[]>>()();

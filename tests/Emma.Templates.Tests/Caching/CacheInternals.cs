@@ -4,79 +4,82 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    /// <summary>What the caching layer keeps to itself, for tests that play a part of it.</summary>
-    private static class CacheInternals
+    public static partial class HeapInternals
     {
-        internal static ref ThreadCacheList List => ref HeapState.Root->Small.Caches;
-
-        /// <summary>The calling thread's cache; null if it has none.</summary>
-        internal static ThreadCache* Own => SmallBlocks.CurrentCache;
-
-        /// <summary>Caches that were ever made.</summary>
-        internal static int Count => All().Count;
-
-        /// <summary>Blocks of a class that are live or in magazines.</summary>
-        internal static long TakenFromSlabs(nuint size) => HeapState.BinOf(SizeClasses.Of(size))->Live;
-
-        internal static nuint InDepot(nuint size) =>
-            SmallBlocks.DepotOf(size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(PagesFor(size)))->CachedBytes;
-
-        /// <summary>Every cache of the heap's list.</summary>
-        internal static List<nuint> All()
+        /// <summary>What the caching layer keeps to itself, for tests that play a part of it.</summary>
+        private static class CacheInternals
         {
-            List<nuint> all = [];
-            for (ThreadCache* cache = (ThreadCache*)FirstOf(ref List); cache != null; cache = cache->Next)
-                all.Add((nuint)cache);
-            return all;
-        }
+            internal static ref ThreadCacheList List => ref HeapState.Root->Small.Caches;
 
-        /// <summary>The mark of a slow path at work.</summary>
-        internal static ref int ChangingOf(nuint cache) => ref ChangingOf(ref *(ThreadCache*)cache);
+            /// <summary>The calling thread's cache; null if it has none.</summary>
+            internal static ThreadCache* Own => SmallBlocks.CurrentCache;
 
-        /// <summary>Has the store of the magazines say that it has none and may make none. No other thread uses the heap meanwhile.</summary>
-        internal static void ExhaustMagazines()
-        {
-            const int most = 32 * 4096;
-            ref MagazineStore store = ref HeapState.Root->Small.Magazines;
-            UnusedOf(ref store).TakeAll();
-            MappedOf(ref store) = most;
-            CarvedOf(ref store) = most;
-        }
+            /// <summary>Caches that were ever made.</summary>
+            internal static int Count => All().Count;
 
-        /// <summary>Makes some caches the heap's list. No thread uses the heap meanwhile.</summary>
-        internal static void SetList(List<nuint> caches)
-        {
-            nint next = 0;
-            foreach (nuint cache in caches)
+            /// <summary>Blocks of a class that are live or in magazines.</summary>
+            internal static long TakenFromSlabs(nuint size) => HeapState.BinOf(SizeClasses.Of(size))->Live;
+
+            internal static nuint InDepot(nuint size) =>
+                SmallBlocks.DepotOf(size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(PagesFor(size)))->CachedBytes;
+
+            /// <summary>Every cache of the heap's list.</summary>
+            internal static List<nuint> All()
             {
-                ((ThreadCache*)cache)->Next = (ThreadCache*)next;
-                next = (nint)cache;
+                List<nuint> all = [];
+                for (ThreadCache* cache = (ThreadCache*)FirstOf(ref List); cache != null; cache = cache->Next)
+                    all.Add((nuint)cache);
+                return all;
             }
 
-            FirstOf(ref List) = next;
-            CursorOf(ref List) = 0;
-            CountOf(ref List) = caches.Count;
+            /// <summary>The mark of a slow path at work.</summary>
+            internal static ref int ChangingOf(nuint cache) => ref ChangingOf(ref *(ThreadCache*)cache);
+
+            /// <summary>Has the store of the magazines say that it has none and may make none. No other thread uses the heap meanwhile.</summary>
+            internal static void ExhaustMagazines()
+            {
+                const int most = 32 * 4096;
+                ref MagazineStore store = ref HeapState.Root->Small.Magazines;
+                UnusedOf(ref store).TakeAll();
+                MappedOf(ref store) = most;
+                CarvedOf(ref store) = most;
+            }
+
+            /// <summary>Makes some caches the heap's list. No thread uses the heap meanwhile.</summary>
+            internal static void SetList(List<nuint> caches)
+            {
+                nint next = 0;
+                foreach (nuint cache in caches)
+                {
+                    ((ThreadCache*)cache)->Next = (ThreadCache*)next;
+                    next = (nint)cache;
+                }
+
+                FirstOf(ref List) = next;
+                CursorOf(ref List) = 0;
+                CountOf(ref List) = caches.Count;
+            }
+
+            [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_carved")]
+            internal static extern ref int CarvedOf(ref MagazineStore store);
+
+            [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_mapped")]
+            private static extern ref int MappedOf(ref MagazineStore store);
+
+            [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_unused")]
+            private static extern ref MagazineStack UnusedOf(ref MagazineStore store);
+
+            [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_first")]
+            private static extern ref nint FirstOf(ref ThreadCacheList list);
+
+            [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_cursor")]
+            private static extern ref nint CursorOf(ref ThreadCacheList list);
+
+            [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_count")]
+            private static extern ref int CountOf(ref ThreadCacheList list);
+
+            [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_changing")]
+            private static extern ref int ChangingOf(ref ThreadCache cache);
         }
-
-        [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_carved")]
-        internal static extern ref int CarvedOf(ref MagazineStore store);
-
-        [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_mapped")]
-        private static extern ref int MappedOf(ref MagazineStore store);
-
-        [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_unused")]
-        private static extern ref MagazineStack UnusedOf(ref MagazineStore store);
-
-        [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_first")]
-        private static extern ref nint FirstOf(ref ThreadCacheList list);
-
-        [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_cursor")]
-        private static extern ref nint CursorOf(ref ThreadCacheList list);
-
-        [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_count")]
-        private static extern ref int CountOf(ref ThreadCacheList list);
-
-        [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_changing")]
-        private static extern ref int ChangingOf(ref ThreadCache cache);
     }
 }

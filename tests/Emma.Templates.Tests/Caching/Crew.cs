@@ -4,60 +4,63 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    /// <summary>Threads of a test's own. What one of them throws is thrown by the test.</summary>
-    private static class Crew
+    public static partial class HeapInternals
     {
-        private const int StackBytes = 256 * 1024;
-
-        private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(5);
-
-        /// <summary>Runs a body on so many new threads at once, and waits until all have ended, in the kernel's eyes too.</summary>
-        internal static void Run(int count, Action<int> body)
+        /// <summary>Threads of a test's own. What one of them throws is thrown by the test.</summary>
+        private static class Crew
         {
-            HeapState.EnsureRunning();
-            Exception? failure = null;
-            Thread[] threads = new Thread[count];
-            int[] ids = new int[count];
-            for (int i = 0; i < count; i++)
+            private const int StackBytes = 256 * 1024;
+
+            private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(5);
+
+            /// <summary>Runs a body on so many new threads at once, and waits until all have ended, in the kernel's eyes too.</summary>
+            internal static void Run(int count, Action<int> body)
             {
-                int number = i;
-                threads[i] = new Thread(() => Attempt(number), StackBytes);
-                threads[i].Start();
+                HeapState.EnsureRunning();
+                Exception? failure = null;
+                Thread[] threads = new Thread[count];
+                int[] ids = new int[count];
+                for (int i = 0; i < count; i++)
+                {
+                    int number = i;
+                    threads[i] = new Thread(() => Attempt(number), StackBytes);
+                    threads[i].Start();
+                }
+
+                foreach (Thread thread in threads)
+                    thread.Join();
+                foreach (int id in ids)
+                    AwaitEnd(id);
+                if (failure is not null)
+                    ExceptionDispatchInfo.Throw(failure);
+
+                void Attempt(int number)
+                {
+                    ids[number] = CurrentThread.Id;
+                    try
+                    {
+                        body(number);
+                    }
+                    catch (Exception exception)
+                    {
+                        Interlocked.CompareExchange(ref failure, exception, null);
+                    }
+                }
             }
 
-            foreach (Thread thread in threads)
-                thread.Join();
-            foreach (int id in ids)
-                AwaitEnd(id);
-            if (failure is not null)
-                ExceptionDispatchInfo.Throw(failure);
+            /// <summary>Runs a body on a new thread.</summary>
+            internal static void RunOne(Action body) => Run(1, _ => body());
 
-            void Attempt(int number)
+            /// <summary>Waits for the others; fails if they do not come, because one of them failed.</summary>
+            internal static void Meet(Barrier barrier) =>
+                Expect.True(barrier.SignalAndWait(s_patience), "another thread did not come");
+
+            /// <summary>A joined thread may still be on its way out.</summary>
+            private static void AwaitEnd(int id)
             {
-                ids[number] = CurrentThread.Id;
-                try
-                {
-                    body(number);
-                }
-                catch (Exception exception)
-                {
-                    Interlocked.CompareExchange(ref failure, exception, null);
-                }
+                while (Syscalls.TgKill(Syscalls.GetPid(), id, 0) == 0)
+                    Thread.Yield();
             }
-        }
-
-        /// <summary>Runs a body on a new thread.</summary>
-        internal static void RunOne(Action body) => Run(1, _ => body());
-
-        /// <summary>Waits for the others; fails if they do not come, because one of them failed.</summary>
-        internal static void Meet(Barrier barrier) =>
-            Expect.True(barrier.SignalAndWait(s_patience), "another thread did not come");
-
-        /// <summary>A joined thread may still be on its way out.</summary>
-        private static void AwaitEnd(int id)
-        {
-            while (Syscalls.TgKill(Syscalls.GetPid(), id, 0) == 0)
-                Thread.Yield();
         }
     }
 }

@@ -2,22 +2,25 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    /// <summary>A test that begins with the caches of a heap that only its own thread has used, if at all.</summary>
-    public abstract class FewCachesTest : HeapTest, IDisposable
+    public static partial class HeapInternals
     {
-        private readonly List<nuint> _others;
-
-        protected FewCachesTest()
+        /// <summary>A test that begins with the caches of a heap that only its own thread has used, if at all.</summary>
+        public abstract class FewCachesTest : HeapTest, IDisposable
         {
-            nuint own = (nuint)CacheInternals.Own;
-            _others = CacheInternals.All();
-            CacheInternals.SetList(_others.Remove(own) ? [own] : []);
-        }
+            private readonly List<nuint> _others;
 
-        public new void Dispose()
-        {
-            base.Dispose();
-            CacheInternals.SetList([.. CacheInternals.All(), .. _others]);
+            protected FewCachesTest()
+            {
+                nuint own = (nuint)CacheInternals.Own;
+                _others = CacheInternals.All();
+                CacheInternals.SetList(_others.Remove(own) ? [own] : []);
+            }
+
+            public new void Dispose()
+            {
+                base.Dispose();
+                CacheInternals.SetList([.. CacheInternals.All(), .. _others]);
+            }
         }
     }
 }

@@ -5,139 +5,142 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    /// <summary>Threads that come, use the heap and go: what they leave serves their heirs.</summary>
-    public sealed class ThreadsComeAndGoTests : FewCachesTest
+    public static partial class HeapInternals
     {
-        [Fact]
-        public void Ten_thousand_threads_one_after_another_need_what_the_first_few_needed()
+        /// <summary>Threads that come, use the heap and go: what they leave serves their heirs.</summary>
+        public sealed class ThreadsComeAndGoTests : FewCachesTest
         {
-            ConcurrentQueue<ShadowBlock> legacy = [];
-            Live(legacy, 100, 1);
-            nuint mapped = GetStatistics().MappedBytes;
-            int caches = CacheInternals.Count;
-            Live(legacy, 10_000, 1);
-            Expect.Equal(mapped, GetStatistics().MappedBytes);
-            Expect.Equal(caches, CacheInternals.Count);
-            End(legacy);
-        }
-
-        [Fact]
-        public void Ten_thousand_threads_in_batches_of_sixteen_need_what_the_first_few_needed()
-        {
-            const int batch = 16;
-            ConcurrentQueue<ShadowBlock> legacy = [];
-            using var together = new Barrier(batch);
-            for (int round = 0; round < 10; round++)
+            [Fact]
+            public void Ten_thousand_threads_one_after_another_need_what_the_first_few_needed()
             {
-                // At first all live at once for certain.
-                Crew.Run(batch, number =>
-                {
-                    Crew.Meet(together);
-                    LiveShortly(legacy, number);
-                    Crew.Meet(together);
-                });
+                ConcurrentQueue<ShadowBlock> legacy = [];
+                Live(legacy, 100, 1);
+                nuint mapped = GetStatistics().MappedBytes;
+                int caches = CacheInternals.Count;
+                Live(legacy, 10_000, 1);
+                Expect.Equal(mapped, GetStatistics().MappedBytes);
+                Expect.Equal(caches, CacheInternals.Count);
+                End(legacy);
             }
 
-            nuint mapped = GetStatistics().MappedBytes;
-            int caches = CacheInternals.Count;
-            Live(legacy, 10_000, batch);
-            Expect.Equal(mapped, GetStatistics().MappedBytes);
-            Expect.InRange(CacheInternals.Count, caches, caches + batch);
-            End(legacy);
-        }
-
-        /// <summary>The dead are found among the living, whose number is not what new threads cost.</summary>
-        [Fact]
-        public void Short_threads_beside_many_that_live_on_need_no_more_caches_than_lived_at_once()
-        {
-            const int living = 64;
-            ConcurrentQueue<ShadowBlock> legacy = [];
-            using var ready = new Barrier(living + 1);
-            using var done = new ManualResetEventSlim();
-            Thread conductor = new Thread(() => Crew.Run(living, _ =>
+            [Fact]
+            public void Ten_thousand_threads_in_batches_of_sixteen_need_what_the_first_few_needed()
             {
-                ShadowBlock block = Stamp.Alloc(200);
-                Crew.Meet(ready);
-                done.Wait();
-                Stamp.CheckAndFree(block);
-            }));
-            conductor.Start();
-            Crew.Meet(ready);
-
-            Live(legacy, 200, 1);
-            int caches = CacheInternals.Count;
-            nuint mapped = GetStatistics().MappedBytes;
-            Live(legacy, 3_000, 1);
-            int grown = CacheInternals.Count - caches;
-            done.Set();
-            conductor.Join();
-            Expect.True(grown <= 2, $"{grown} more caches than the {caches} of the first 200 threads beside {living} that live on");
-            Expect.Equal(mapped, GetStatistics().MappedBytes);
-            End(legacy);
-        }
-
-        [Fact]
-        public void Blocks_left_by_threads_long_gone_keep_their_contents_and_may_be_freed()
-        {
-            ConcurrentBag<ShadowBlock> left = [];
-            for (int round = 0; round < 20; round++)
-            {
-                int seed = round;
-                Crew.Run(8, number =>
+                const int batch = 16;
+                ConcurrentQueue<ShadowBlock> legacy = [];
+                using var together = new Barrier(batch);
+                for (int round = 0; round < 10; round++)
                 {
-                    Random random = new Random(seed * 8 + number);
-                    for (int i = 0; i < 100; i++)
+                    // At first all live at once for certain.
+                    Crew.Run(batch, number =>
                     {
-                        left.Add(Stamp.Alloc(Stamp.AnySize(random, 10_000)));
-                        if (left.TryTake(out ShadowBlock other) && random.Next(3) > 0)
-                            Stamp.CheckAndFree(other, $"(seed {seed}, thread {number})");
-                        else if (other.Address != 0)
-                            left.Add(other);
-                    }
-                });
+                        Crew.Meet(together);
+                        LiveShortly(legacy, number);
+                        Crew.Meet(together);
+                    });
+                }
+
+                nuint mapped = GetStatistics().MappedBytes;
+                int caches = CacheInternals.Count;
+                Live(legacy, 10_000, batch);
+                Expect.Equal(mapped, GetStatistics().MappedBytes);
+                Expect.InRange(CacheInternals.Count, caches, caches + batch);
+                End(legacy);
             }
 
-            while (left.TryTake(out ShadowBlock block))
-                Stamp.CheckAndFree(block);
-            Trim();
-            Expect.Equal((nuint)0, GetStatistics().InUseBytes);
-            Expect.Equal(0, GetStatistics().Segments);
-            AssertStatisticsAddUp();
-        }
-
-        private static void Live(ConcurrentQueue<ShadowBlock> legacy, int threads, int atOnce)
-        {
-            for (int i = 0; i < threads; i += atOnce)
+            /// <summary>The dead are found among the living, whose number is not what new threads cost.</summary>
+            [Fact]
+            public void Short_threads_beside_many_that_live_on_need_no_more_caches_than_lived_at_once()
             {
-                int generation = i;
-                Crew.Run(atOnce, number => LiveShortly(legacy, generation + number));
-            }
-        }
+                const int living = 64;
+                ConcurrentQueue<ShadowBlock> legacy = [];
+                using var ready = new Barrier(living + 1);
+                using var done = new ManualResetEventSlim();
+                Thread conductor = new Thread(() => Crew.Run(living, _ =>
+                {
+                    ShadowBlock block = Stamp.Alloc(200);
+                    Crew.Meet(ready);
+                    done.Wait();
+                    Stamp.CheckAndFree(block);
+                }));
+                conductor.Start();
+                Crew.Meet(ready);
 
-        /// <summary>Allocates and frees a little, leaves one block behind and frees one that others left.</summary>
-        private static void LiveShortly(ConcurrentQueue<ShadowBlock> legacy, int seed)
-        {
-            ShadowBlock[] blocks = new ShadowBlock[12];
-            for (int i = 0; i < blocks.Length; i++)
-                blocks[i] = Stamp.Alloc((nuint)(16 + i * 7 % 40 * 24));
-            legacy.Enqueue(blocks[seed % blocks.Length]);
-            for (int i = 0; i < blocks.Length; i++)
+                Live(legacy, 200, 1);
+                int caches = CacheInternals.Count;
+                nuint mapped = GetStatistics().MappedBytes;
+                Live(legacy, 3_000, 1);
+                int grown = CacheInternals.Count - caches;
+                done.Set();
+                conductor.Join();
+                Expect.True(grown <= 2, $"{grown} more caches than the {caches} of the first 200 threads beside {living} that live on");
+                Expect.Equal(mapped, GetStatistics().MappedBytes);
+                End(legacy);
+            }
+
+            [Fact]
+            public void Blocks_left_by_threads_long_gone_keep_their_contents_and_may_be_freed()
             {
-                if (i != seed % blocks.Length)
-                    Stamp.CheckAndFree(blocks[i], $"(thread {seed})");
+                ConcurrentBag<ShadowBlock> left = [];
+                for (int round = 0; round < 20; round++)
+                {
+                    int seed = round;
+                    Crew.Run(8, number =>
+                    {
+                        Random random = new Random(seed * 8 + number);
+                        for (int i = 0; i < 100; i++)
+                        {
+                            left.Add(Stamp.Alloc(Stamp.AnySize(random, 10_000)));
+                            if (left.TryTake(out ShadowBlock other) && random.Next(3) > 0)
+                                Stamp.CheckAndFree(other, $"(seed {seed}, thread {number})");
+                            else if (other.Address != 0)
+                                left.Add(other);
+                        }
+                    });
+                }
+
+                while (left.TryTake(out ShadowBlock block))
+                    Stamp.CheckAndFree(block);
+                Trim();
+                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal(0, GetStatistics().Segments);
+                AssertStatisticsAddUp();
             }
 
-            if (legacy.Count > 32 && legacy.TryDequeue(out ShadowBlock left))
-                Stamp.CheckAndFree(left, $"(freed by thread {seed})");
-        }
+            private static void Live(ConcurrentQueue<ShadowBlock> legacy, int threads, int atOnce)
+            {
+                for (int i = 0; i < threads; i += atOnce)
+                {
+                    int generation = i;
+                    Crew.Run(atOnce, number => LiveShortly(legacy, generation + number));
+                }
+            }
 
-        private static void End(ConcurrentQueue<ShadowBlock> legacy)
-        {
-            while (legacy.TryDequeue(out ShadowBlock block))
-                Stamp.CheckAndFree(block);
-            Trim();
-            Expect.Equal((nuint)0, GetStatistics().InUseBytes);
-            Expect.Equal(0, GetStatistics().Segments);
+            /// <summary>Allocates and frees a little, leaves one block behind and frees one that others left.</summary>
+            private static void LiveShortly(ConcurrentQueue<ShadowBlock> legacy, int seed)
+            {
+                ShadowBlock[] blocks = new ShadowBlock[12];
+                for (int i = 0; i < blocks.Length; i++)
+                    blocks[i] = Stamp.Alloc((nuint)(16 + i * 7 % 40 * 24));
+                legacy.Enqueue(blocks[seed % blocks.Length]);
+                for (int i = 0; i < blocks.Length; i++)
+                {
+                    if (i != seed % blocks.Length)
+                        Stamp.CheckAndFree(blocks[i], $"(thread {seed})");
+                }
+
+                if (legacy.Count > 32 && legacy.TryDequeue(out ShadowBlock left))
+                    Stamp.CheckAndFree(left, $"(freed by thread {seed})");
+            }
+
+            private static void End(ConcurrentQueue<ShadowBlock> legacy)
+            {
+                while (legacy.TryDequeue(out ShadowBlock block))
+                    Stamp.CheckAndFree(block);
+                Trim();
+                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal(0, GetStatistics().Segments);
+            }
         }
     }
 }

@@ -5,50 +5,53 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    public class SyscallCodeTests
+    public static partial class HeapInternals
     {
-        [Fact]
-        public void The_comments_beside_the_bytes_are_their_disassembly()
+        public class SyscallCodeTests
         {
-            Listing listing = Expect.Single(Listing.AllIn("Kernel/MachineCode.cs"));
-
-            Expect.Equal(nameof(MachineCode.Syscall), listing.Name);
-            listing.AssertIsDisassemblyOf(MachineCode.Syscall);
-        }
-
-        [Fact]
-        public void The_trampoline_enters_the_kernel_once_and_returns()
-        {
-            Instruction[] code = Disassembler.Decode(MachineCode.Syscall);
-
-            Expect.Equal(Mnemonic.Endbr64, code[0].Mnemonic);
-            Expect.Equal([Mnemonic.Syscall, Mnemonic.Ret], code[^2..].Select(instruction => instruction.Mnemonic));
-            Expect.All(code[1..^2], instruction => Expect.Equal(Mnemonic.Mov, instruction.Mnemonic));
-        }
-
-        /// <summary>The kernel takes them in rdi, rsi, rdx, r10, r8 and r9; a C function in rdi, rsi, rdx, rcx, r8, r9 and on the stack.</summary>
-        [Fact]
-        public void Each_argument_reaches_the_register_in_which_the_kernel_takes_it()
-        {
-            Dictionary<string, string> registers = new Dictionary<string, string>
+            [Fact]
+            public void The_comments_beside_the_bytes_are_their_disassembly()
             {
-                ["RDI"] = "number",
-                ["RSI"] = "a",
-                ["RDX"] = "b",
-                ["RCX"] = "c",
-                ["R8"] = "d",
-                ["R9"] = "e",
-                ["[RSP+8]"] = "f",
-            };
-            foreach (Instruction move in Disassembler.Decode(MachineCode.Syscall).Where(instruction => instruction.Mnemonic == Mnemonic.Mov))
-            {
-                string source = move.Op1Kind == OpKind.Register ? $"{move.Op1Register}" : $"[{move.MemoryBase}+{move.MemoryDisplacement64}]";
-                registers[$"{move.Op0Register}"] = registers[source];
+                Listing listing = Expect.Single(Listing.AllIn("Kernel/MachineCode.cs"));
+
+                Expect.Equal(nameof(MachineCode.Syscall), listing.Name);
+                listing.AssertIsDisassemblyOf(MachineCode.Syscall);
             }
 
-            Expect.Equal(
-                ["number", "a", "b", "c", "d", "e", "f"],
-                new[] { "RAX", "RDI", "RSI", "RDX", "R10", "R8", "R9" }.Select(register => registers[register]));
+            [Fact]
+            public void The_trampoline_enters_the_kernel_once_and_returns()
+            {
+                Instruction[] code = Disassembler.Decode(MachineCode.Syscall);
+
+                Expect.Equal(Mnemonic.Endbr64, code[0].Mnemonic);
+                Expect.Equal([Mnemonic.Syscall, Mnemonic.Ret], code[^2..].Select(instruction => instruction.Mnemonic));
+                Expect.All(code[1..^2], instruction => Expect.Equal(Mnemonic.Mov, instruction.Mnemonic));
+            }
+
+            /// <summary>The kernel takes them in rdi, rsi, rdx, r10, r8 and r9; a C function in rdi, rsi, rdx, rcx, r8, r9 and on the stack.</summary>
+            [Fact]
+            public void Each_argument_reaches_the_register_in_which_the_kernel_takes_it()
+            {
+                Dictionary<string, string> registers = new Dictionary<string, string>
+                {
+                    ["RDI"] = "number",
+                    ["RSI"] = "a",
+                    ["RDX"] = "b",
+                    ["RCX"] = "c",
+                    ["R8"] = "d",
+                    ["R9"] = "e",
+                    ["[RSP+8]"] = "f",
+                };
+                foreach (Instruction move in Disassembler.Decode(MachineCode.Syscall).Where(instruction => instruction.Mnemonic == Mnemonic.Mov))
+                {
+                    string source = move.Op1Kind == OpKind.Register ? $"{move.Op1Register}" : $"[{move.MemoryBase}+{move.MemoryDisplacement64}]";
+                    registers[$"{move.Op0Register}"] = registers[source];
+                }
+
+                Expect.Equal(
+                    ["number", "a", "b", "c", "d", "e", "f"],
+                    new[] { "RAX", "RDI", "RSI", "RDX", "R10", "R8", "R9" }.Select(register => registers[register]));
+            }
         }
     }
 }

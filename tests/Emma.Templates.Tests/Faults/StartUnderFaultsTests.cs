@@ -4,112 +4,115 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    /// <summary>Heaps in processes to which the kernel refuses something from the first moment, as containers do. Each test is a process of its own.</summary>
-    public sealed class StartUnderFaultsTests
+    public static partial class HeapInternals
     {
-        // The runtime then makes its own executable memory in the way that the filter lets pass.
-        private static readonly (string Name, string Value) s_privateCode = ("DOTNET_EnableWriteXorExecute", "0");
-
-        [Fact]
-        public void Where_executable_memory_is_refused_a_heap_reaches_the_kernel_through_libc() =>
-            ChildProcess.MustSucceed(nameof(Scenarios.BeginWithoutExecutableMemory), s_privateCode);
-
-        [Fact]
-        public void Where_getrandom_is_refused_a_heap_finds_places_for_its_windows() =>
-            ChildProcess.MustSucceed(nameof(Scenarios.BeginWithoutRandomNumbers));
-
-        [Fact]
-        public void Where_membarrier_is_refused_threads_that_wait_are_woken() =>
-            ChildProcess.MustSucceed(nameof(Scenarios.BeginWithoutMembarrier));
-
-        [Fact]
-        public void A_heap_whose_first_calls_fail_starts_with_the_first_that_do_not() =>
-            ChildProcess.MustSucceed(nameof(Scenarios.StartWhileEverythingFails));
-    }
-
-    public static partial class Scenarios
-    {
-        public static void BeginWithoutExecutableMemory()
+        /// <summary>Heaps in processes to which the kernel refuses something from the first moment, as containers do. Each test is a process of its own.</summary>
+        public sealed class StartUnderFaultsTests
         {
-            Seccomp.RefuseExecutableViews();
-            Seccomp.BecomeScenario(nameof(UseTheHeapThroughLibc));
+            // The runtime then makes its own executable memory in the way that the filter lets pass.
+            private static readonly (string Name, string Value) s_privateCode = ("DOTNET_EnableWriteXorExecute", "0");
+
+            [Fact]
+            public void Where_executable_memory_is_refused_a_heap_reaches_the_kernel_through_libc() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.BeginWithoutExecutableMemory), s_privateCode);
+
+            [Fact]
+            public void Where_getrandom_is_refused_a_heap_finds_places_for_its_windows() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.BeginWithoutRandomNumbers));
+
+            [Fact]
+            public void Where_membarrier_is_refused_threads_that_wait_are_woken() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.BeginWithoutMembarrier));
+
+            [Fact]
+            public void A_heap_whose_first_calls_fail_starts_with_the_first_that_do_not() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.StartWhileEverythingFails));
         }
 
-        public static void UseTheHeapThroughLibc()
+        public static partial class Scenarios
         {
-            Expect.Equal(KernelAccess.Libc, Kernel);
-            Expect.Empty(ProcessMaps.CodePages());
-            RunScriptTwice();
-        }
-
-        public static void BeginWithoutRandomNumbers()
-        {
-            Seccomp.Refuse(Seccomp.GetRandomCall);
-            Seccomp.BecomeScenario(nameof(UseTheHeapWithoutRandomNumbers));
-        }
-
-        public static void UseTheHeapWithoutRandomNumbers()
-        {
-            ulong random;
-            Expect.Equal(KernelAccess.Trampolines, Kernel);
-            Expect.Equal(-Failure.NotPermitted, Syscalls.GetRandom(&random, sizeof(ulong)));
-            HashSet<nuint> windows = [];
-            for (int i = 0; i < 20; i++)
+            public static void BeginWithoutExecutableMemory()
             {
-                windows.Add(HeapState.Root->Space.Find((nuint)Alloc(1))->Base);
-                Destroy();
+                Seccomp.RefuseExecutableViews();
+                Seccomp.BecomeScenario(nameof(UseTheHeapThroughLibc));
             }
 
-            Expect.True(windows.Count > 15, $"{windows.Count} places for 20 windows");
-            RunScriptTwice();
-        }
-
-        public static void BeginWithoutMembarrier()
-        {
-            Seccomp.Refuse(Seccomp.MembarrierCall);
-            Seccomp.BecomeScenario(nameof(UseTheHeapWithoutMembarrier));
-        }
-
-        public static void UseTheHeapWithoutMembarrier()
-        {
-            Expect.Equal(KernelAccess.Trampolines, Kernel);
-            Expect.Equal(-Failure.NotPermitted, Syscalls.Membarrier(0));
-            RunScriptTwice();
-            ShadowModelTests.RunThreads(400, threads: 4, steps: 1000);
-        }
-
-        public static void StartWhileEverythingFails()
-        {
-            using var kernel = new FaultyKernel();
-            foreach (int failure in Failure.Of(CallKind.Mmap))
+            public static void UseTheHeapThroughLibc()
             {
-                kernel.Begin(new Fault(CallKind.Mmap, 1, failure, Lasts: true));
-                var run = new FaultRun(kernel, $"mmap fails from the start, failure {failure}");
-                foreach (nuint size in new nuint[] { 1, 100_000, 3 << 20 })
+                Expect.Equal(KernelAccess.Libc, Kernel);
+                Expect.Empty(ProcessMaps.CodePages());
+                RunScriptTwice();
+            }
+
+            public static void BeginWithoutRandomNumbers()
+            {
+                Seccomp.Refuse(Seccomp.GetRandomCall);
+                Seccomp.BecomeScenario(nameof(UseTheHeapWithoutRandomNumbers));
+            }
+
+            public static void UseTheHeapWithoutRandomNumbers()
+            {
+                ulong random;
+                Expect.Equal(KernelAccess.Trampolines, Kernel);
+                Expect.Equal(-Failure.NotPermitted, Syscalls.GetRandom(&random, sizeof(ulong)));
+                HashSet<nuint> windows = [];
+                for (int i = 0; i < 20; i++)
                 {
-                    Expect.True(TryAlloc(size) == null);
-                    Expect.Throws<OutOfMemoryException>(() => Alloc(size));
+                    windows.Add(HeapState.Root->Space.Find((nuint)Alloc(1))->Base);
+                    Destroy();
+                }
+
+                Expect.True(windows.Count > 15, $"{windows.Count} places for 20 windows");
+                RunScriptTwice();
+            }
+
+            public static void BeginWithoutMembarrier()
+            {
+                Seccomp.Refuse(Seccomp.MembarrierCall);
+                Seccomp.BecomeScenario(nameof(UseTheHeapWithoutMembarrier));
+            }
+
+            public static void UseTheHeapWithoutMembarrier()
+            {
+                Expect.Equal(KernelAccess.Trampolines, Kernel);
+                Expect.Equal(-Failure.NotPermitted, Syscalls.Membarrier(0));
+                RunScriptTwice();
+                ShadowModelTests.RunThreads(400, threads: 4, steps: 1000);
+            }
+
+            public static void StartWhileEverythingFails()
+            {
+                using var kernel = new FaultyKernel();
+                foreach (int failure in Failure.Of(CallKind.Mmap))
+                {
+                    kernel.Begin(new Fault(CallKind.Mmap, 1, failure, Lasts: true));
+                    var run = new FaultRun(kernel, $"mmap fails from the start, failure {failure}");
+                    foreach (nuint size in new nuint[] { 1, 100_000, 3 << 20 })
+                    {
+                        Expect.True(TryAlloc(size) == null);
+                        Expect.Throws<OutOfMemoryException>(() => Alloc(size));
+                    }
+
+                    Expect.Equal(KernelEntry.MappedBytes, GetStatistics().MappedBytes);
+                    kernel.Clear();
+                    run.RunWithoutFaults();
+                    Destroy();
+                    Expect.Equal(0, kernel.Mapped.Count);
+                }
+            }
+
+            /// <summary>Everything works, and once more on the heap that was destroyed.</summary>
+            private static void RunScriptTwice()
+            {
+                for (int i = 0; i < 2; i++)
+                {
+                    var run = new FaultRun(kernel: null, "the script");
+                    run.Run();
+                    Expect.Equal(0, run.Refused);
                 }
 
                 Expect.Equal(KernelEntry.MappedBytes, GetStatistics().MappedBytes);
-                kernel.Clear();
-                run.RunWithoutFaults();
-                Destroy();
-                Expect.Equal(0, kernel.Mapped.Count);
             }
-        }
-
-        /// <summary>Everything works, and once more on the heap that was destroyed.</summary>
-        private static void RunScriptTwice()
-        {
-            for (int i = 0; i < 2; i++)
-            {
-                var run = new FaultRun(kernel: null, "the script");
-                run.Run();
-                Expect.Equal(0, run.Refused);
-            }
-
-            Expect.Equal(KernelEntry.MappedBytes, GetStatistics().MappedBytes);
         }
     }
 }

@@ -21,15 +21,15 @@ public static unsafe partial class SlowHeap
     /// <summary>Stands between the heap and the kernel from now on.</summary>
     internal static void Begin()
     {
-        HeapState.EnsureRunning();
+        HeapInternals.HeapState.EnsureRunning();
         delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, nint> call = &Call;
-        KernelHook.Install(typeof(KernelEntry), (nint)call, out s_kernel);
+        KernelHook.Install(typeof(HeapInternals.KernelEntry), (nint)call, out s_kernel);
     }
 
     [UnmanagedCallersOnly]
     private static nint Call(nint number, nint a, nint b, nint c, nint d, nint e, nint f)
     {
-        if (t_isSlow && number == MachineCode.Munmap)
+        if (t_isSlow && number == HeapInternals.MachineCode.Munmap)
         {
             IsUnmapping.Set();
             Thread.Sleep(s_delay);

@@ -4,7 +4,7 @@ namespace Emma.Templates.Tests;
 
 /// <summary>
 /// Runs a scenario in a process of its own, because it spoils the process: limits, exhausted tables, faults. A scenario is a public static
-/// method without parameters of <see cref="EmmaHeap.Scenarios"/>; it fails by throwing.
+/// method without parameters of <see cref="EmmaHeap.HeapInternals.Scenarios"/>; it fails by throwing.
 /// </summary>
 public static class ChildProcess
 {
@@ -26,11 +26,11 @@ public static class ChildProcess
 
     internal static int RunScenario(string name)
     {
-        MethodInfo scenario = typeof(EmmaHeap.Scenarios).GetMethod(name)!;
+        MethodInfo scenario = typeof(EmmaHeap.HeapInternals.Scenarios).GetMethod(name)!;
         try
         {
             if (Environment.GetEnvironmentVariable(OldKernel.Variable) is not null)
-                EmmaHeap.UseOldKernel();
+                EmmaHeap.HeapInternals.UseOldKernel();
             scenario.CreateDelegate<Action>()();
             return 0;
         }

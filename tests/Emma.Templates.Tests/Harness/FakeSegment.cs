@@ -4,17 +4,20 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    /// <summary>Zeroed memory with a segment's alignment that no heap knows.</summary>
-    private sealed class FakeSegment : IDisposable
+    public static partial class HeapInternals
     {
-        internal readonly Segment* Segment;
-
-        internal FakeSegment()
+        /// <summary>Zeroed memory with a segment's alignment that no heap knows.</summary>
+        private sealed class FakeSegment : IDisposable
         {
-            Segment = (Segment*)NativeMemory.AlignedAlloc(EmmaHeap.Segment.PageSize, EmmaHeap.Segment.Size);
-            NativeMemory.Clear(Segment, EmmaHeap.Segment.PageSize);
-        }
+            internal readonly Segment* Segment;
 
-        public void Dispose() => NativeMemory.AlignedFree(Segment);
+            internal FakeSegment()
+            {
+                Segment = (Segment*)NativeMemory.AlignedAlloc(HeapInternals.Segment.PageSize, HeapInternals.Segment.Size);
+                NativeMemory.Clear(Segment, HeapInternals.Segment.PageSize);
+            }
+
+            public void Dispose() => NativeMemory.AlignedFree(Segment);
+        }
     }
 }

@@ -6,7 +6,7 @@ namespace Emma.Templates.Tests;
 
 /// <summary>
 /// Another copy of this assembly, and so of the heap, in a collectible load context: a plugin. It runs the methods of
-/// <see cref="EmmaHeap.PluginWork"/>, which speak in plain types.
+/// <see cref="EmmaHeap.HeapInternals.PluginWork"/>, which speak in plain types.
 /// </summary>
 public sealed class FreshCopy
 {
@@ -17,7 +17,7 @@ public sealed class FreshCopy
     public FreshCopy(string? work = null)
     {
         Assembly copy = _context.LoadFromAssemblyPath(typeof(FreshCopy).Assembly.Location);
-        _work = copy.GetType(work ?? typeof(EmmaHeap.PluginWork).FullName!)!;
+        _work = copy.GetType(work ?? typeof(EmmaHeap.HeapInternals.PluginWork).FullName!)!;
     }
 
     public WeakReference Alive => new WeakReference(_context);

@@ -4,94 +4,97 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    /// <summary>A test that begins with an empty heap and leaves one behind.</summary>
-    public abstract class HeapTest : IDisposable
+    public static partial class HeapInternals
     {
-        protected HeapTest()
+        /// <summary>A test that begins with an empty heap and leaves one behind.</summary>
+        public abstract class HeapTest : IDisposable
         {
-            // Tests that reach below the API do not start the heap, and come first in some orders.
+            protected HeapTest()
+            {
+                // Tests that reach below the API do not start the heap, and come first in some orders.
+                HeapState.EnsureRunning();
+                // Caches of threads that earlier tests left dead are nobody's then.
+                Trim();
+                Destroy();
+            }
+
+            public void Dispose()
+            {
+                Destroy();
+                GC.SuppressFinalize(this);
+            }
+
+            /// <summary>Bytes that exist while no block memory does.</summary>
+            protected static nuint BytesOfEmptyHeap => Kernel == KernelAccess.Trampolines ? (nuint)MachineCode.PageBytes : 0;
+        }
+
+        /// <summary>Puts the heap, empty, on a kernel without guard markers, for good.</summary>
+        internal static void UseOldKernel()
+        {
             HeapState.EnsureRunning();
-            // Caches of threads that earlier tests left dead are nobody's then.
-            Trim();
             Destroy();
+            OldKernel.Install(typeof(KernelEntry));
         }
 
-        public void Dispose()
+        /// <summary>Demands that the statistics add up, and that they are what the kernel says, if a live block leads to the windows.</summary>
+        internal static void AssertStatisticsAddUp(void* anyBlock = null)
         {
-            Destroy();
-            GC.SuppressFinalize(this);
-        }
-
-        /// <summary>Bytes that exist while no block memory does.</summary>
-        protected static nuint BytesOfEmptyHeap => Kernel == KernelAccess.Trampolines ? (nuint)MachineCode.PageBytes : 0;
-    }
-
-    /// <summary>Puts the heap, empty, on a kernel without guard markers, for good.</summary>
-    internal static void UseOldKernel()
-    {
-        HeapState.EnsureRunning();
-        Destroy();
-        OldKernel.Install(typeof(KernelEntry));
-    }
-
-    /// <summary>Demands that the statistics add up, and that they are what the kernel says, if a live block leads to the windows.</summary>
-    internal static void AssertStatisticsAddUp(void* anyBlock = null)
-    {
-        HeapStatistics s = GetStatistics();
-        Expect.Equal(s.MappedBytes, s.InUseBytes + s.FreeBytes + s.HeaderBytes + s.CachedBytes);
-        if (anyBlock == null)
-            return;
-
-        // Tests of failing kernels leave places that heaps had to abandon: addresses without memory, which a later window may happen to include.
-        Mapping[] mappings = [.. ProcessMaps.Read().Where(mapping => Hardened || mapping.Rights != "---p")];
-        nuint mapped = KernelEntry.MappedBytes + (nuint)s.Segments * LiveMarks.BytesPerSegment;
-        for (Window* window = HeapState.Root->Space.Find((nuint)anyBlock); window != null; window = window->Next)
-        {
-            if (HasOtherHeapIn(window))
+            HeapStatistics s = GetStatistics();
+            Expect.Equal(s.MappedBytes, s.InUseBytes + s.FreeBytes + s.HeaderBytes + s.CachedBytes);
+            if (anyBlock == null)
                 return;
-            mapped += ProcessMaps.BytesIn((nuint)window, (nuint)window + window->MetadataLength, mappings);
-            mapped += ProcessMaps.BytesIn(window->Base, window->Base + window->Size, mappings);
+
+            // Tests of failing kernels leave places that heaps had to abandon: addresses without memory, which a later window may happen to include.
+            Mapping[] mappings = [.. ProcessMaps.Read().Where(mapping => IsHardened || mapping.Rights != "---p")];
+            nuint mapped = KernelEntry.MappedBytes + (nuint)s.Segments * LiveMarks.BytesPerSegment;
+            for (Window* window = HeapState.Root->Space.Find((nuint)anyBlock); window != null; window = window->Next)
+            {
+                if (HasOtherHeapIn(window))
+                    return;
+                mapped += ProcessMaps.BytesIn((nuint)window, (nuint)window + window->MetadataLength, mappings);
+                mapped += ProcessMaps.BytesIn(window->Base, window->Base + window->Size, mappings);
+            }
+
+            Expect.True(mapped == s.MappedBytes, $"the kernel has mapped {mapped} bytes, the statistics {s.MappedBytes}:\n{string.Join('\n', mappings.Where(mapping => mapping.Path == ""))}");
         }
 
-        Expect.True(mapped == s.MappedBytes, $"the kernel has mapped {mapped} bytes, the statistics {s.MappedBytes}:\n{string.Join('\n', mappings.Where(mapping => mapping.Path == ""))}");
-    }
-
-    /// <summary>The addresses of the heap's mappings of some kind.</summary>
-    private static nuint[] SlotsOf(nuint kind)
-    {
-        List<nuint> slots = [];
-        SlotWalk walk = HeapState.Root->Space.Walk();
-        for (nuint slot = walk.Next(kind); slot != 0; slot = walk.Next(kind))
-            slots.Add(slot);
-        return [.. slots];
-    }
-
-    /// <summary>
-    /// Whether another heap of the process has mapped within a window's addresses, which are not reserved. Then the kernel's list does not
-    /// say whose a mapping is. Reads through the kernel: the other heap may be unmapped meanwhile.
-    /// </summary>
-    private static bool HasOtherHeapIn(Window* window)
-    {
-        nuint start = (nuint)window;
-        nuint end = window->Base + window->Size;
-        using Microsoft.Win32.SafeHandles.SafeFileHandle memory = File.OpenHandle("/proc/self/mem");
-        foreach (Mapping mapping in ProcessMaps.Read().Where(m => m.Rights == "rw-p" && m.Path == ""))
+        /// <summary>The addresses of the heap's mappings of some kind.</summary>
+        private static nuint[] SlotsOf(nuint kind)
         {
-            Window other = default;
-            try
-            {
-                RandomAccess.Read(memory, new Span<byte>(&other, sizeof(Window)), (long)mapping.Start);
-            }
-            catch (IOException)
-            {
-                continue;
-            }
-
-            bool isOwn = HeapState.Root->Space.Find(other.Base) != null && (nuint)HeapState.Root->Space.Find(other.Base) == mapping.Start;
-            if (other.IsOfAnyHeap && !isOwn && mapping.Start < end && other.Base + other.Size > start)
-                return true;
+            List<nuint> slots = [];
+            SlotWalk walk = HeapState.Root->Space.Walk();
+            for (nuint slot = walk.Next(kind); slot != 0; slot = walk.Next(kind))
+                slots.Add(slot);
+            return [.. slots];
         }
 
-        return false;
+        /// <summary>
+        /// Whether another heap of the process has mapped within a window's addresses, which are not reserved. Then the kernel's list does not
+        /// say whose a mapping is. Reads through the kernel: the other heap may be unmapped meanwhile.
+        /// </summary>
+        private static bool HasOtherHeapIn(Window* window)
+        {
+            nuint start = (nuint)window;
+            nuint end = window->Base + window->Size;
+            using Microsoft.Win32.SafeHandles.SafeFileHandle memory = File.OpenHandle("/proc/self/mem");
+            foreach (Mapping mapping in ProcessMaps.Read().Where(m => m.Rights == "rw-p" && m.Path == ""))
+            {
+                Window other = default;
+                try
+                {
+                    RandomAccess.Read(memory, new Span<byte>(&other, sizeof(Window)), (long)mapping.Start);
+                }
+                catch (IOException)
+                {
+                    continue;
+                }
+
+                bool isOwn = HeapState.Root->Space.Find(other.Base) != null && (nuint)HeapState.Root->Space.Find(other.Base) == mapping.Start;
+                if (other.IsOfAnyHeap && !isOwn && mapping.Start < end && other.Base + other.Size > start)
+                    return true;
+            }
+
+            return false;
+        }
     }
 }

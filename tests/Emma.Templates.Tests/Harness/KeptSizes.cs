@@ -2,12 +2,15 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    /// <summary>Which blocks threads keep when they free them.</summary>
-    private static class KeptSizes
+    public static partial class HeapInternals
     {
-        /// <summary>The largest size of which free blocks are kept, in bytes.</summary>
-        internal const nuint Max = SmallBlocks.KeepsRuns ? SizeClasses.MaxCachedSize : SizeClasses.MaxSize;
+        /// <summary>Which blocks threads keep when they free them.</summary>
+        private static class KeptSizes
+        {
+            /// <summary>The largest size of which free blocks are kept, in bytes.</summary>
+            internal const nuint Max = SmallBlocks.KeepsRuns ? SizeClasses.MaxCachedSize : SizeClasses.MaxSize;
 
-        internal static int ClassOf(nuint size) => size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(PagesFor(size));
+            internal static int ClassOf(nuint size) => size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(PagesFor(size));
+        }
     }
 }

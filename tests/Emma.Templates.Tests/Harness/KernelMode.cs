@@ -4,35 +4,38 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    /// <summary>
-    /// Has the heap reach the kernel in a chosen way until disposed. Blocks of both times mix freely. What other machine code the heap has, it keeps:
-    /// that lies in the page of the former entry, which stays mapped because this object, and then the heap again, refers to it.
-    /// </summary>
-    private sealed class KernelMode : IDisposable
+    public static partial class HeapInternals
     {
-        private static readonly FieldInfo s_current = typeof(KernelEntry).GetField("s_current", BindingFlags.NonPublic | BindingFlags.Static)!;
-
-        private readonly object? _former;
-
-        internal KernelMode(KernelAccess access)
+        /// <summary>
+        /// Has the heap reach the kernel in a chosen way until disposed. Blocks of both times mix freely. What other machine code the heap has, it keeps:
+        /// that lies in the page of the former entry, which stays mapped because this object, and then the heap again, refers to it.
+        /// </summary>
+        private sealed class KernelMode : IDisposable
         {
-            // A heap that started meanwhile would never find the machine code of the entry that is put aside here.
-            HeapState.EnsureRunning();
-            _former = s_current.GetValue(null);
-            if (access == KernelAccess.Libc)
+            private static readonly FieldInfo s_current = typeof(KernelEntry).GetField("s_current", BindingFlags.NonPublic | BindingFlags.Static)!;
+
+            private readonly object? _former;
+
+            internal KernelMode(KernelAccess access)
             {
-                object libc = typeof(KernelEntry).GetMethod("FindLibcSyscall", BindingFlags.NonPublic | BindingFlags.Static)!.Invoke(null, null)!;
-                ConstructorInfo constructor = typeof(KernelEntry).GetConstructors(BindingFlags.NonPublic | BindingFlags.Instance)[0];
-                s_current.SetValue(null, constructor.Invoke([libc, (nint)0, null]));
+                // A heap that started meanwhile would never find the machine code of the entry that is put aside here.
+                HeapState.EnsureRunning();
+                _former = s_current.GetValue(null);
+                if (access == KernelAccess.Libc)
+                {
+                    object libc = typeof(KernelEntry).GetMethod("FindLibcSyscall", BindingFlags.NonPublic | BindingFlags.Static)!.Invoke(null, null)!;
+                    ConstructorInfo constructor = typeof(KernelEntry).GetConstructors(BindingFlags.NonPublic | BindingFlags.Instance)[0];
+                    s_current.SetValue(null, constructor.Invoke([libc, (nint)0, null]));
+                }
+
+                Expect.Equal(access, KernelEntry.Access);
             }
 
-            Expect.Equal(access, KernelEntry.Access);
+            /// <summary>Where the code that makes system calls lies.</summary>
+            internal static nuint CodeAddress =>
+                (nuint)(nint)typeof(KernelEntry).GetField("_syscall", BindingFlags.NonPublic | BindingFlags.Instance)!.GetValue(s_current.GetValue(null))!;
+
+            public void Dispose() => s_current.SetValue(null, _former);
         }
-
-        /// <summary>Where the code that makes system calls lies.</summary>
-        internal static nuint CodeAddress =>
-            (nuint)(nint)typeof(KernelEntry).GetField("_syscall", BindingFlags.NonPublic | BindingFlags.Instance)!.GetValue(s_current.GetValue(null))!;
-
-        public void Dispose() => s_current.SetValue(null, _former);
     }
 }

@@ -4,106 +4,109 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    /// <summary>What a mapping in the ledger is.</summary>
-    private enum MappingUse
+    public static partial class HeapInternals
     {
-        /// <summary>Memory that the heap's statistics count.</summary>
-        Memory,
-
-        /// <summary>The marks of live blocks of a whole window, which are counted by the segment.</summary>
-        Marks,
-
-        /// <summary>Addresses that nobody touches: the target of a move, or a place that was not asked for.</summary>
-        Addresses,
-    }
-
-    /// <summary>
-    /// Every mapping of the heap, noted as the calls that make and end them pass by: what the heap has mapped, whatever others map beside it. Lies in native
-    /// memory and allocates nothing, because it is written while the heap holds locks.
-    /// </summary>
-    private struct MappingLedger
-    {
-        private const int Capacity = 1024;
-
-        private Entry* _entries;
-        private int _count;
-
-        private struct Entry
+        /// <summary>What a mapping in the ledger is.</summary>
+        private enum MappingUse
         {
-            internal nuint Start;
-            internal nuint End;
-            internal MappingUse Use;
+            /// <summary>Memory that the heap's statistics count.</summary>
+            Memory,
+
+            /// <summary>The marks of live blocks of a whole window, which are counted by the segment.</summary>
+            Marks,
+
+            /// <summary>Addresses that nobody touches: the target of a move, or a place that was not asked for.</summary>
+            Addresses,
         }
 
-        /// <summary>Whether it had to leave something out.</summary>
-        internal bool Overflowed { get; private set; }
-
-        internal readonly int Count => _count;
-
-        internal void Begin() => _entries = (Entry*)RuntimeHelpers.AllocateTypeAssociatedMemory(typeof(MappingLedger), Capacity * sizeof(Entry));
-
-        internal readonly nuint Bytes(MappingUse use)
+        /// <summary>
+        /// Every mapping of the heap, noted as the calls that make and end them pass by: what the heap has mapped, whatever others map beside it. Lies in native
+        /// memory and allocates nothing, because it is written while the heap holds locks.
+        /// </summary>
+        private struct MappingLedger
         {
-            nuint bytes = 0;
-            for (int i = 0; i < _count; i++)
-                bytes += _entries[i].Use == use ? _entries[i].End - _entries[i].Start : 0;
-            return bytes;
-        }
+            private const int Capacity = 1024;
 
-        /// <summary>The first address of each mapping.</summary>
-        internal readonly nuint[] Starts()
-        {
-            nuint[] starts = new nuint[_count];
-            for (int i = 0; i < _count; i++)
-                starts[i] = _entries[i].Start;
-            return starts;
-        }
+            private Entry* _entries;
+            private int _count;
 
-        /// <summary>Whether all of a range is mapped.</summary>
-        internal readonly bool Covers(nuint start, nuint length)
-        {
-            nuint covered = 0;
-            for (int i = 0; i < _count; i++)
+            private struct Entry
             {
-                nuint from = Math.Max(_entries[i].Start, start);
-                nuint to = Math.Min(_entries[i].End, start + length);
-                covered += from < to ? to - from : 0;
+                internal nuint Start;
+                internal nuint End;
+                internal MappingUse Use;
             }
 
-            return covered == length;
-        }
+            /// <summary>Whether it had to leave something out.</summary>
+            internal bool Overflowed { get; private set; }
 
-        internal void Add(nuint start, nuint length, MappingUse use)
-        {
-            if (_count == Capacity)
-                Overflowed = true;
-            else
-                _entries[_count++] = new Entry { Start = start, End = start + length, Use = use };
-        }
+            internal readonly int Count => _count;
 
-        internal void Remove(nuint start, nuint length)
-        {
-            nuint end = start + length;
-            for (int i = _count - 1; i >= 0; i--)
+            internal void Begin() => _entries = (Entry*)RuntimeHelpers.AllocateTypeAssociatedMemory(typeof(MappingLedger), Capacity * sizeof(Entry));
+
+            internal readonly nuint Bytes(MappingUse use)
             {
-                Entry entry = _entries[i];
-                if (entry.Start >= end || entry.End <= start)
-                    continue;
-
-                _entries[i] = _entries[--_count];
-                if (entry.Start < start)
-                    Add(entry.Start, start - entry.Start, entry.Use);
-                if (entry.End > end)
-                    Add(end, entry.End - end, entry.Use);
+                nuint bytes = 0;
+                for (int i = 0; i < _count; i++)
+                    bytes += _entries[i].Use == use ? _entries[i].End - _entries[i].Start : 0;
+                return bytes;
             }
-        }
 
-        public override readonly string ToString()
-        {
-            List<string> lines = [];
-            for (int i = 0; i < _count; i++)
-                lines.Add($"0x{_entries[i].Start:x}: {_entries[i].End - _entries[i].Start} bytes, {_entries[i].Use}");
-            return string.Join('\n', lines);
+            /// <summary>The first address of each mapping.</summary>
+            internal readonly nuint[] Starts()
+            {
+                nuint[] starts = new nuint[_count];
+                for (int i = 0; i < _count; i++)
+                    starts[i] = _entries[i].Start;
+                return starts;
+            }
+
+            /// <summary>Whether all of a range is mapped.</summary>
+            internal readonly bool Covers(nuint start, nuint length)
+            {
+                nuint covered = 0;
+                for (int i = 0; i < _count; i++)
+                {
+                    nuint from = Math.Max(_entries[i].Start, start);
+                    nuint to = Math.Min(_entries[i].End, start + length);
+                    covered += from < to ? to - from : 0;
+                }
+
+                return covered == length;
+            }
+
+            internal void Add(nuint start, nuint length, MappingUse use)
+            {
+                if (_count == Capacity)
+                    Overflowed = true;
+                else
+                    _entries[_count++] = new Entry { Start = start, End = start + length, Use = use };
+            }
+
+            internal void Remove(nuint start, nuint length)
+            {
+                nuint end = start + length;
+                for (int i = _count - 1; i >= 0; i--)
+                {
+                    Entry entry = _entries[i];
+                    if (entry.Start >= end || entry.End <= start)
+                        continue;
+
+                    _entries[i] = _entries[--_count];
+                    if (entry.Start < start)
+                        Add(entry.Start, start - entry.Start, entry.Use);
+                    if (entry.End > end)
+                        Add(end, entry.End - end, entry.Use);
+                }
+            }
+
+            public override readonly string ToString()
+            {
+                List<string> lines = [];
+                for (int i = 0; i < _count; i++)
+                    lines.Add($"0x{_entries[i].Start:x}: {_entries[i].End - _entries[i].Start} bytes, {_entries[i].Use}");
+                return string.Join('\n', lines);
+            }
         }
     }
 }

@@ -2,25 +2,28 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    /// <summary>
-    /// Small blocks straight from the slabs and back, past the caches of threads: for promises about slabs and segments themselves. The API
-    /// does not know them, where it has pointers checked.
-    /// </summary>
-    private static class Uncached
+    public static partial class HeapInternals
     {
-        internal static void* Alloc(nuint size)
+        /// <summary>
+        /// Small blocks straight from the slabs and back, past the caches of threads: for promises about slabs and segments themselves. The API
+        /// does not know them, where it has pointers checked.
+        /// </summary>
+        private static class Uncached
         {
-            HeapState.EnsureRunning();
-            return (void*)HeapState.BinOf(SizeClasses.Of(size))->Allocate();
-        }
+            internal static void* Alloc(nuint size)
+            {
+                HeapState.EnsureRunning();
+                return (void*)HeapState.BinOf(SizeClasses.Of(size))->Allocate();
+            }
 
-        internal static void Free(void* block)
-        {
-            PointerCheck check = HeapState.BinOf(PageMap.ClassOf((nuint)block))->Free((nuint)block);
-            if (check == PointerCheck.ValidAndLast)
-                HeapState.Root->Segments.ReleaseIfEmpty(Segment.Of((nuint)block), givingIsHeld: false);
-            else
-                Expect.Equal(PointerCheck.Valid, check);
+            internal static void Free(void* block)
+            {
+                PointerCheck check = HeapState.BinOf(PageMap.ClassOf((nuint)block))->Free((nuint)block);
+                if (check == PointerCheck.ValidAndLast)
+                    HeapState.Root->Segments.ReleaseIfEmpty(Segment.Of((nuint)block), givingIsHeld: false);
+                else
+                    Expect.Equal(PointerCheck.Valid, check);
+            }
         }
     }
 }

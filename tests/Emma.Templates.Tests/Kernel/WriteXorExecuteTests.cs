@@ -4,49 +4,52 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    public sealed class WriteXorExecuteTests : HeapTest
+    public static partial class HeapInternals
     {
-        [Fact]
-        public void The_code_page_is_a_page_that_can_be_executed_and_not_written()
+        public sealed class WriteXorExecuteTests : HeapTest
         {
-            Expect.Equal(KernelAccess.Trampolines, Kernel);
-            List<Mapping> pages = ProcessMaps.Read().FindAll(mapping => mapping.Contains(KernelMode.CodeAddress));
-            Mapping page = Expect.Single(pages);
-            Expect.Equal("r-xs", page.Rights);
-            Expect.True(page.IsCodePage, page.Path);
-            Expect.Equal((nuint)MachineCode.PageBytes, page.End - page.Start);
-            Expect.True(MachineCode.Syscall.SequenceEqual(new ReadOnlySpan<byte>((void*)page.Start, MachineCode.Syscall.Length)));
-        }
-
-        [Fact]
-        public void No_mapping_that_a_heap_made_is_writable_and_executable()
-        {
-            ShadowModel model = new ShadowModel(1, 16 << 20);
-            model.Run(300);
-            List<Mapping> ours = ProcessMaps.Read().FindAll(mapping => mapping.IsCodePage || HeapState.Root->Space.Find(mapping.Start) != null);
-            Expect.True(ours.Count >= 2);
-            Expect.DoesNotContain(ours, mapping => mapping.IsWritable && mapping.IsExecutable);
-            Expect.DoesNotContain(ours, mapping => !mapping.IsCodePage && mapping.IsExecutable);
-            Expect.DoesNotContain(ours, mapping => mapping.IsCodePage && mapping.IsWritable);
-        }
-
-        [Fact]
-        public void The_file_behind_the_code_page_is_closed()
-        {
-            Expect.Equal(KernelAccess.Trampolines, Kernel);
-            foreach (string file in Directory.GetFiles("/proc/self/fd"))
+            [Fact]
+            public void The_code_page_is_a_page_that_can_be_executed_and_not_written()
             {
-                string? target = File.ResolveLinkTarget(file, returnFinalTarget: false)?.FullName;
-                Expect.False(target?.Contains("memfd:/dotnet_", StringComparison.Ordinal) ?? false, target);
+                Expect.Equal(KernelAccess.Trampolines, Kernel);
+                List<Mapping> pages = ProcessMaps.Read().FindAll(mapping => mapping.Contains(KernelMode.CodeAddress));
+                Mapping page = Expect.Single(pages);
+                Expect.Equal("r-xs", page.Rights);
+                Expect.True(page.IsCodePage, page.Path);
+                Expect.Equal((nuint)MachineCode.PageBytes, page.End - page.Start);
+                Expect.True(MachineCode.Syscall.SequenceEqual(new ReadOnlySpan<byte>((void*)page.Start, MachineCode.Syscall.Length)));
             }
-        }
 
-        [Fact]
-        public void Asking_for_the_kernel_maps_no_block_memory()
-        {
-            Destroy();
-            Expect.Equal(KernelAccess.Trampolines, Kernel);
-            Expect.Equal((nuint)MachineCode.PageBytes, GetStatistics().MappedBytes);
+            [Fact]
+            public void No_mapping_that_a_heap_made_is_writable_and_executable()
+            {
+                ShadowModel model = new ShadowModel(1, 16 << 20);
+                model.Run(300);
+                List<Mapping> ours = ProcessMaps.Read().FindAll(mapping => mapping.IsCodePage || HeapState.Root->Space.Find(mapping.Start) != null);
+                Expect.True(ours.Count >= 2);
+                Expect.DoesNotContain(ours, mapping => mapping.IsWritable && mapping.IsExecutable);
+                Expect.DoesNotContain(ours, mapping => !mapping.IsCodePage && mapping.IsExecutable);
+                Expect.DoesNotContain(ours, mapping => mapping.IsCodePage && mapping.IsWritable);
+            }
+
+            [Fact]
+            public void The_file_behind_the_code_page_is_closed()
+            {
+                Expect.Equal(KernelAccess.Trampolines, Kernel);
+                foreach (string file in Directory.GetFiles("/proc/self/fd"))
+                {
+                    string? target = File.ResolveLinkTarget(file, returnFinalTarget: false)?.FullName;
+                    Expect.False(target?.Contains("memfd:/dotnet_", StringComparison.Ordinal) ?? false, target);
+                }
+            }
+
+            [Fact]
+            public void Asking_for_the_kernel_maps_no_block_memory()
+            {
+                Destroy();
+                Expect.Equal(KernelAccess.Trampolines, Kernel);
+                Expect.Equal((nuint)MachineCode.PageBytes, GetStatistics().MappedBytes);
+            }
         }
     }
 }

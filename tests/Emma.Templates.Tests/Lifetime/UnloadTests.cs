@@ -5,122 +5,125 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    /// <summary>Heaps of plugins: independent while they live, gone without a trace with their load context.</summary>
-    public sealed class UnloadTests : HeapTest
+    public static partial class HeapInternals
     {
-        /// <summary>Copies of earlier tests go first, so that their code pages are not counted here.</summary>
-        public UnloadTests() => FreshCopy.Settle();
-
-        [Fact]
-        public void Unloading_unmaps_everything()
+        /// <summary>Heaps of plugins: independent while they live, gone without a trace with their load context.</summary>
+        public sealed class UnloadTests : HeapTest
         {
-            int codePages = ProcessMaps.CodePages().Count;
-            AssertGone(FreshCopy.RunAndUnload(nameof(PluginWork.UseEverything)));
-            Expect.Equal(codePages, ProcessMaps.CodePages().Count);
-        }
+            /// <summary>Copies of earlier tests go first, so that their code pages are not counted here.</summary>
+            public UnloadTests() => FreshCopy.Settle();
 
-        [Fact]
-        public void Forty_unloads_leave_no_mapping_behind()
-        {
-            FreshCopy.RunAndUnload(nameof(PluginWork.UseEverything));
-            int codePages = ProcessMaps.CodePages().Count;
-            for (int i = 0; i < 40; i++)
-                AssertGone(FreshCopy.RunAndUnload(i % 10 == 0 ? nameof(PluginWork.UseEverything) : nameof(PluginWork.OneBlock)));
-            Expect.Equal(codePages, ProcessMaps.CodePages().Count);
-        }
-
-        [Theory]
-        [InlineData(nameof(PluginWork.LeaveBlocksToFinalizers))]
-        [InlineData(nameof(PluginWork.LeaveBlocksToLateFinalizers))]
-        public void Finalizers_of_the_plugin_may_free_until_the_very_end(string method)
-        {
-            int codePages = ProcessMaps.CodePages().Count;
-            for (int i = 0; i < 5; i++)
-                AssertGone(FreshCopy.RunAndUnload(method));
-            Expect.Equal(codePages, ProcessMaps.CodePages().Count);
-        }
-
-        [Fact]
-        public void A_plugin_that_never_allocates_unloads_without_a_heap()
-        {
-            int codePages = ProcessMaps.CodePages().Count;
-            FreshCopy.RunAndUnload(nameof(PluginWork.Nothing));
-            Expect.Equal(codePages, ProcessMaps.CodePages().Count);
-        }
-
-        [Fact]
-        public void Sixty_four_threads_that_allocate_first_together_get_one_heap()
-        {
-            for (int round = 0; round < 10; round++)
+            [Fact]
+            public void Unloading_unmaps_everything()
             {
-                Expect.Equal(1, CodePagesOfOneRace(out WeakReference alive));
-                FreshCopy.WaitUntilGone(alive);
+                int codePages = ProcessMaps.CodePages().Count;
+                AssertGone(FreshCopy.RunAndUnload(nameof(PluginWork.UseEverything)));
+                Expect.Equal(codePages, ProcessMaps.CodePages().Count);
             }
-        }
 
-        [Fact]
-        public void A_block_of_another_heap_is_refused_and_both_heaps_are_named()
-        {
-            void* pin = Alloc(1);
-            FreshCopy other = new FreshCopy();
-            foreach (string kind in new[] { nameof(PluginWork.OneBlock), nameof(PluginWork.OneLargeBlock) })
+            [Fact]
+            public void Forty_unloads_leave_no_mapping_behind()
             {
-                void* block = (void*)other.Run(kind)[0];
-                HeapStatistics before = GetStatistics();
-                Action[] calls = [() => Free(block), () => Realloc(block, 10), () => UsableSize(block), () => AlignedRealloc(block, 10, 64)];
-                foreach (Action call in calls)
+                FreshCopy.RunAndUnload(nameof(PluginWork.UseEverything));
+                int codePages = ProcessMaps.CodePages().Count;
+                for (int i = 0; i < 40; i++)
+                    AssertGone(FreshCopy.RunAndUnload(i % 10 == 0 ? nameof(PluginWork.UseEverything) : nameof(PluginWork.OneBlock)));
+                Expect.Equal(codePages, ProcessMaps.CodePages().Count);
+            }
+
+            [Theory]
+            [InlineData(nameof(PluginWork.LeaveBlocksToFinalizers))]
+            [InlineData(nameof(PluginWork.LeaveBlocksToLateFinalizers))]
+            public void Finalizers_of_the_plugin_may_free_until_the_very_end(string method)
+            {
+                int codePages = ProcessMaps.CodePages().Count;
+                for (int i = 0; i < 5; i++)
+                    AssertGone(FreshCopy.RunAndUnload(method));
+                Expect.Equal(codePages, ProcessMaps.CodePages().Count);
+            }
+
+            [Fact]
+            public void A_plugin_that_never_allocates_unloads_without_a_heap()
+            {
+                int codePages = ProcessMaps.CodePages().Count;
+                FreshCopy.RunAndUnload(nameof(PluginWork.Nothing));
+                Expect.Equal(codePages, ProcessMaps.CodePages().Count);
+            }
+
+            [Fact]
+            public void Sixty_four_threads_that_allocate_first_together_get_one_heap()
+            {
+                for (int round = 0; round < 10; round++)
                 {
-                    string message = Expect.Throws<ArgumentException>(call).Message;
-                    Expect.StartsWith($"{HeapName}.", message);
-                    Expect.Contains($"the heap {HeapName} of {typeof(EmmaHeap).Assembly.GetName().Name}", message);
+                    Expect.Equal(1, CodePagesOfOneRace(out WeakReference alive));
+                    FreshCopy.WaitUntilGone(alive);
+                }
+            }
+
+            [Fact]
+            public void A_block_of_another_heap_is_refused_and_both_heaps_are_named()
+            {
+                void* pin = Alloc(1);
+                FreshCopy other = new FreshCopy();
+                foreach (string kind in new[] { nameof(PluginWork.OneBlock), nameof(PluginWork.OneLargeBlock) })
+                {
+                    void* block = (void*)other.Run(kind)[0];
+                    HeapStatistics before = GetStatistics();
+                    Action[] calls = [() => Free(block), () => Realloc(block, 10), () => UsableSize(block), () => AlignedRealloc(block, 10, 64)];
+                    foreach (Action call in calls)
+                    {
+                        string message = Expect.Throws<ArgumentException>(call).Message;
+                        Expect.StartsWith($"{HeapName}.", message);
+                        Expect.Contains($"the heap {HeapName} of {typeof(EmmaHeap).Assembly.GetName().Name}", message);
+                    }
+
+                    Expect.False(Owns(block));
+                    Expect.Equal(before, GetStatistics());
                 }
 
-                Expect.False(Owns(block));
-                Expect.Equal(before, GetStatistics());
+                other.Unload();
+                Free(pin);
             }
 
-            other.Unload();
-            Free(pin);
-        }
-
-        [Fact]
-        public void Two_heaps_never_notice_each_other()
-        {
-            FreshCopy other = new FreshCopy();
-            void* pin = Alloc(1);
-            nuint[] theirs = other.Run(nameof(PluginWork.UseEverything));
-            ShadowModel model = new ShadowModel(33, 16 << 20);
-            model.Run(500);
-            AssertStatisticsAddUp(pin);
-            Destroy();
-            Expect.All(theirs, address => Expect.True(ProcessMaps.IsMapped(address)));
-            *(byte*)theirs[0] = 1;
-            other.Unload();
-        }
-
-        /// <summary>Code pages lie where the runtime maps, too: there others may have taken the place, but none may hold a heap's code.</summary>
-        private static void AssertGone(nuint[] addresses)
-        {
-            List<Mapping> maps = ProcessMaps.Read();
-            foreach (nuint address in addresses)
+            [Fact]
+            public void Two_heaps_never_notice_each_other()
             {
-                Mapping? there = maps.Find(mapping => mapping.Contains(address));
-                bool isHeaps = there is not null && (there.IsCodePage || address < unchecked((nuint)(6UL << 44)));
-                Expect.False(isHeaps, $"0x{address:x} is still mapped: {there}");
+                FreshCopy other = new FreshCopy();
+                void* pin = Alloc(1);
+                nuint[] theirs = other.Run(nameof(PluginWork.UseEverything));
+                ShadowModel model = new ShadowModel(33, 16 << 20);
+                model.Run(500);
+                AssertStatisticsAddUp(pin);
+                Destroy();
+                Expect.All(theirs, address => Expect.True(ProcessMaps.IsMapped(address)));
+                *(byte*)theirs[0] = 1;
+                other.Unload();
             }
-        }
 
-        /// <param name="alive">The copy that was used: one that is collected in the next round would be counted there.</param>
-        [MethodImpl(MethodImplOptions.NoInlining)]
-        private static int CodePagesOfOneRace(out WeakReference alive)
-        {
-            int before = ProcessMaps.CodePages().Count;
-            FreshCopy copy = new FreshCopy();
-            alive = copy.Alive;
-            copy.Run(nameof(PluginWork.FirstAllocationOf64Threads));
-            int made = ProcessMaps.CodePages().Count - before;
-            copy.Unload();
-            return made;
+            /// <summary>Code pages lie where the runtime maps, too: there others may have taken the place, but none may hold a heap's code.</summary>
+            private static void AssertGone(nuint[] addresses)
+            {
+                List<Mapping> maps = ProcessMaps.Read();
+                foreach (nuint address in addresses)
+                {
+                    Mapping? there = maps.Find(mapping => mapping.Contains(address));
+                    bool isHeaps = there is not null && (there.IsCodePage || address < unchecked((nuint)(6UL << 44)));
+                    Expect.False(isHeaps, $"0x{address:x} is still mapped: {there}");
+                }
+            }
+
+            /// <param name="alive">The copy that was used: one that is collected in the next round would be counted there.</param>
+            [MethodImpl(MethodImplOptions.NoInlining)]
+            private static int CodePagesOfOneRace(out WeakReference alive)
+            {
+                int before = ProcessMaps.CodePages().Count;
+                FreshCopy copy = new FreshCopy();
+                alive = copy.Alive;
+                copy.Run(nameof(PluginWork.FirstAllocationOf64Threads));
+                int made = ProcessMaps.CodePages().Count - before;
+                copy.Unload();
+                return made;
+            }
         }
     }
 }

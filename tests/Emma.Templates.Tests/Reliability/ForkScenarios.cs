@@ -6,198 +6,201 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    public static partial class Scenarios
+    public static partial class HeapInternals
     {
-        private const int ForkThreads = 8;
-        private const int KeptByThread = 400;
-        private const int SecondsForAChild = 20;
-
-        /// <summary>What a thread keeps: addresses that are set once a block is whole and cleared before it is freed. Not on the managed heap.</summary>
-        private static nuint* s_kept;
-        private static int s_stop;
-
-        /// <summary>
-        /// Forks at random moments. The child, which has the memory of all threads and only one of them, checks and frees every block that they kept, and
-        /// allocates. It runs only what has been compiled, and neither collects garbage nor throws.
-        /// </summary>
-        public static void ForkWhileThreadsUseTheHeap()
+        public static partial class Scenarios
         {
-            int forks = int.Parse(Environment.GetEnvironmentVariable("EMMA_FORKS") ?? "150");
-            int seed = int.Parse(Environment.GetEnvironmentVariable("EMMA_SEED") ?? "1");
-            s_kept = (nuint*)NativeMemory.AllocZeroed(ForkThreads * KeptByThread, (nuint)sizeof(nuint));
-            // Compiled and bound by being run; what it frees are no blocks yet.
-            Must(WorkOfChild() == 0, "the work of a child fails in its parent");
-            Must(ForkAndWait(fail: true) != 0, "a failed child is not noticed");
-            Thread[] threads = new Thread[ForkThreads];
-            for (int i = 0; i < threads.Length; i++)
+            private const int ForkThreads = 8;
+            private const int KeptByThread = 400;
+            private const int SecondsForAChild = 20;
+
+            /// <summary>What a thread keeps: addresses that are set once a block is whole and cleared before it is freed. Not on the managed heap.</summary>
+            private static nuint* s_kept;
+            private static int s_stop;
+
+            /// <summary>
+            /// Forks at random moments. The child, which has the memory of all threads and only one of them, checks and frees every block that they kept, and
+            /// allocates. It runs only what has been compiled, and neither collects garbage nor throws.
+            /// </summary>
+            public static void ForkWhileThreadsUseTheHeap()
             {
-                int thread = i;
-                threads[i] = new Thread(() => UseUntilStopped(thread, (uint)(seed * ForkThreads + thread + 1)));
-                threads[i].Start();
+                int forks = int.Parse(Environment.GetEnvironmentVariable("EMMA_FORKS") ?? "150");
+                int seed = int.Parse(Environment.GetEnvironmentVariable("EMMA_SEED") ?? "1");
+                s_kept = (nuint*)NativeMemory.AllocZeroed(ForkThreads * KeptByThread, (nuint)sizeof(nuint));
+                // Compiled and bound by being run; what it frees are no blocks yet.
+                Must(WorkOfChild() == 0, "the work of a child fails in its parent");
+                Must(ForkAndWait(fail: true) != 0, "a failed child is not noticed");
+                Thread[] threads = new Thread[ForkThreads];
+                for (int i = 0; i < threads.Length; i++)
+                {
+                    int thread = i;
+                    threads[i] = new Thread(() => UseUntilStopped(thread, (uint)(seed * ForkThreads + thread + 1)));
+                    threads[i].Start();
+                }
+
+                var random = new Random(seed);
+                long begin = Stopwatch.GetTimestamp();
+                for (int i = 0; i < forks; i++)
+                {
+                    Thread.SpinWait(random.Next(20_000));
+                    int status = ForkAndWait(fail: false);
+                    if (status != 0)
+                        Must(false, $"seed {seed}, fork {i}: the child ended with status 0x{status:x}");
+                }
+
+                double seconds = Stopwatch.GetElapsedTime(begin).TotalSeconds;
+                Volatile.Write(ref s_stop, 1);
+                Array.ForEach(threads, thread => thread.Join());
+                Must(WorkOfChild() == 0, $"seed {seed}: the parent's blocks have changed");
+                AssertStatisticsAddUp();
+                Console.WriteLine($"{forks} forks in {seconds:f1} s");
             }
 
-            var random = new Random(seed);
-            long begin = Stopwatch.GetTimestamp();
-            for (int i = 0; i < forks; i++)
+            /// <summary>The child's kernel id is not the one its cache bears, and the kernel says of that that it is dead.</summary>
+            public static void ForkAndKeepTheCache()
             {
-                Thread.SpinWait(random.Next(20_000));
-                int status = ForkAndWait(fail: false);
-                if (status != 0)
-                    Must(false, $"seed {seed}, fork {i}: the child ended with status 0x{status:x}");
+                Must(UseAndReclaim() == 0, "the work of a child fails in its parent");
+                for (int i = 0; i < 20; i++)
+                {
+                    nuint inHand = (nuint)Alloc(200);
+                    int child = Libc.Fork();
+                    if (child == 0)
+                    {
+                        Libc.Alarm(SecondsForAChild);
+                        Libc.Exit(UseAndReclaim());
+                    }
+
+                    Must(WaitFor(child) == 0, $"fork {i}: the child gave blocks out twice");
+                    Free((void*)inHand);
+                }
             }
 
-            double seconds = Stopwatch.GetElapsedTime(begin).TotalSeconds;
-            Volatile.Write(ref s_stop, 1);
-            Array.ForEach(threads, thread => thread.Join());
-            Must(WorkOfChild() == 0, $"seed {seed}: the parent's blocks have changed");
-            AssertStatisticsAddUp();
-            Console.WriteLine($"{forks} forks in {seconds:f1} s");
-        }
-
-        /// <summary>The child's kernel id is not the one its cache bears, and the kernel says of that that it is dead.</summary>
-        public static void ForkAndKeepTheCache()
-        {
-            Must(UseAndReclaim() == 0, "the work of a child fails in its parent");
-            for (int i = 0; i < 20; i++)
+            private static int UseAndReclaim()
             {
-                nuint inHand = (nuint)Alloc(200);
+                const int count = 2000;
+                nuint* blocks = stackalloc nuint[count];
+                for (int round = 0; round < 4; round++)
+                {
+                    for (int i = 0; i < count; i++)
+                    {
+                        blocks[i] = (nuint)Alloc(200);
+                        *(nuint*)blocks[i] = blocks[i] + (nuint)i;
+                        // Has owners asked for while the magazines are half full.
+                        if (i == 1000)
+                            HeapState.Root->Small.ReclaimBeforeMapping();
+                    }
+
+                    for (int i = 0; i < count; i++)
+                    {
+                        if (*(nuint*)blocks[i] != blocks[i] + (nuint)i)
+                            return 1;
+                        Free((void*)blocks[i]);
+                    }
+                }
+
+                return 0;
+            }
+
+            private static int ForkAndWait(bool fail)
+            {
                 int child = Libc.Fork();
                 if (child == 0)
                 {
                     Libc.Alarm(SecondsForAChild);
-                    Libc.Exit(UseAndReclaim());
+                    Libc.Exit(fail ? 1 : WorkOfChild());
                 }
 
-                Must(WaitFor(child) == 0, $"fork {i}: the child gave blocks out twice");
-                Free((void*)inHand);
+                return WaitFor(child);
             }
-        }
 
-        private static int UseAndReclaim()
-        {
-            const int count = 2000;
-            nuint* blocks = stackalloc nuint[count];
-            for (int round = 0; round < 4; round++)
+            private static int WaitFor(int child)
             {
-                for (int i = 0; i < count; i++)
+                const int interrupted = 4;
+                int status = 0;
+                while (Libc.WaitFor(child, &status, 0) != child)
+                    Must(Marshal.GetLastSystemError() == interrupted, "waitpid failed");
+                return status;
+            }
+
+            private static int WorkOfChild()
+            {
+                for (int i = 0; i < ForkThreads * KeptByThread; i++)
                 {
-                    blocks[i] = (nuint)Alloc(200);
-                    *(nuint*)blocks[i] = blocks[i] + (nuint)i;
-                    // Has owners asked for while the magazines are half full.
-                    if (i == 1000)
-                        HeapState.Root->Small.ReclaimBeforeMapping();
+                    nuint block = s_kept[i];
+                    if (block == 0)
+                        continue;
+
+                    nuint size = *(nuint*)block;
+                    if (*(nuint*)(block + size - 8) != (block ^ size))
+                        return 2;
+                    s_kept[i] = 0;
+                    Free((void*)block);
                 }
 
-                for (int i = 0; i < count; i++)
+                uint state = 12345;
+                for (int i = 0; i < KeptByThread; i++)
+                    s_kept[i] = NewBlock(ref state);
+                for (int i = 0; i < KeptByThread; i++)
                 {
-                    if (*(nuint*)blocks[i] != blocks[i] + (nuint)i)
-                        return 1;
-                    Free((void*)blocks[i]);
+                    nuint block = s_kept[i];
+                    if (*(nuint*)(block + *(nuint*)block - 8) != (block ^ *(nuint*)block))
+                        return 3;
+                    s_kept[i] = 0;
+                    Free((void*)block);
                 }
+
+                Trim();
+                return GetStatistics().MappedBytes == 0 ? 4 : 0;
             }
 
-            return 0;
-        }
-
-        private static int ForkAndWait(bool fail)
-        {
-            int child = Libc.Fork();
-            if (child == 0)
+            /// <summary>A block that says at both ends how large it is.</summary>
+            private static nuint NewBlock(ref uint state)
             {
-                Libc.Alarm(SecondsForAChild);
-                Libc.Exit(fail ? 1 : WorkOfChild());
-            }
-
-            return WaitFor(child);
-        }
-
-        private static int WaitFor(int child)
-        {
-            const int interrupted = 4;
-            int status = 0;
-            while (Libc.WaitFor(child, &status, 0) != child)
-                Must(Marshal.GetLastSystemError() == interrupted, "waitpid failed");
-            return status;
-        }
-
-        private static int WorkOfChild()
-        {
-            for (int i = 0; i < ForkThreads * KeptByThread; i++)
-            {
-                nuint block = s_kept[i];
-                if (block == 0)
-                    continue;
-
-                nuint size = *(nuint*)block;
-                if (*(nuint*)(block + size - 8) != (block ^ size))
-                    return 2;
-                s_kept[i] = 0;
-                Free((void*)block);
-            }
-
-            uint state = 12345;
-            for (int i = 0; i < KeptByThread; i++)
-                s_kept[i] = NewBlock(ref state);
-            for (int i = 0; i < KeptByThread; i++)
-            {
-                nuint block = s_kept[i];
-                if (*(nuint*)(block + *(nuint*)block - 8) != (block ^ *(nuint*)block))
-                    return 3;
-                s_kept[i] = 0;
-                Free((void*)block);
-            }
-
-            Trim();
-            return GetStatistics().MappedBytes == 0 ? 4 : 0;
-        }
-
-        /// <summary>A block that says at both ends how large it is.</summary>
-        private static nuint NewBlock(ref uint state)
-        {
-            uint random = Next(ref state);
-            nuint size = (random & 255) switch
-            {
-                0 => 2_500_000,
-                < 4 => 40_000 + random % 200_000,
-                < 40 => 1000 + random % 30_000,
-                _ => 16 + random % 500,
-            } & ~(nuint)7;
-            nuint block = (nuint)Alloc(size);
-            *(nuint*)block = size;
-            *(nuint*)(block + size - 8) = block ^ size;
-            return block;
-        }
-
-        private static uint Next(ref uint state)
-        {
-            state ^= state << 13;
-            state ^= state >> 17;
-            state ^= state << 5;
-            return state;
-        }
-
-        private static void UseUntilStopped(int thread, uint seed)
-        {
-            uint state = unchecked(seed * 2654435761) | 1;
-            nuint* kept = s_kept + thread * KeptByThread;
-            while (Volatile.Read(ref s_stop) == 0)
-            {
-                ref nuint slot = ref kept[Next(ref state) % KeptByThread];
-                nuint block = slot;
-                if (block == 0)
+                uint random = Next(ref state);
+                nuint size = (random & 255) switch
                 {
-                    Volatile.Write(ref slot, NewBlock(ref state));
-                    continue;
-                }
+                    0 => 2_500_000,
+                    < 4 => 40_000 + random % 200_000,
+                    < 40 => 1000 + random % 30_000,
+                    _ => 16 + random % 500,
+                } & ~(nuint)7;
+                nuint block = (nuint)Alloc(size);
+                *(nuint*)block = size;
+                *(nuint*)(block + size - 8) = block ^ size;
+                return block;
+            }
 
-                nuint size = *(nuint*)block;
-                // No message unless there is one to give: garbage would be collected, and a process forked meanwhile would wait for the end of that.
-                if (*(nuint*)(block + size - 8) != (block ^ size))
-                    Must(false, $"seed {seed}: a block has changed");
-                Volatile.Write(ref slot, 0);
-                Free((void*)block);
-                if (Next(ref state) % 20_000 == 0)
-                    Trim();
+            private static uint Next(ref uint state)
+            {
+                state ^= state << 13;
+                state ^= state >> 17;
+                state ^= state << 5;
+                return state;
+            }
+
+            private static void UseUntilStopped(int thread, uint seed)
+            {
+                uint state = unchecked(seed * 2654435761) | 1;
+                nuint* kept = s_kept + thread * KeptByThread;
+                while (Volatile.Read(ref s_stop) == 0)
+                {
+                    ref nuint slot = ref kept[Next(ref state) % KeptByThread];
+                    nuint block = slot;
+                    if (block == 0)
+                    {
+                        Volatile.Write(ref slot, NewBlock(ref state));
+                        continue;
+                    }
+
+                    nuint size = *(nuint*)block;
+                    // No message unless there is one to give: garbage would be collected, and a process forked meanwhile would wait for the end of that.
+                    if (*(nuint*)(block + size - 8) != (block ^ size))
+                        Must(false, $"seed {seed}: a block has changed");
+                    Volatile.Write(ref slot, 0);
+                    Free((void*)block);
+                    if (Next(ref state) % 20_000 == 0)
+                        Trim();
+                }
             }
         }
     }

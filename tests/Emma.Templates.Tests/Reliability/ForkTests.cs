@@ -4,15 +4,18 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    /// <summary>Processes forked while threads use the heap. How many: EMMA_FORKS (150); other moments: EMMA_SEED.</summary>
-    public sealed class ForkTests
+    public static partial class HeapInternals
     {
-        [Fact]
-        public void A_child_forked_while_eight_threads_use_the_heap_frees_what_it_inherited_and_allocates() =>
-            ChildProcess.MustSucceed(nameof(Scenarios.ForkWhileThreadsUseTheHeap), DyingThreadTests.WithoutCollections);
+        /// <summary>Processes forked while threads use the heap. How many: EMMA_FORKS (150); other moments: EMMA_SEED.</summary>
+        public sealed class ForkTests
+        {
+            [Fact]
+            public void A_child_forked_while_eight_threads_use_the_heap_frees_what_it_inherited_and_allocates() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.ForkWhileThreadsUseTheHeap), DyingThreadTests.WithoutCollections);
 
-        [Fact]
-        public void The_cache_of_the_thread_that_forked_stays_its_own_in_the_child() =>
-            ChildProcess.MustSucceed(nameof(Scenarios.ForkAndKeepTheCache), DyingThreadTests.WithoutCollections);
+            [Fact]
+            public void The_cache_of_the_thread_that_forked_stays_its_own_in_the_child() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.ForkAndKeepTheCache), DyingThreadTests.WithoutCollections);
+        }
     }
 }

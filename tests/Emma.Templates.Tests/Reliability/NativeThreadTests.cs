@@ -4,11 +4,14 @@ namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
 {
-    /// <summary>Threads that the runtime has not made, and whose end it may not see.</summary>
-    public sealed class NativeThreadTests
+    public static partial class HeapInternals
     {
-        [Fact]
-        public void Native_threads_that_enter_by_a_callback_and_end_outside_leave_nothing_behind() =>
-            ChildProcess.MustSucceed(nameof(Scenarios.NativeThreadsEndOutside), DyingThreadTests.WithoutCollections);
+        /// <summary>Threads that the runtime has not made, and whose end it may not see.</summary>
+        public sealed class NativeThreadTests
+        {
+            [Fact]
+            public void Native_threads_that_enter_by_a_callback_and_end_outside_leave_nothing_behind() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.NativeThreadsEndOutside), DyingThreadTests.WithoutCollections);
+        }
     }
 }

@@ -1,0 +1,20 @@
+namespace Emma.Templates;
+
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        /// <summary>What the layers add up for the statistics.</summary>
+        internal struct HeapCount
+        {
+            internal nuint Mapped;
+            internal nuint InUse;
+            internal nuint Free;
+            internal nuint Header;
+            internal nuint Cached;
+            internal long LargeBlocks;
+            internal int Segments;
+            internal int ThreadCaches;
+        }
+    }
+}

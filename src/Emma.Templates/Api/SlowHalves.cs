@@ -1,0 +1,68 @@
+namespace Emma.Templates;
+
+using ClrMath = global::System.Math;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+
+// What the public methods have in common: their slow halves, and the checks of their arguments.
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+        internal static void* AllocSlowly(nuint byteCount)
+        {
+            void* block = AllocateBlock(byteCount, false);
+            if (block == null)
+                ThrowOutOfMemory(byteCount);
+            return block;
+        }
+
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+        internal static void* AllocZeroedSlowly(nuint byteCount)
+        {
+            void* block = AllocateBlock(byteCount, true);
+            if (block == null)
+                ThrowOutOfMemory(byteCount);
+            return block;
+        }
+
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+        internal static void* AlignedAllocSlowly(nuint byteCount, nuint alignment)
+        {
+            RequireAlignment(alignment);
+            void* block = AllocateAlignedBlock(byteCount, alignment);
+            if (block == null)
+                ThrowOutOfMemory(byteCount);
+            return block;
+        }
+
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+        internal static void* TryAllocSlowly(nuint byteCount) => AllocateBlock(byteCount, false);
+
+        /// <summary>The fast half of an aligned allocation; null: the slow half does the whole.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static void* TryTakeAligned(nuint byteCount, nuint alignment)
+        {
+            // As SizeClasses.OfAligned.
+            return (byteCount | alignment) <= SizeClasses.MaxSize && nuint.IsPow2(alignment)
+                ? SmallBlocks.TryTake(AddressSpace.AlignUp(byteCount == 0 ? 1 : byteCount, alignment))
+                : null;
+        }
+
+        /// <summary>The bytes of a number of elements; so many that no heap has them if the product overflows.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static nuint Product(nuint count, nuint size) =>
+            (count | size) <= uint.MaxValue ? unchecked(count * size) : LargeProduct(count, size);
+
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+        internal static nuint LargeProduct(nuint count, nuint size) =>
+            ClrMath.BigMul(count, size, out ulong low) == 0 ? (nuint)low : nuint.MaxValue;
+
+        internal static void RequireAlignment(nuint alignment)
+        {
+            if (!nuint.IsPow2(alignment))
+                ThrowBadAlignment(alignment);
+        }
+    }
+}
