@@ -21,6 +21,9 @@ static unsafe partial class EmmaHeap
         // Whether blocks carry canaries, are zeroed and held back when freed, and lie beside inaccessible pages.
         internal const bool IsHardened = false;
 
+        // Whether each thread keeps free blocks of its own.
+        internal const bool HasThreadCaches = true;
+
         // The most bytes the heap may map; 0: no limit.
         internal const long DeclaredLimit = 0;
     }

@@ -80,7 +80,7 @@ public static unsafe partial class EmmaHeap
                 AssertRefused(first + size);
                 AssertRefused(first + (nuint)(slab->Capacity - 1) * size);
                 nuint tail = (nuint)slab->Capacity * size;
-                nuint end = slab->PageCount * Segment.PageSize;
+                nuint end = slab->Span.PageCount * Segment.PageSize;
                 for (nuint offset = tail; offset < end; offset += 16)
                     AssertRefused(first + offset);
             }
@@ -207,7 +207,7 @@ public static unsafe partial class EmmaHeap
                 if (SmallBlocks.TryGive(ref block))
                     return true;
                 int pageClass = PageMap.ClassOf(address);
-                return PageMap.IsSmall(pageClass) && HeapState.Root->Small.Free(address, pageClass) == PointerCheck.Valid;
+                return PageMap.IsSmall(pageClass) && Heap->Small.Free(address, pageClass) == PointerCheck.Valid;
             }
         }
     }

@@ -66,9 +66,9 @@ public static unsafe partial class EmmaHeap
                     Expect.True(Canary.TryOwn(neighbour, blockSize, word));
                     Expect.False(Canary.TryOwn(neighbour, blockSize, word));
                     // Its mark still says Live, as if the owner had been held up.
-                    Expect.False(Canary.TryOwn(neighbour, blockSize, BlockMarks.Of(neighbour), out _));
+                    Expect.False(Canary.TryOwn(neighbour, blockSize, LiveMarks.Of(neighbour), out _));
                     Expect.Throws<ArgumentException>(() => Free((void*)neighbour));
-                    Canary.RequireNeighbours(block, blockSize, BlockMarks.Of(block));
+                    Canary.RequireNeighbours(block, blockSize, LiveMarks.Of(block));
                     *(ulong*)(neighbour + blockSize - Canary.Bytes) = word;
                 }
 
@@ -107,7 +107,7 @@ public static unsafe partial class EmmaHeap
                 for (nuint distance = 1; distance <= 32 && block - distance >= slab; distance++)
                 {
                     nuint neighbour = block - (distance + blockSize - 1) / blockSize * blockSize;
-                    if (*BlockMarks.Of(neighbour) == 0 || block - distance >= neighbour + blockSize - Canary.Bytes)
+                    if (*LiveMarks.Of(neighbour) == 0 || block - distance >= neighbour + blockSize - Canary.Bytes)
                         Change(block, size, blockSize, block - distance);
                 }
 
@@ -115,7 +115,7 @@ public static unsafe partial class EmmaHeap
                     Change(block, size, blockSize, at);
                 for (nuint at = block + blockSize; at < block + blockSize + 32 && at < end; at++)
                 {
-                    if (*BlockMarks.Of(at - (at - block) % blockSize) == 0)
+                    if (*LiveMarks.Of(at - (at - block) % blockSize) == 0)
                         Change(block, size, blockSize, at);
                 }
 
@@ -134,7 +134,7 @@ public static unsafe partial class EmmaHeap
             private static bool LooksIntact(nuint block, nuint blockSize)
             {
                 ulong word = Canary.WordOf(block, blockSize);
-                byte* mark = BlockMarks.Of(block);
+                byte* mark = LiveMarks.Of(block);
                 bool amidst = Canary.IsAmidst(block, blockSize);
                 bool atEnds = Canary.AreNeighboursIntactAtEnds(block, blockSize, mark);
                 Expect.True(!amidst || atEnds == Canary.AreNeighboursIntact(block, blockSize, mark));

@@ -163,7 +163,7 @@ public static unsafe partial class EmmaHeap
                 for (int i = 0; i < 6000; i++)
                 {
                     Free(Alloc(random.Next(100) == 0 ? 20_000 : (nuint)random.Next(1, i < 2000 ? 100 : 2000)));
-                    nuint held = HeapState.Root->Small.Caches.Current()->Quarantine.Bytes;
+                    nuint held = Heap->Small.Caches.Current()->Quarantine.Bytes;
                     Expect.InRange(held, (nuint)16, (nuint)Quarantine.MaxBytes);
                     if (i % 1000 == 999)
                         AssertStatisticsAddUp(pin);
@@ -208,7 +208,7 @@ public static unsafe partial class EmmaHeap
                 {
                     nuint[] blocks = Enumerable.Range(0, 3000).Select(_ => (nuint)Alloc(size)).ToArray();
                     Array.ForEach(blocks, block => Free((void*)block));
-                    nuint held = HeapState.Root->Small.Caches.Current()->Quarantine.Bytes;
+                    nuint held = Heap->Small.Caches.Current()->Quarantine.Bytes;
                     Expect.InRange(held, size, (nuint)Quarantine.MaxBytes);
                     AssertStatisticsAddUp();
                 }

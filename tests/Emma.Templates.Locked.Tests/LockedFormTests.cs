@@ -59,7 +59,7 @@ public static unsafe partial class EmmaHeap
                 new Random(1).Shuffle(blocks);
                 foreach (nuint block in blocks)
                     Free((void*)block);
-                Expect.Equal(SegmentManager.MaxReserves, GetStatistics().Segments);
+                Expect.Equal(Policy.MaxReserves, GetStatistics().Segments);
                 AssertStatisticsAddUp();
             }
 

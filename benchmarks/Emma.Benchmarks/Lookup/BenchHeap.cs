@@ -80,7 +80,7 @@ internal static unsafe partial class BenchHeap
         {
             long sum = 0;
             foreach (nuint pointer in pointers)
-                sum += HeapInternals.Segment.SlabAt(HeapInternals.Segment.Of(pointer), HeapInternals.Segment.PageOf(pointer))->Class;
+                sum += HeapInternals.Segment.SpanAt(HeapInternals.Segment.Of(pointer), HeapInternals.Segment.PageOf(pointer))->Class;
 
             s_sink += sum;
         }

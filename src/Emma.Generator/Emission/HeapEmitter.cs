@@ -93,6 +93,9 @@ internal static class HeapEmitter
                 // Whether blocks carry canaries, are zeroed and held back when freed, and lie beside inaccessible pages.
                 internal const bool IsHardened = {{(heap.Hardened ? "true" : "false")}};
 
+                // Whether each thread keeps free blocks of its own.
+                internal const bool HasThreadCaches = {{(heap.ThreadCache || heap.Hardened ? "true" : "false")}};
+
                 // The most bytes the heap may map; 0: no limit.
                 internal const long DeclaredLimit = {{heap.MemoryLimit}};
             }

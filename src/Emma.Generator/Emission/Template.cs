@@ -42,22 +42,23 @@ internal sealed class Template
     public string Path { get; }
 
     /// <summary>
-    /// Whether the file is one of a heap with these options. Some folders hold what declares the same members in two ways: Caching or Locked, Plain or
-    /// Hardened. A hardened heap has thread caches in any case, but no fast paths, and so the LocalHeap of a heap without.
+    /// Whether the file is one of a heap with these options. A folder named after a form, within a layer's, holds what only heaps of that form have; the other form's
+    /// folder declares the same members.
     /// </summary>
-    public bool IsPartOf(Heap heap)
+    public bool IsPartOf(Heap heap) => Form switch
     {
-        string folder = Path.Substring(0, Path.IndexOf('/') + 1);
-        return folder switch
-        {
-            "Plain/" => !heap.Hardened,
-            "Hardened/" => heap.Hardened,
-            _ when heap.Hardened && Path.EndsWith("/LocalHeap", StringComparison.Ordinal) => folder == "Locked/",
-            "Caching/" => heap.ThreadCache || heap.Hardened,
-            "Locked/" => !heap.ThreadCache && !heap.Hardened,
-            _ => true,
-        };
-    }
+        "Plain" => !heap.Hardened,
+        "Hardened" => heap.Hardened,
+        // A hardened heap has thread caches in any case, but no fast paths, and so the LocalHeap of a heap without.
+        "Cached" when heap.Hardened => !Path.EndsWith("/LocalHeap", StringComparison.Ordinal),
+        "Locked" when heap.Hardened => Path.EndsWith("/LocalHeap", StringComparison.Ordinal),
+        "Cached" => heap.ThreadCache,
+        "Locked" => !heap.ThreadCache,
+        _ => true,
+    };
+
+    /// <summary>The form's folder that the file lies in: the second of its path; empty for a file of every heap.</summary>
+    private string Form => Path.Split('/') is { Length: 3 } parts ? parts[1] : "";
 
     /// <summary>The file as it stands.</summary>
     public string Text { get; }

@@ -39,17 +39,7 @@ static unsafe partial class EmmaHeap
         if (!HeapInternals.HeapState.IsRunning)
             return default;
 
-        HeapInternals.HeapCount count = default;
-        ref HeapInternals.Root root = ref *HeapInternals.HeapState.Root;
-        for (int sizeClass = 1; sizeClass <= HeapInternals.SizeClasses.Count; sizeClass++)
-            HeapInternals.HeapState.BinOf(sizeClass)->AddTo(ref count);
-        root.Segments.AddTo(ref count);
-        root.Small.AddTo(ref count);
-        count.Mapped = root.Space.Mapped;
-        count.InUse += root.Large.Bytes;
-        count.Header += root.Space.Metadata;
-        count.Cached += root.Large.CachedBytes + root.Space.Retained;
-        count.LargeBlocks = root.Large.Count;
+        HeapInternals.HeapCount count = HeapInternals.Count();
         return new HeapStatistics(&count);
     }
 

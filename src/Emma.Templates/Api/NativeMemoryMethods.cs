@@ -1,6 +1,5 @@
 namespace Emma.Templates;
 
-using ClrMath = global::System.Math;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;

@@ -1,6 +1,5 @@
 namespace Emma.Templates;
 
-using ClrMath = global::System.Math;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 
@@ -46,18 +45,9 @@ static unsafe partial class EmmaHeap
         {
             // As SizeClasses.OfAligned.
             return (byteCount | alignment) <= SizeClasses.MaxSize && nuint.IsPow2(alignment)
-                ? SmallBlocks.TryTake(AddressSpace.AlignUp(byteCount == 0 ? 1 : byteCount, alignment))
+                ? SmallBlocks.TryTake(AlignUp(byteCount == 0 ? 1 : byteCount, alignment))
                 : null;
         }
-
-        /// <summary>The bytes of a number of elements; so many that no heap has them if the product overflows.</summary>
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-        internal static nuint Product(nuint count, nuint size) =>
-            (count | size) <= uint.MaxValue ? unchecked(count * size) : LargeProduct(count, size);
-
-        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-        internal static nuint LargeProduct(nuint count, nuint size) =>
-            ClrMath.BigMul(count, size, out ulong low) == 0 ? (nuint)low : nuint.MaxValue;
 
         internal static void RequireAlignment(nuint alignment)
         {

@@ -2,11 +2,18 @@ namespace Emma.Templates;
 
 using ClrBindingFlags = global::System.Reflection.BindingFlags;
 using ClrException = global::System.Exception;
+using ClrGC = global::System.GC;
+using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrMarshal = global::System.Runtime.InteropServices.Marshal;
+using ClrMemoryMappedFile = global::System.IO.MemoryMappedFiles.MemoryMappedFile;
 using ClrMethodBase = global::System.Reflection.MethodBase;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
 using ClrOutOfMemoryException = global::System.OutOfMemoryException;
 using ClrRuntimeFeature = global::System.Runtime.CompilerServices.RuntimeFeature;
 using ClrRuntimeHelpers = global::System.Runtime.CompilerServices.RuntimeHelpers;
+using ClrStopwatch = global::System.Diagnostics.Stopwatch;
 using ClrThread = global::System.Threading.Thread;
 using ClrThreadStatic = global::System.ThreadStaticAttribute;
 using ClrType = global::System.Type;
@@ -34,6 +41,21 @@ static unsafe partial class EmmaHeap
 
             private const ClrBindingFlags Declared = ClrBindingFlags.DeclaredOnly | ClrBindingFlags.Static | ClrBindingFlags.Instance
                 | ClrBindingFlags.Public | ClrBindingFlags.NonPublic;
+
+            /// <summary>
+            /// Loads the assemblies that the heap's code refers to, one type of each. The runtime loads an assembly when the first method that needs it is compiled, which may be too late:
+            /// a load that fails for want of a descriptor fails for ever, and the first use of a reference may run a load context's resolver on
+            /// this thread, which may use the heap: never while a lock is held.
+            /// </summary>
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            internal static void LoadBaseLibrary()
+            {
+                ClrGC.KeepAlive(typeof(ClrInterlocked));
+                ClrGC.KeepAlive(typeof(ClrMarshal));
+                ClrGC.KeepAlive(typeof(ClrMemoryMappedFile));
+                ClrGC.KeepAlive(typeof(ClrStopwatch));
+                ClrGC.KeepAlive(typeof(ClrThread));
+            }
 
             internal static void Prepare()
             {

@@ -1,6 +1,5 @@
 namespace Emma.Templates;
 
-using ClrEncoding = global::System.Text.Encoding;
 using ClrGC = global::System.GC;
 using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrInvalidOperationException = global::System.InvalidOperationException;
@@ -26,62 +25,28 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>The parts of a heap. One bin for each size class follows it in memory, and behind them what the layer above wants.</summary>
-        internal struct Root
-        {
-            internal SmallBlocks Small;
-            internal AddressSpace Space;
-
-            /// <summary>
-            /// Held from taking mappings out of use until they are unmapped and no longer counted, so that whoever finds no room can wait
-            /// for what is being given back by taking it.
-            /// </summary>
-            internal Lock Giving;
-
-            /// <summary>Held by the trimming after collections and by Destroy, so that neither meets the other.</summary>
-            internal Lock Trimming;
-
-            internal LargeBlocks Large;
-            internal SegmentManager Segments;
-            internal int State;
-
-            /// <summary>A random number that canaries depend on, in a hardened heap that has started.</summary>
-            internal ulong Cookie;
-
-            /// <summary>One that the choice of blocks depends on.</summary>
-            internal ulong Chance;
-        }
-
-        /// <summary>The heap as a whole: its root, its start and its end.</summary>
-        internal static class HeapState
+        /// <summary>The heap as a whole: its start and its end.</summary>
+        internal struct HeapState
         {
             private const int NotStarted = 0;
             private const int Running = 1;
             private const int Unloaded = 2;
 
-            private const nuint RootAlignment = 64;
+            /// <summary>Held by the trimming after collections and by Destroy, so that neither meets the other.</summary>
+            internal Lock Trimming;
 
-            /// <summary>The root. A static of its own class: its initializer does not fail and waits for nothing.</summary>
-            internal static readonly Root* Root = CreateRoot();
+            private int _state;
 
-            private static byte[]? s_label;
             private static UnloadSentinel? s_sentinel;
             private static object? s_assembly;
 
             internal static bool IsRunning
             {
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-                get => ClrVolatile.Read(ref Root->State) == Running;
+                get => ClrVolatile.Read(ref Heap->State._state) == Running;
             }
 
-            internal static bool IsUnloaded => ClrVolatile.Read(ref Root->State) == Unloaded;
-
-            internal static Bin* BinOf(int sizeClass) => (Bin*)((byte*)Root + RootBytes) + (sizeClass - 1);
-
-            /// <summary>The memory behind the bins, of <see cref="SmallBlocks"/>.</summary>
-            internal static byte* BehindBins => (byte*)BinOf(SizeClasses.Count + 1);
-
-            private static nuint RootBytes => AddressSpace.AlignUp((nuint)sizeof(Root), RootAlignment);
+            internal static bool IsUnloaded => ClrVolatile.Read(ref Heap->State._state) == Unloaded;
 
             /// <summary>Starts the heap unless it runs. Must come before any lock.</summary>
             /// <exception cref="global::System.PlatformNotSupportedException">The heap cannot run here.</exception>
@@ -93,57 +58,36 @@ static unsafe partial class EmmaHeap
                     Start();
             }
 
-            /// <summary>Copies the heap's label, its name and its assembly's in UTF-8, and returns the bytes.</summary>
-            internal static int CopyLabel(byte* target, int capacity)
-            {
-                byte[] label = s_label!;
-                int length = label.Length < capacity ? label.Length : capacity;
-                for (int i = 0; i < length; i++)
-                    target[i] = label[i];
-                return length;
-            }
-
             /// <summary>Unmaps all blocks and everything that describes them. No other thread uses the heap meanwhile.</summary>
             internal static void Clear()
             {
-                Root->Trimming.Acquire();
+                Heap->State.Trimming.Acquire();
                 // Forgotten before it is unmapped: if the thread dies in between, memory is lost, and nobody reads what is gone.
-                Root->Small.Reset();
+                Heap->Small.Reset();
                 for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
-                    BinOf(sizeClass)->Reset();
-                Root->Segments.Reset();
-                Root->Large.Reset();
-                Root->Space.UnmapAll();
-                Root->Trimming.Release();
+                    Bin.Of(sizeClass)->Reset();
+                Heap->Segments.Reset();
+                Heap->Large.Reset();
+                Heap->Space.UnmapAll();
+                Heap->State.Trimming.Release();
             }
 
             /// <summary>A number that changes, in all likelihood, when anything is allocated or freed. Takes no lock: a dead thread may hold one.</summary>
             internal static ulong Fingerprint()
             {
-                ulong fingerprint = Root->Space.Mapped;
+                ulong fingerprint = Heap->Space.Mapped;
                 for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
-                    fingerprint = unchecked(fingerprint * 31 + (ulong)BinOf(sizeClass)->Live);
-                return unchecked((fingerprint * 31 + (ulong)Root->Large.EverAllocated + Root->Large.Bytes) * 31 + Root->Small.Fingerprint());
+                    fingerprint = unchecked(fingerprint * 31 + (ulong)Bin.Of(sizeClass)->Live);
+                return unchecked((fingerprint * 31 + (ulong)Heap->Large.EverAllocated + Heap->Large.Bytes) * 31 + Heap->Small.Fingerprint());
             }
 
             /// <summary>Ends the heap for good, the code page last. Only finalizers still run.</summary>
             internal static void Unload()
             {
-                if (ClrInterlocked.Exchange(ref Root->State, Unloaded) == Running)
+                if (ClrInterlocked.Exchange(ref Heap->State._state, Unloaded) == Running)
                     Clear();
-                Root->Small.Unload();
+                Heap->Small.Unload();
                 KernelEntry.Release();
-            }
-
-            private static Root* CreateRoot()
-            {
-                nuint bytes = RootBytes + (nuint)SizeClasses.Count * (nuint)sizeof(Bin) + SmallBlocks.BytesBehindBins;
-                byte* root = PinnedMemory.Allocate(bytes, RootAlignment);
-                Bin* bins = (Bin*)(root + RootBytes);
-                for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
-                    bins[sizeClass - 1].Initialize(sizeClass);
-                ((Root*)root)->Small.Initialize((byte*)(bins + SizeClasses.Count));
-                return (Root*)root;
             }
 
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
@@ -155,16 +99,16 @@ static unsafe partial class EmmaHeap
                         $"{HeapName}: the load context of this heap has been collected, and its memory with it.");
                 }
 
-                BaseLibrary.Load();
-                ClrVolatile.Write(ref s_label, ClrEncoding.UTF8.GetBytes($"{HeapName} of {typeof(Root).Assembly.GetName().Name}"));
+                Compilation.LoadBaseLibrary();
+                Window.SetLabel($"{HeapName} of {typeof(Root).Assembly.GetName().Name}");
                 // Before there is anything for it to unmap, so that a start that fails half-way leaves nothing behind either.
                 if (typeof(Root).IsCollectible)
                     KeepSentinel();
                 Compilation.Prepare();
                 KernelEntry.EnsureCreated(SmallBlocks.MachineCode());
-                StartBlockMethods();
-                Root->Small.Start(KernelEntry.CodeBehind);
-                if (ClrInterlocked.CompareExchange(ref Root->State, Running, NotStarted) == NotStarted)
+                StartHardening();
+                Heap->Small.Start(KernelEntry.CodeBehind);
+                if (ClrInterlocked.CompareExchange(ref Heap->State._state, Running, NotStarted) == NotStarted)
                     IdleTrim.Begin(s_assembly = new object());
             }
 

@@ -55,9 +55,8 @@ static unsafe partial class EmmaHeap
 
             private void TrimIfIdle()
             {
-                ref Root root = ref *HeapState.Root;
-                // Destroy may be under way. It does not wait for finalizers, nor they for it.
-                if (!HeapState.IsRunning || !root.Trimming.TryAcquire())
+                    // Destroy may be under way. It does not wait for finalizers, nor they for it.
+                if (!HeapState.IsRunning || !Heap->State.Trimming.TryAcquire())
                     return;
 
                 try
@@ -68,7 +67,7 @@ static unsafe partial class EmmaHeap
                 }
                 finally
                 {
-                    root.Trimming.Release();
+                    Heap->State.Trimming.Release();
                 }
             }
         }

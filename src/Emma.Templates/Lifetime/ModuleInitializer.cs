@@ -3,16 +3,8 @@ namespace Emma.Templates;
 using ClrEditorBrowsable = global::System.ComponentModel.EditorBrowsableAttribute;
 using ClrEditorBrowsableState = global::System.ComponentModel.EditorBrowsableState;
 using ClrException = global::System.Exception;
-using ClrGC = global::System.GC;
-using ClrInterlocked = global::System.Threading.Interlocked;
-using ClrMarshal = global::System.Runtime.InteropServices.Marshal;
-using ClrMemoryMappedFile = global::System.IO.MemoryMappedFiles.MemoryMappedFile;
-using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
-using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrModuleInitializer = global::System.Runtime.CompilerServices.ModuleInitializerAttribute;
 using ClrRuntimeHelpers = global::System.Runtime.CompilerServices.RuntimeHelpers;
-using ClrStopwatch = global::System.Diagnostics.Stopwatch;
-using ClrThread = global::System.Threading.Thread;
 
 static unsafe partial class EmmaHeap
 {
@@ -23,9 +15,9 @@ static unsafe partial class EmmaHeap
     {
         try
         {
-            HeapInternals.BaseLibrary.Load();
+            HeapInternals.Compilation.LoadBaseLibrary();
             // Code compiled for good before the root stood would have to look for it at every call.
-            ClrRuntimeHelpers.RunClassConstructor(typeof(HeapInternals.HeapState).TypeHandle);
+            ClrRuntimeHelpers.RunClassConstructor(typeof(HeapInternals).TypeHandle);
         }
         catch (ClrException)
         {

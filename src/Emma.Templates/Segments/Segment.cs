@@ -15,7 +15,7 @@ static unsafe partial class EmmaHeap
         {
             internal const nuint Size = Window.SlotSize;
             internal const int PageShift = Window.PageShift;
-            internal const nuint PageSize = (nuint)1 << PageShift;
+            internal const nuint PageSize = Window.PageSize;
             internal const int PageCount = (int)(Size / PageSize);
 
             /// <summary>Every page but the header's.</summary>
@@ -49,11 +49,14 @@ static unsafe partial class EmmaHeap
 
             internal static int PageOf(nuint address) => (int)((address >> PageShift) & (PageCount - 1));
 
+            /// <summary>The pages that so many bytes take.</summary>
+            internal static int PagesFor(nuint size) => (int)((size + (PageSize - 1)) >> PageShift);
+
             internal static ulong MaskOf(int page, int count) => (count == PageCount ? ~0UL : (1UL << count) - 1) << page;
 
             internal static nuint AddressOf(Segment* segment, int page) => (nuint)segment + ((nuint)page << PageShift);
 
-            internal static Slab* SlabAt(Segment* segment, int page) => (Slab*)((byte*)segment + page * DescriptorBytes);
+            internal static PageSpan* SpanAt(Segment* segment, int page) => (PageSpan*)((byte*)segment + page * DescriptorBytes);
 
             internal static ulong* BitmapAt(Segment* segment, int page) =>
                 (ulong*)((byte*)segment + BitmapsOffset + (nuint)page * BitmapBytes);

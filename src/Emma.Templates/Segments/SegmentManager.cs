@@ -10,27 +10,6 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>Pages handed out by the segment manager.</summary>
-        internal readonly struct PageRun
-        {
-            internal readonly Segment* Segment;
-            internal readonly int Page;
-
-            /// <summary>Those of the pages, as bits of their segment, that may hold anything but zeros.</summary>
-            internal readonly ulong Dirty;
-
-            internal PageRun(Segment* segment, int page, ulong dirty)
-            {
-                Segment = segment;
-                Page = page;
-                Dirty = dirty;
-            }
-
-            internal bool IsNone => Segment == null;
-
-            internal nuint Address => (nuint)Segment + ((nuint)Page << Window.PageShift);
-        }
-
         /// <summary>
         /// The segments of a heap: hands out runs of pages and takes them back. Segments with free pages stand on lists by the length
         /// of their longest run, so that a fitting one is found at once, and fuller ones are used first, so that others can empty.
@@ -40,15 +19,10 @@ static unsafe partial class EmmaHeap
         /// of the segments in which nothing lives, a few, the reserves, stay mapped. Others may, where two threads empty segments at once or a bin is busy, until they are used and emptied again or
         /// Trim comes by. All under the manager's lock.
         /// </remarks>
+        [ClrStructLayout(ClrLayoutKind.Sequential, Size = 2 * Root.CacheLine)]
         internal partial struct SegmentManager
         {
             private const int Lists = 6;
-
-            /// <summary>
-            /// How many segments stay mapped although nothing lives in them: 16 MiB, so that a program whose blocks of some 100 KiB come and go does not map and unmap
-            /// a segment for every few of them. One where a limit is near: what is empty is in the way of others there.
-            /// </summary>
-            internal const int MaxReserves = DeclaredLimit == 0 ? 4 : 1;
 
             /// <summary>How many segments of a list that may fit are looked at, as long as a new one can be mapped instead.</summary>
             private const int Glances = 8;
@@ -60,6 +34,11 @@ static unsafe partial class EmmaHeap
 
             private Lock _lock;
             private int _count;
+
+            /// <summary>
+            /// Takes the idle slab at a page out of use, or says that it cannot: the one call to the layer above, which is made when a segment is about to be unmapped.
+            /// </summary>
+            private delegate*<Segment*, int, bool> _tryEvict;
 
             /// <summary>The first segment of each list, and behind them the reserves.</summary>
             private SegmentTable _segments;
@@ -76,11 +55,13 @@ static unsafe partial class EmmaHeap
                 }
             }
 
+            internal static void Initialize(SegmentManager* segments, delegate*<Segment*, int, bool> tryEvict) => segments->_tryEvict = tryEvict;
+
             /// <summary>Whether a segment is one of those kept although nothing lives in them.</summary>
             internal bool IsReserve(Segment* segment)
             {
                 bool found = false;
-                for (int i = Lists; i < Lists + MaxReserves; i++)
+                for (int i = Lists; i < Lists + Policy.MaxReserves; i++)
                     found |= ClrVolatile.Read(in Table[i]) == (ulong)segment;
                 return found;
             }
@@ -138,7 +119,7 @@ static unsafe partial class EmmaHeap
                     // Before the run has them: should the thread end here, whoever frees it does not take away more than was counted.
                     _runPages += newCount - count;
                     Take(segment, page + count, newCount - count);
-                    Segment.SlabAt(segment, page)->PageCount = (byte)newCount;
+                    Segment.SpanAt(segment, page)->PageCount = (byte)newCount;
                 }
 
                 _lock.Release();
@@ -153,7 +134,7 @@ static unsafe partial class EmmaHeap
                 Enter();
                 // The class first: should the thread end here, it may say less than the descriptor, but never more.
                 PageMap.SetRun(Segment.AddressOf(segment, page), newCount);
-                Segment.SlabAt(segment, page)->PageCount = (byte)newCount;
+                Segment.SpanAt(segment, page)->PageCount = (byte)newCount;
                 GivePages(segment, page + newCount, count - newCount);
                 _runPages -= count - newCount;
                 _lock.Release();
@@ -174,7 +155,7 @@ static unsafe partial class EmmaHeap
                 if (live)
                 {
                     int page = Segment.PageOf(address);
-                    int count = Segment.SlabAt(segment, page)->PageCount;
+                    int count = Segment.SpanAt(segment, page)->PageCount;
                     GivePages(segment, page, count);
                     _runPages -= count;
                     isLast = segment->HoldsNothing && !IsReserve(segment);
@@ -202,7 +183,7 @@ static unsafe partial class EmmaHeap
             {
                 Enter();
                 int pages = PageMap.IsRun(PageMap.ClassOf(address))
-                    ? Segment.SlabAt(Segment.Of(address), Segment.PageOf(address))->PageCount
+                    ? Segment.SpanAt(Segment.Of(address), Segment.PageOf(address))->PageCount
                     : 0;
                 _lock.Release();
                 return pages;
@@ -222,7 +203,7 @@ static unsafe partial class EmmaHeap
                 count.Segments = _count;
                 count.Header += (nuint)_count * Segment.PageSize;
                 count.InUse += (nuint)_runPages << Segment.PageShift;
-                SlotWalk walk = HeapState.Root->Space.Walk();
+                SlotWalk walk = Heap->Space.Walk();
                 for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
                     count.Free += (nuint)ulong.PopCount(((Segment*)address)->FreePages) << Segment.PageShift;
                 _lock.Release();
@@ -256,7 +237,7 @@ static unsafe partial class EmmaHeap
             private void ForgetSegments()
             {
                 _count = 0;
-                for (int i = 0; i < Lists + MaxReserves; i++)
+                for (int i = 0; i < Lists + Policy.MaxReserves; i++)
                     ClrVolatile.Write(ref Table[i], 0);
             }
 
@@ -268,7 +249,7 @@ static unsafe partial class EmmaHeap
             private void Recover()
             {
                 ForgetSegments();
-                SlotWalk walk = HeapState.Root->Space.Walk();
+                SlotWalk walk = Heap->Space.Walk();
                 for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
                 {
                     _count++;
@@ -279,7 +260,7 @@ static unsafe partial class EmmaHeap
 
             private Segment* MapSegment()
             {
-                ref AddressSpace space = ref HeapState.Root->Space;
+                ref AddressSpace space = ref Heap->Space;
                 // Busy until the header stands: a walk over the segments must not read it before.
                 nuint address = space.Map(Segment.Size, Segment.Size, SlotKind.Busy, LiveMarks.BytesPerSegment);
                 if (address == 0)
@@ -365,7 +346,7 @@ static unsafe partial class EmmaHeap
             }
 
             /// <summary>So many words as an array. A buffer of the language's own costs an assembly 150 bytes more.</summary>
-            [ClrStructLayout(ClrLayoutKind.Sequential, Size = (Lists + MaxReserves) * sizeof(ulong))]
+            [ClrStructLayout(ClrLayoutKind.Sequential, Size = (Lists + Policy.MaxReserves) * sizeof(ulong))]
             private struct SegmentTable
             {
                 internal ulong First;

@@ -17,7 +17,7 @@ static unsafe partial class EmmaHeap
             /// <returns>Bytes unmapped.</returns>
             internal nuint ReleaseIfEmpty(Segment* segment, bool givingIsHeld)
             {
-                ref Lock giving = ref HeapState.Root->Giving;
+                ref Lock giving = ref Heap->Space.Giving;
                 if (givingIsHeld)
                     return Release(segment, keepReserve: true);
 
@@ -32,7 +32,7 @@ static unsafe partial class EmmaHeap
             internal nuint ReleaseAllEmpty()
             {
                 nuint given = 0;
-                SlotWalk walk = HeapState.Root->Space.Walk();
+                SlotWalk walk = Heap->Space.Walk();
                 for (nuint segment = walk.Next(SlotKind.Segment); segment != 0; segment = walk.Next(SlotKind.Segment))
                     given += Release((Segment*)segment, keepReserve: false);
                 return given;
@@ -46,12 +46,12 @@ static unsafe partial class EmmaHeap
             /// <returns>Bytes unmapped.</returns>
             internal nuint Release(Segment* segment, bool keepReserve)
             {
-                Assert(HeapState.Root->Giving.IsHeld);
+                Assert(Heap->Space.Giving.IsHeld);
                 nuint address = (nuint)segment;
                 bool empty = false;
                 Enter();
                 // Whoever unmaps a segment takes it out under this lock first, so that what is still a segment here may be read.
-                if (HeapState.Root->Space.KindAt(address) == SlotKind.Segment && segment->HoldsNothing)
+                if (Heap->Space.KindAt(address) == SlotKind.Segment && segment->HoldsNothing)
                 {
                     if (!keepReserve || !TryReserve(segment))
                     {
@@ -66,9 +66,9 @@ static unsafe partial class EmmaHeap
                 if (!empty)
                     return 0;
 
-                LiveMarks.Discard(segment);
-                HeapState.Root->Space.UnchargeMetadata(LiveMarks.BytesPerSegment);
-                return HeapState.Root->Space.Unmap(address, Segment.Size) + LiveMarks.BytesPerSegment;
+                LiveMarks.Discard(address);
+                Heap->Space.UnchargeMetadata(LiveMarks.BytesPerSegment);
+                return Heap->Space.Unmap(address, Segment.Size) + LiveMarks.BytesPerSegment;
             }
 
             /// <summary>
@@ -78,7 +78,7 @@ static unsafe partial class EmmaHeap
             /// <returns>Bytes unmapped or discarded.</returns>
             internal nuint Trim(Segment* segment)
             {
-                HeapState.Root->Giving.Acquire();
+                Heap->Space.Giving.Acquire();
                 nuint given = Release(segment, keepReserve: false);
                 if (given == 0)
                 {
@@ -87,16 +87,16 @@ static unsafe partial class EmmaHeap
                     given += Release(segment, keepReserve: false);
                 }
 
-                HeapState.Root->Giving.Release();
+                Heap->Space.Giving.Release();
                 return given;
             }
 
             private nuint Discard(Segment* segment)
             {
-                Assert(HeapState.Root->Giving.IsHeld);
+                Assert(Heap->Space.Giving.IsHeld);
                 ulong pages = 0;
                 Enter();
-                if (HeapState.Root->Space.KindAt((nuint)segment) == SlotKind.Segment)
+                if (Heap->Space.KindAt((nuint)segment) == SlotKind.Segment)
                 {
                     pages = segment->FreePages & segment->DirtyPages;
                     ClrVolatile.Write(ref segment->FreePages, segment->FreePages & ~pages);
@@ -136,7 +136,7 @@ static unsafe partial class EmmaHeap
                 if (IsReserve(segment))
                     return true;
 
-                for (int i = Lists; i < Lists + MaxReserves; i++)
+                for (int i = Lists; i < Lists + Policy.MaxReserves; i++)
                 {
                     if (!IsEmptyReserve((Segment*)Table[i]))
                     {
@@ -161,7 +161,7 @@ static unsafe partial class EmmaHeap
             /// <summary>Takes a segment with no live page out for unmapping.</summary>
             private void Remove(Segment* segment)
             {
-                for (int i = Lists; i < Lists + MaxReserves; i++)
+                for (int i = Lists; i < Lists + Policy.MaxReserves; i++)
                 {
                     if (Table[i] == (ulong)segment)
                         ClrVolatile.Write(ref Table[i], 0);
@@ -169,7 +169,7 @@ static unsafe partial class EmmaHeap
 
                 Unlink(segment);
                 _count--;
-                nuint owned = HeapState.Root->Space.TryOwn((nuint)segment, SlotKind.Segment);
+                nuint owned = Heap->Space.TryOwn((nuint)segment, SlotKind.Segment);
                 Assert(owned == Segment.Size);
             }
 
@@ -180,10 +180,9 @@ static unsafe partial class EmmaHeap
                 while (idle != 0)
                 {
                     int page = (int)ulong.TrailingZeroCount(idle);
-                    Slab* slab = Segment.SlabAt(segment, page);
-                    int count = slab->PageCount;
+                    int count = Segment.SpanAt(segment, page)->PageCount;
                     idle &= ~Segment.MaskOf(page, count);
-                    if (!HeapState.BinOf(slab->Class)->TryEvict(slab))
+                    if (!_tryEvict(segment, page))
                         continue;
 
                     GivePages(segment, page, count);

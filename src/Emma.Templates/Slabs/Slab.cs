@@ -10,7 +10,7 @@ static unsafe partial class EmmaHeap
         /// <summary>
         /// The descriptor of a slab: one or more pages of blocks of one class. Which blocks are free is a bitmap of two levels in the segment's
         /// page 0, never a list inside freed memory: free memory stays untouched, and a write to it cannot capture the allocator. The lowest free
-        /// block is always taken first, so that pages behind the highest one ever used stay untouched. Page runs use a descriptor for their length.
+        /// block is always taken first, so that pages behind the highest one ever used stay untouched.
         /// </summary>
         /// <remarks>
         /// Invariants: bit w of Summary says that word w of the bitmap is not 0; FreeCount is the number of set bits. All under the bin's lock.
@@ -23,6 +23,11 @@ static unsafe partial class EmmaHeap
             /// <summary>Two levels of words address this many blocks; a page holds no more.</summary>
             internal const int MaxCapacity = WordBits * WordBits;
 
+            internal PageSpan Span;
+
+            /// <summary>Which list of its bin it stands on while it has a free block.</summary>
+            internal byte Home;
+
             internal Slab* Next;
             internal Slab* Previous;
             private ulong _summary;
@@ -33,30 +38,23 @@ static unsafe partial class EmmaHeap
             internal int FreeCount;
             internal int Capacity;
             internal int BlockSize;
-            internal byte Class;
-
-            /// <summary>In the descriptor of every page of a slab: its first page.</summary>
-            internal byte HeadPage;
-
-            internal byte PageCount;
-
-            /// <summary>Which list of its bin it stands on while it has a free block.</summary>
-            internal byte Home;
-
             internal readonly bool IsEmpty => FreeCount == Capacity;
 
-            /// <summary>The descriptor of the slab or page run that an address lies in.</summary>
+            internal static Slab* At(Segment* segment, int page) => (Slab*)Segment.SpanAt(segment, page);
+
+            /// <summary>The descriptor of the slab that an address lies in.</summary>
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static Slab* Of(nuint address)
             {
                 Segment* segment = Segment.Of(address);
-                return Segment.SlabAt(segment, Segment.SlabAt(segment, Segment.PageOf(address))->HeadPage);
+                return At(segment, Segment.SpanAt(segment, Segment.PageOf(address))->HeadPage);
             }
 
             /// <summary>Makes the pages a slab of free blocks.</summary>
             internal static Slab* Initialize(PageRun run, int sizeClass, int blockSize, int pages)
             {
-                Slab* slab = InitializeRun(run, sizeClass, pages);
+                Slab* slab = At(run.Segment, run.Page);
+                slab->Span.Describe(run, sizeClass, pages);
                 slab->BlockSize = blockSize;
                 slab->Capacity = (int)(((nuint)pages * Segment.PageSize - Guards.SlabTail) / (nuint)blockSize);
                 slab->FreeCount = slab->Capacity;
@@ -72,17 +70,6 @@ static unsafe partial class EmmaHeap
                 if (rest != 0)
                     bitmap[words++] = (1UL << rest) - 1;
                 slab->_summary = words == WordBits ? ~0UL : (1UL << words) - 1;
-                return slab;
-            }
-
-            /// <summary>Makes the descriptors of a page run, or of the pages of a slab to be.</summary>
-            internal static Slab* InitializeRun(PageRun run, int pageClass, int pages)
-            {
-                for (int i = 0; i < pages; i++)
-                    Segment.SlabAt(run.Segment, run.Page + i)->HeadPage = (byte)run.Page;
-                Slab* slab = Segment.SlabAt(run.Segment, run.Page);
-                slab->Class = (byte)pageClass;
-                slab->PageCount = (byte)pages;
                 return slab;
             }
 
@@ -166,7 +153,7 @@ static unsafe partial class EmmaHeap
             {
                 ulong* bitmap = BitmapOf(slab);
                 ulong begin = AddressOf(slab);
-                ulong length = (ulong)slab->PageCount << Window.PageShift;
+                ulong length = (ulong)slab->Span.PageCount << Window.PageShift;
                 ulong reciprocal = slab->_reciprocal;
                 int given = 0;
                 int left = count;
@@ -210,11 +197,11 @@ static unsafe partial class EmmaHeap
                 return index < slab->Capacity && AddressOf(slab) + (nuint)index * (nuint)slab->BlockSize == address;
             }
 
-            internal static nuint AddressOf(Slab* slab) => Segment.AddressOf(Segment.Of((nuint)slab), slab->HeadPage);
+            internal static nuint AddressOf(Slab* slab) => Segment.AddressOf(Segment.Of((nuint)slab), slab->Span.HeadPage);
 
-            internal static ulong PagesOf(Slab* slab) => Segment.MaskOf(slab->HeadPage, slab->PageCount);
+            internal static ulong PagesOf(Slab* slab) => Segment.MaskOf(slab->Span.HeadPage, slab->Span.PageCount);
 
-            private static ulong* BitmapOf(Slab* slab) => Segment.BitmapAt(Segment.Of((nuint)slab), slab->HeadPage);
+            private static ulong* BitmapOf(Slab* slab) => Segment.BitmapAt(Segment.Of((nuint)slab), slab->Span.HeadPage);
         }
     }
 }

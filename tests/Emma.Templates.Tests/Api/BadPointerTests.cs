@@ -36,7 +36,7 @@ public static unsafe partial class EmmaHeap
                 for (int i = 0; i < 50; i++)
                 {
                     nuint address = unchecked((nuint)(ulong)random.NextInt64() & ~(nuint)15);
-                    if (HeapState.Root->Space.Find(address) == null)
+                    if (Heap->Space.Find(address) == null)
                         AssertRefused((void*)address);
                 }
             }
@@ -71,12 +71,12 @@ public static unsafe partial class EmmaHeap
             [Fact]
             public void Metadata_and_unused_slots_of_the_window_are_refused()
             {
-                Window* window = HeapState.Root->Space.Find((nuint)_pin);
+                Window* window = Heap->Space.Find((nuint)_pin);
                 (string Name, nuint Address)[] places =
                 [
                     ("header", (nuint)window), ("slot words", (nuint)window->Slots), ("page map", (nuint)window->PageMap),
                     ("before", window->Base - 16), ("behind", window->Base + window->Size), ("last", window->Base + window->Size - 16),
-                    ("unused", window->Base + 100 * Segment.Size), ("root", (nuint)HeapState.Root), ("code", KernelMode.CodeAddress),
+                    ("unused", window->Base + 100 * Segment.Size), ("root", (nuint)Heap), ("code", KernelMode.CodeAddress),
                 ];
                 foreach ((string name, nuint address) in places)
                     Expect.Null(Record.Exception(() => AssertRefused((void*)address)) is Exception error ? $"{name}: {error.Message}" : null);
@@ -100,7 +100,7 @@ public static unsafe partial class EmmaHeap
                 foreach (nuint size in new nuint[] { 100_000, 300_000, 2 << 20, 5 << 20, 100 << 20 })
                 {
                     // Its thread keeps it, and only marks tell it from a live one.
-                    if (SmallBlocks.KeepsRuns && !ChecksBoundaries && size <= KeptSizes.Max)
+                    if (Policy.KeepsRuns && !ChecksBoundaries && size <= KeptSizes.Max)
                         continue;
 
                     void* block = Alloc(size);

@@ -9,7 +9,7 @@ public static unsafe partial class EmmaHeap
         /// <summary>What the caching layer keeps to itself, for tests that play a part of it.</summary>
         private static class CacheInternals
         {
-            internal static ref ThreadCacheList List => ref HeapState.Root->Small.Caches;
+            internal static ref ThreadCacheList List => ref Heap->Small.Caches;
 
             /// <summary>The calling thread's cache; null if it has none.</summary>
             internal static ThreadCache* Own => SmallBlocks.CurrentCache;
@@ -18,10 +18,10 @@ public static unsafe partial class EmmaHeap
             internal static int Count => All().Count;
 
             /// <summary>Blocks of a class that are live or in magazines.</summary>
-            internal static long TakenFromSlabs(nuint size) => HeapState.BinOf(SizeClasses.Of(size))->Live;
+            internal static long TakenFromSlabs(nuint size) => Bin.Of(SizeClasses.Of(size))->Live;
 
             internal static nuint InDepot(nuint size) =>
-                SmallBlocks.DepotOf(size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(PagesFor(size)))->CachedBytes;
+                SmallBlocks.DepotOf(size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(Segment.PagesFor(size)))->CachedBytes;
 
             /// <summary>Every cache of the heap's list.</summary>
             internal static List<nuint> All()
@@ -39,7 +39,7 @@ public static unsafe partial class EmmaHeap
             internal static void ExhaustMagazines()
             {
                 const int most = 32 * 4096;
-                ref MagazineStore store = ref HeapState.Root->Small.Magazines;
+                ref MagazineStore store = ref Heap->Small.Magazines;
                 UnusedOf(ref store).TakeAll();
                 MappedOf(ref store) = most;
                 CarvedOf(ref store) = most;

@@ -31,7 +31,7 @@ public static unsafe partial class EmmaHeap
                 });
                 Owner last = new Owner(64);
                 s_kept.Enqueue(last);
-                return [UsesMachineCodeNow, last.Address, (nuint)HeapState.Root->Space.Find(last.Address), MagazineOf(64), KernelMode.CodeAddress];
+                return [UsesMachineCodeNow, last.Address, (nuint)Heap->Space.Find(last.Address), MagazineOf(64), KernelMode.CodeAddress];
             }
 
             /// <summary>Allocates and frees on a thread of the host.</summary>
@@ -110,8 +110,8 @@ public static unsafe partial class EmmaHeap
             /// <summary>The magazine that the calling thread has loaded for a size.</summary>
             private static nuint MagazineOf(nuint size)
             {
-                Magazine* magazine = HeapState.Root->Small.Magazines.Take(SmallBlocks.DepotOf(SizeClasses.Of(size))->Capacity);
-                HeapState.Root->Small.Magazines.Give(magazine);
+                Magazine* magazine = Heap->Small.Magazines.Take(SmallBlocks.DepotOf(SizeClasses.Of(size))->Capacity);
+                Heap->Small.Magazines.Give(magazine);
                 return (nuint)magazine;
             }
 

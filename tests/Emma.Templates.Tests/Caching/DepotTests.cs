@@ -60,8 +60,8 @@ public static unsafe partial class EmmaHeap
             public void Flushing_gives_every_block_to_its_slab_and_every_magazine_to_the_store(int sizeClass)
             {
                 Depot* depot = SmallBlocks.DepotOf(sizeClass);
-                Bin* bin = HeapState.BinOf(sizeClass);
-                ref MagazineStore store = ref HeapState.Root->Small.Magazines;
+                Bin* bin = Bin.Of(sizeClass);
+                ref MagazineStore store = ref Heap->Small.Magazines;
                 HashSet<nuint> given = [];
                 while (true)
                 {
@@ -83,9 +83,9 @@ public static unsafe partial class EmmaHeap
                 AssertStatisticsAddUp();
 
                 int magazines = int.MaxValue;
-                HeapState.Root->Giving.Acquire();
+                Heap->Space.Giving.Acquire();
                 depot->Flush(sizeClass, ref magazines);
-                HeapState.Root->Giving.Release();
+                Heap->Space.Giving.Release();
                 Expect.Equal(0, bin->Live);
                 Expect.True(depot->TryTake(home: 0) == null);
                 Expect.Equal((nuint)0, GetStatistics().CachedBytes);
@@ -102,7 +102,7 @@ public static unsafe partial class EmmaHeap
                 nuint size = 512;
                 int sizeClass = SizeClasses.Of(size);
                 int capacity = SmallBlocks.DepotOf(sizeClass)->Capacity;
-                Bin* shared = HeapState.BinOf(sizeClass);
+                Bin* shared = Bin.Of(sizeClass);
                 nuint bin = (nuint)shared;
                 Crew.Run(threads, seed =>
                 {
@@ -133,15 +133,15 @@ public static unsafe partial class EmmaHeap
                 nuint most = (nuint)(Depot.MaxBytes + (threads - 1) * capacity * (int)size);
                 Expect.True(CacheInternals.InDepot(size) <= most, $"{CacheInternals.InDepot(size)} bytes in the depot");
                 int magazines = int.MaxValue;
-                HeapState.Root->Giving.Acquire();
+                Heap->Space.Giving.Acquire();
                 SmallBlocks.DepotOf(sizeClass)->Flush(sizeClass, ref magazines);
-                HeapState.Root->Giving.Release();
+                Heap->Space.Giving.Release();
                 Expect.Equal(0, shared->Live);
             }
 
             private static Magazine* NewMagazine(Bin* bin, int capacity)
             {
-                Magazine* magazine = HeapState.Root->Small.Magazines.Take(capacity);
+                Magazine* magazine = Heap->Small.Magazines.Take(capacity);
                 Fill(bin, magazine, capacity);
                 return magazine;
             }
@@ -156,7 +156,7 @@ public static unsafe partial class EmmaHeap
             private static void Return(Bin* bin, Magazine* magazine, int capacity)
             {
                 bin->FreeMany(Magazine.Slots(magazine), capacity, givingIsHeld: false);
-                HeapState.Root->Small.Magazines.Give(magazine);
+                Heap->Small.Magazines.Give(magazine);
             }
 
             /// <summary>All blocks of a magazine carry what its last holder wrote; then they carry a new mark.</summary>

@@ -58,7 +58,7 @@ public static unsafe partial class EmmaHeap
                 HashSet<nuint> windows = [];
                 for (int i = 0; i < 20; i++)
                 {
-                    windows.Add(HeapState.Root->Space.Find((nuint)Alloc(1))->Base);
+                    windows.Add(Heap->Space.Find((nuint)Alloc(1))->Base);
                     Destroy();
                 }
 

@@ -233,11 +233,11 @@ public static unsafe partial class EmmaHeap
             {
                 Step("a thread that waits");
                 long sleeps = kernel!.CountOf(CallKind.FutexWait);
-                HeapState.Root->Giving.Acquire();
+                Heap->Space.Giving.Acquire();
                 Thread waiter = new Thread(() => Trim());
                 waiter.Start();
                 bool slept = SpinWait.SpinUntil(() => kernel.CountOf(CallKind.FutexWait) != sleeps, 60_000);
-                HeapState.Root->Giving.Release();
+                Heap->Space.Giving.Release();
                 if (!slept || !waiter.Join(60_000))
                     Fail(slept ? "the waiting thread was not woken" : "the other thread did not wait");
             }

@@ -47,7 +47,7 @@ public static unsafe partial class EmmaHeap
             // Tests of failing kernels leave places that heaps had to abandon: addresses without memory, which a later window may happen to include.
             Mapping[] mappings = [.. ProcessMaps.Read().Where(mapping => IsHardened || mapping.Rights != "---p")];
             nuint mapped = KernelEntry.MappedBytes + (nuint)s.Segments * LiveMarks.BytesPerSegment;
-            for (Window* window = HeapState.Root->Space.Find((nuint)anyBlock); window != null; window = window->Next)
+            for (Window* window = Heap->Space.Find((nuint)anyBlock); window != null; window = window->Next)
             {
                 if (HasOtherHeapIn(window))
                     return;
@@ -62,7 +62,7 @@ public static unsafe partial class EmmaHeap
         private static nuint[] SlotsOf(nuint kind)
         {
             List<nuint> slots = [];
-            SlotWalk walk = HeapState.Root->Space.Walk();
+            SlotWalk walk = Heap->Space.Walk();
             for (nuint slot = walk.Next(kind); slot != 0; slot = walk.Next(kind))
                 slots.Add(slot);
             return [.. slots];
@@ -89,7 +89,7 @@ public static unsafe partial class EmmaHeap
                     continue;
                 }
 
-                bool isOwn = HeapState.Root->Space.Find(other.Base) != null && (nuint)HeapState.Root->Space.Find(other.Base) == mapping.Start;
+                bool isOwn = Heap->Space.Find(other.Base) != null && (nuint)Heap->Space.Find(other.Base) == mapping.Start;
                 if (other.IsOfAnyHeap && !isOwn && mapping.Start < end && other.Base + other.Size > start)
                     return true;
             }

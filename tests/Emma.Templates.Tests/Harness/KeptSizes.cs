@@ -8,9 +8,9 @@ public static unsafe partial class EmmaHeap
         private static class KeptSizes
         {
             /// <summary>The largest size of which free blocks are kept, in bytes.</summary>
-            internal const nuint Max = SmallBlocks.KeepsRuns ? SizeClasses.MaxCachedSize : SizeClasses.MaxSize;
+            internal const nuint Max = Policy.KeepsRuns ? SizeClasses.MaxCachedSize : SizeClasses.MaxSize;
 
-            internal static int ClassOf(nuint size) => size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(PagesFor(size));
+            internal static int ClassOf(nuint size) => size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(Segment.PagesFor(size));
         }
     }
 }

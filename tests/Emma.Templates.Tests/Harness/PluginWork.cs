@@ -27,7 +27,7 @@ public static unsafe partial class EmmaHeap
                 return
                 [
                     (nuint)small, (nuint)run, (nuint)large, (nuint)cached, (nuint)far, .. SlotsOf(SlotKind.Magazines),
-                    (nuint)HeapState.Root->Space.Find((nuint)small), (nuint)HeapState.Root->Space.Find((nuint)far), KernelMode.CodeAddress,
+                    (nuint)Heap->Space.Find((nuint)small), (nuint)Heap->Space.Find((nuint)far), KernelMode.CodeAddress,
                 ];
             }
 
@@ -62,7 +62,7 @@ public static unsafe partial class EmmaHeap
                 Array.ForEach(threads, thread => thread.Start());
                 Array.ForEach(threads, thread => thread.Join());
 
-                Window* window = HeapState.Root->Space.Find(blocks[0]);
+                Window* window = Heap->Space.Find(blocks[0]);
                 Expect.True(window != null && window->Next == null);
                 foreach (nuint block in blocks)
                     Expect.True(window->Contains(block));

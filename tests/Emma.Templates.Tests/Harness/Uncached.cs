@@ -13,14 +13,14 @@ public static unsafe partial class EmmaHeap
             internal static void* Alloc(nuint size)
             {
                 HeapState.EnsureRunning();
-                return (void*)HeapState.BinOf(SizeClasses.Of(size))->Allocate();
+                return (void*)Bin.Of(SizeClasses.Of(size))->Allocate();
             }
 
             internal static void Free(void* block)
             {
-                PointerCheck check = HeapState.BinOf(PageMap.ClassOf((nuint)block))->Free((nuint)block);
+                PointerCheck check = Bin.Of(PageMap.ClassOf((nuint)block))->Free((nuint)block);
                 if (check == PointerCheck.ValidAndLast)
-                    HeapState.Root->Segments.ReleaseIfEmpty(Segment.Of((nuint)block), givingIsHeld: false);
+                    Heap->Segments.ReleaseIfEmpty(Segment.Of((nuint)block), givingIsHeld: false);
                 else
                     Expect.Equal(PointerCheck.Valid, check);
             }

@@ -93,7 +93,7 @@ public static unsafe partial class EmmaHeap
             private static nuint DirtyFreeBytes()
             {
                 nuint bytes = 0;
-                SlotWalk walk = HeapState.Root->Space.Walk();
+                SlotWalk walk = Heap->Space.Walk();
                 for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
                     bytes += (nuint)ulong.PopCount(((Segment*)address)->FreePages & ((Segment*)address)->DirtyPages) << Segment.PageShift;
                 return bytes;

@@ -87,7 +87,7 @@ public static unsafe partial class EmmaHeap
                         *(nuint*)blocks[i] = blocks[i] + (nuint)i;
                         // Has owners asked for while the magazines are half full.
                         if (i == 1000)
-                            HeapState.Root->Small.ReclaimBeforeMapping();
+                            Heap->Small.ReclaimBeforeMapping();
                     }
 
                     for (int i = 0; i < count; i++)

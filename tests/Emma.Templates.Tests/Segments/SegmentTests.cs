@@ -19,11 +19,11 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(12, GetStatistics().Segments);
                 foreach (nuint block in blocks)
                     Free((void*)block);
-                Expect.Equal(SegmentManager.MaxReserves, GetStatistics().Segments);
+                Expect.Equal(Policy.MaxReserves, GetStatistics().Segments);
                 nuint mapped = 0;
                 foreach (nuint block in blocks)
                     mapped += ProcessMaps.IsMapped(block) ? Segment.Size : 0;
-                Expect.Equal((nuint)SegmentManager.MaxReserves * Segment.Size, mapped);
+                Expect.Equal((nuint)Policy.MaxReserves * Segment.Size, mapped);
                 AssertStatisticsAddUp();
             }
 
@@ -37,7 +37,7 @@ public static unsafe partial class EmmaHeap
                 new Random(1).Shuffle(blocks);
                 foreach (nuint block in blocks)
                     Uncached.Free((void*)block);
-                Expect.Equal(SegmentManager.MaxReserves, GetStatistics().Segments);
+                Expect.Equal(Policy.MaxReserves, GetStatistics().Segments);
             }
 
             [Fact]
@@ -56,7 +56,7 @@ public static unsafe partial class EmmaHeap
                 Expect.True(GetStatistics().Segments >= 10);
                 runs.ForEach(run => Free((void*)run));
                 small.ForEach(block => Uncached.Free((void*)block));
-                Expect.Equal(SegmentManager.MaxReserves, GetStatistics().Segments);
+                Expect.Equal(Policy.MaxReserves, GetStatistics().Segments);
                 AssertStatisticsAddUp();
             }
 
@@ -111,7 +111,7 @@ public static unsafe partial class EmmaHeap
                     {
                         void* block = AlignedAlloc(size, alignment);
                         Expect.True((nuint)block % alignment == 0, $"size {size}, alignment {alignment}");
-                        Expect.Equal(PageMap.RunOf(PagesFor(size)), PageMap.ClassOf((nuint)block));
+                        Expect.Equal(PageMap.RunOf(Segment.PagesFor(size)), PageMap.ClassOf((nuint)block));
                         AlignedFree(block);
                     }
                 }

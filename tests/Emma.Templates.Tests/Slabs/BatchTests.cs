@@ -76,7 +76,7 @@ public static unsafe partial class EmmaHeap
                 // One block is left: it is taken, and no slab is made for the others.
                 Expect.Single(Take(size, 2));
                 Expect.Equal((nuint)(2 * capacity) * size, GetStatistics().InUseBytes);
-                Expect.Equal(2 * capacity, (int)HeapState.BinOf(sizeClass)->Live);
+                Expect.Equal(2 * capacity, (int)Bin.Of(sizeClass)->Live);
                 Expect.Equal(0, Slab.Of(more[0])->FreeCount);
                 AssertStatisticsAddUp((void*)more[0]);
             }
@@ -117,7 +117,7 @@ public static unsafe partial class EmmaHeap
                 for (int i = 0; i < sorted.Length; i += 100)
                     Give(sorted[i..Math.Min(i + 100, sorted.Length)]);
                 Expect.Equal((nuint)0, GetStatistics().InUseBytes);
-                Expect.True(GetStatistics().Segments <= SegmentManager.MaxReserves);
+                Expect.True(GetStatistics().Segments <= Policy.MaxReserves);
                 AssertStatisticsAddUp();
             }
 
@@ -133,9 +133,9 @@ public static unsafe partial class EmmaHeap
                 nuint mapped = GetStatistics().MappedBytes;
                 Give(shuffled);
                 HeapStatistics s = GetStatistics();
-                Expect.Equal(SegmentManager.MaxReserves, s.Segments);
+                Expect.Equal(Policy.MaxReserves, s.Segments);
                 Expect.Equal((nuint)0, s.InUseBytes);
-                Expect.True(mapped - s.MappedBytes >= (nuint)(8 - SegmentManager.MaxReserves) * Segment.Size);
+                Expect.True(mapped - s.MappedBytes >= (nuint)(8 - Policy.MaxReserves) * Segment.Size);
                 AssertStatisticsAddUp();
             }
 
@@ -160,7 +160,7 @@ public static unsafe partial class EmmaHeap
                 }
 
                 Expect.True(slabs[0].Count > 1 && slabs[1].Count > 1, $"{slabs[0].Count} and {slabs[1].Count} slabs");
-                Expect.Equal(SmallBlocks.Homes == 1, slabs[0].Overlaps(slabs[1]));
+                Expect.Equal(Policy.Homes == 1, slabs[0].Overlaps(slabs[1]));
                 Give([.. blocks]);
                 AssertStatisticsAddUp();
             }
@@ -169,7 +169,7 @@ public static unsafe partial class EmmaHeap
             public void Before_a_segment_is_mapped_slabs_of_other_homes_change_hands()
             {
                 nuint[] first = Take(1000, 40, home: 1);
-                while (!HeapState.Root->Segments.AllocateRun(1, 1, mayMap: false).IsNone)
+                while (!Heap->Segments.AllocateRun(1, 1, mayMap: false).IsNone)
                 {
                 }
 
@@ -236,7 +236,7 @@ public static unsafe partial class EmmaHeap
             {
                 ulong[] blocks = new ulong[count];
                 fixed (ulong* first = blocks)
-                    count = HeapState.BinOf(SizeClasses.Of(size))->AllocateMany(first, count, home, mayMap);
+                    count = Bin.Of(SizeClasses.Of(size))->AllocateMany(first, count, home, mayMap);
                 return Array.ConvertAll(blocks[..count], block => (nuint)block);
             }
 
@@ -244,7 +244,7 @@ public static unsafe partial class EmmaHeap
             {
                 ulong[] copy = Array.ConvertAll(blocks, block => (ulong)block);
                 fixed (ulong* first = copy)
-                    HeapState.BinOf(PageMap.ClassOf(blocks[0]))->FreeMany(first, copy.Length, givingIsHeld: false);
+                    Bin.Of(PageMap.ClassOf(blocks[0]))->FreeMany(first, copy.Length, givingIsHeld: false);
             }
         }
     }

@@ -128,14 +128,14 @@ public static unsafe partial class EmmaHeap
             public void A_reserve_that_came_into_use_is_no_reserve()
             {
                 // One page run for each segment, so that each empties with one free.
-                void*[] runs = new void*[SegmentManager.MaxReserves + 1];
+                void*[] runs = new void*[Policy.MaxReserves + 1];
                 for (int i = 0; i < runs.Length; i++)
                     runs[i] = Alloc(2 << 20);
                 Expect.Equal(runs.Length, GetStatistics().Segments);
                 for (int i = 1; i < runs.Length; i++)
                 {
                     Free(runs[i]);
-                    Expect.True(HeapState.Root->Segments.IsReserve(Segment.Of((nuint)runs[i])));
+                    Expect.True(Heap->Segments.IsReserve(Segment.Of((nuint)runs[i])));
                 }
 
                 // The fullest segment that fits serves it: none that is empty, unless the full one's rest is used up.
@@ -145,11 +145,11 @@ public static unsafe partial class EmmaHeap
                 Expect.NotEqual((nuint)Segment.Of((nuint)runs[0]), (nuint)Segment.Of((nuint)small));
                 Free(runs[0]);
                 Free(rest);
-                Expect.True(HeapState.Root->Segments.IsReserve(Segment.Of((nuint)rest)));
-                Expect.False(HeapState.Root->Segments.IsReserve(Segment.Of((nuint)small)));
+                Expect.True(Heap->Segments.IsReserve(Segment.Of((nuint)rest)));
+                Expect.False(Heap->Segments.IsReserve(Segment.Of((nuint)small)));
                 Expect.Equal(runs.Length, GetStatistics().Segments);
                 Uncached.Free(small);
-                Expect.Equal(SegmentManager.MaxReserves, GetStatistics().Segments);
+                Expect.Equal(Policy.MaxReserves, GetStatistics().Segments);
             }
 
             [Fact]

@@ -1,0 +1,308 @@
+namespace Emma.Templates;
+
+using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
+using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
+using ClrVolatile = global::System.Threading.Volatile;
+
+// Segments: where the heap's memory comes from, and where a pointer's block is found.
+//
+// Basic design
+//   All of a heap's memory lies in a window (Window): 64 GiB of addresses from a random start, not reserved, cut into slots
+//   of 4 MiB. A mapping begins at a slot. Slots are handed out in ascending order, so an address comes back only after the
+//   window has been gone through once, and a stale pointer faults instead of meeting somebody else's data.
+//   Over the window lies the page map, one class byte for every 64 KiB: `map[(p - Base) >> 16]` answers for any pointer
+//   value whatever, wild ones included, where its block belongs: nowhere, a slab of some size class, a page run, a large block.
+//   Two kinds of mapping exist. A Segment is one slot, shared by slabs and page runs, 64 KiB at a time (SegmentManager).
+//   A large block, more than half a segment, is a mapping of its own (LargeBlocks).
+//   AddressSpace is the bottom of the layer: it owns the windows, hands out slots, maps, unmaps, and counts every byte
+//   mapped against the heap's limit.
+//
+// Invariants
+//   * Mapped = the code page + each window's metadata + the mapped length of every slot word, and never exceeds MemoryLimit.
+//   * The windows of a heap do not overlap, so that an address has one slot word and one class byte. Those of other heaps may.
+//   * A slot word is 0 (free), or mapped length | SlotKind at the head of a mapping and SlotKind.Tail in the slots behind it.
+//   * Only what this heap mapped is ever unmapped; a range that munmap refuses stays owned (SlotKind.Retained), is
+//     discarded, and is tried again.
+//   * A page's class byte is not 0 only while a slab, run or large block lives there.
+//
+// Locking (the whole heap, outermost first)
+//   the lock of giving back -> a bin's lock -> the segment manager's lock -> the large blocks' lock -> the address space's lock.
+//   Against the order locks are only tried. The address space's lock covers choosing and giving back slots and adding a
+//   window; mapping, unmapping and discarding happen outside it, on slots marked Busy, which nobody else touches.
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        /// <summary>The windows of a heap, its mappings and the bytes they come to.</summary>
+        [ClrStructLayout(ClrLayoutKind.Sequential, Size = 2 * Root.CacheLine)]
+        internal partial struct AddressSpace
+        {
+            internal const nuint OsPageSize = 4096;
+
+            /// <summary>How often a mapping whose place turns out to be taken by others is tried elsewhere.</summary>
+            private const int MapAttempts = 64;
+
+            /// <summary>x86-64 user addresses end here; no block can be larger.</summary>
+            internal static nuint MaxBytes => unchecked((nuint)(1UL << 47));
+
+            // The first window's page map, for the lookup that every free makes. FirstPages is 0 until the other two are set.
+            internal nuint FirstBase;
+            internal byte* FirstPageMap;
+            internal nuint FirstPages;
+
+            /// <summary>The first window's marks of live blocks, where there are any.</summary>
+            internal byte* FirstMarks;
+
+            /// <summary>
+            /// Held from taking mappings out of use until they are unmapped and no longer counted, so that whoever finds no room can wait
+            /// for what is being given back by taking it.
+            /// </summary>
+            internal Lock Giving;
+
+            private Lock _lock;
+            private nint _first;
+
+            /// <summary>Windows of before Destroy, which nothing is found through any more: the kernel would not unmap what describes them.</summary>
+            private nint _spent;
+
+            private long _mapped;
+            private long _retained;
+            private long _metadata;
+
+            private Window* First
+            {
+                readonly get => (Window*)ClrVolatile.Read(in _first);
+                set
+                {
+                    ClrVolatile.Write(ref _first, (nint)value);
+                    ClrVolatile.Write(ref FirstPages, 0);
+                    if (value == null)
+                        return;
+                    FirstBase = value->Base;
+                    FirstPageMap = value->PageMap;
+                    FirstMarks = value->Marks;
+                    ClrVolatile.Write(ref FirstPages, value->Size >> Window.PageShift);
+                }
+            }
+
+            private static nuint SlotCountOf(nuint length) => AlignUp(length, Window.SlotSize) / Window.SlotSize;
+
+            /// <summary>Maps fresh, zeroed memory at the head of free slots.</summary>
+            /// <param name="length">Bytes, a multiple of the kernel's page.</param>
+            /// <param name="alignment">A power of two; at least a slot is given.</param>
+            /// <param name="kind">What the head slot becomes.</param>
+            /// <param name="metadata">Bytes of metadata that come with it, charged together: charged before, they might be in the way of somebody who has room without them.</param>
+            /// <returns>The address, or 0: the limit is reached or the kernel refused.</returns>
+            internal nuint Map(nuint length, nuint alignment, nuint kind, nuint metadata = 0)
+            {
+                Assert(length % OsPageSize == 0 && length <= MaxBytes);
+                if (!TryCharge(length + metadata))
+                    return 0;
+
+                nuint address = MapUncharged(length, alignment, Syscalls.ProtReadWrite);
+                if (address == 0)
+                {
+                    Uncharge(length + metadata);
+                    return 0;
+                }
+
+                ClrInterlocked.Add(ref _metadata, (long)metadata);
+                Publish(address, length, kind);
+                return address;
+            }
+
+            /// <summary>Maps at the head of free slots, which stay Busy. The caller has charged the bytes or does not own them yet.</summary>
+            internal nuint MapUncharged(nuint length, nuint alignment, int protection)
+            {
+                for (int attempt = 0; attempt < MapAttempts; attempt++)
+                {
+                    nuint address = Claim(length, alignment, attempt);
+                    if (address == 0)
+                        return 0;
+
+                    nint result = Syscalls.Mmap(address, length, protection, Syscalls.MapAtFreeAddress);
+                    if (result == (nint)address)
+                        return address;
+
+                    if (result > 0)
+                        Syscalls.Munmap((nuint)result, length);
+                    FreeSlots(address, length);
+                    if (result is < 0 and not -Syscalls.ErrorExists)
+                        return 0;
+                }
+
+                return 0;
+            }
+
+            /// <summary>Maps more behind a mapping, within its slot. The caller alone uses the slot. False: the limit or the kernel refuses.</summary>
+            internal bool TryExtend(nuint address, nuint oldLength, nuint newLength, nuint kind)
+            {
+                Assert(newLength <= Window.SlotSize && LengthAt(address) == oldLength);
+                nuint added = newLength - oldLength;
+                if (!TryCharge(added))
+                    return false;
+
+                nint result = Syscalls.Mmap(address + oldLength, added, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress);
+                if (result == (nint)(address + oldLength))
+                {
+                    Publish(address, newLength, kind);
+                    return true;
+                }
+
+                if (result > 0)
+                    Syscalls.Munmap((nuint)result, added);
+                Uncharge(added);
+                return false;
+            }
+
+            /// <summary>Takes the slots behind a mapping that it needs for its new length, if they are free.</summary>
+            internal bool TryClaimBehind(nuint address, nuint oldLength, nuint newLength)
+            {
+                Window* window = Find(address);
+                nuint next = window->SlotOf(address) + SlotCountOf(oldLength);
+                nuint count = SlotCountOf(newLength) - SlotCountOf(oldLength);
+                Enter();
+                bool free = window->AreFree(next, count);
+                if (free)
+                    window->Take(next, count, SlotKind.Tail);
+                _lock.Release();
+                return free;
+            }
+
+            /// <summary>Gives back slots taken by TryClaimBehind.</summary>
+            internal void ReleaseBehind(nuint address, nuint oldLength, nuint newLength)
+            {
+                Window* window = Find(address);
+                Enter();
+                window->Release(window->SlotOf(address) + SlotCountOf(oldLength), SlotCountOf(newLength) - SlotCountOf(oldLength));
+                _lock.Release();
+            }
+
+            /// <summary>Frees the slots of a mapping that is gone.</summary>
+            internal void FreeSlots(nuint address, nuint length)
+            {
+                Window* window = Find(address);
+                Enter();
+                window->Release(window->SlotOf(address), SlotCountOf(length));
+                _lock.Release();
+            }
+
+            /// <summary>The kind of the slot that begins at the address; Free where there is none.</summary>
+            internal readonly nuint KindAt(nuint address)
+            {
+                Window* window = Find(address);
+                return window == null ? SlotKind.Free : ClrVolatile.Read(ref window->Slots[window->SlotOf(address)]) & SlotKind.Mask;
+            }
+
+            /// <summary>The mapped length of the slot that begins at the address.</summary>
+            internal readonly nuint LengthAt(nuint address)
+            {
+                Window* window = Find(address);
+                return ClrVolatile.Read(ref window->Slots[window->SlotOf(address)]) & ~SlotKind.Mask;
+            }
+
+            /// <summary>Sets the word of a slot the caller owns.</summary>
+            internal readonly void Publish(nuint address, nuint length, nuint kind)
+            {
+                Window* window = Find(address);
+                ClrVolatile.Write(ref window->Slots[window->SlotOf(address)], length | kind);
+            }
+
+            /// <summary>Changes a slot from one kind to Busy, so that the caller alone owns it.</summary>
+            /// <returns>The mapped length, or 0 if the slot was not of that kind.</returns>
+            internal readonly nuint TryOwn(nuint address, nuint kind)
+            {
+                Window* window = Find(address);
+                if (window == null)
+                    return 0;
+
+                ref nuint word = ref window->Slots[window->SlotOf(address)];
+                nuint seen = ClrVolatile.Read(ref word);
+                bool owned = (seen & SlotKind.Mask) == kind
+                    && ClrInterlocked.CompareExchange(ref word, (seen & ~SlotKind.Mask) | SlotKind.Busy, seen) == seen;
+                return owned ? seen & ~SlotKind.Mask : 0;
+            }
+
+            /// <summary>The window that an address lies in, or null.</summary>
+            internal readonly Window* Find(nuint address)
+            {
+                Window* window = First;
+                while (window != null && !window->Contains(address))
+                    window = window->Next;
+                return window;
+            }
+
+            /// <summary>Whether a window of this heap lies in a range of addresses, in part. The caller holds the lock.</summary>
+            internal readonly bool HasWindowIn(nuint start, nuint end)
+            {
+                Window* window = First;
+                while (window != null && !window->Overlaps(start, end))
+                    window = window->Next;
+                return window != null;
+            }
+
+            /// <summary>A walk over the slots as they are now. Slots that change meanwhile may be missed.</summary>
+            internal readonly SlotWalk Walk() => new SlotWalk(First);
+
+            private void Enter()
+            {
+                if (_lock.Acquire())
+                    Recover();
+            }
+
+            /// <summary>Counts the windows' slots anew after a thread died while it changed them. Lost are slots that the thread had taken, and a window that it was making.</summary>
+            private void Recover()
+            {
+                First = First;
+                for (Window* window = First; window != null; window = window->Next)
+                    window->Recount();
+            }
+
+            /// <summary>
+            /// Whether the kernel might grant so much at all. A window is made and written for it first, which is dear for a length that is but
+            /// somebody's mistake; unlike the heap's own mappings this one asks the kernel to judge by the machine's memory.
+            /// </summary>
+            private static bool IsConceivable(nuint length)
+            {
+                nint address = Syscalls.Mmap(0, length, Syscalls.ProtReadWrite, Syscalls.MapAnywhere);
+                return address > 0 && Syscalls.Munmap((nuint)address, length) == 0;
+            }
+
+            /// <summary>Chooses free slots and marks them Busy; adds a window if no window has room.</summary>
+            /// <param name="length">Bytes.</param>
+            /// <param name="alignment">A power of two.</param>
+            /// <param name="failures">How many places turned out to be taken: the next one is sought that much farther away.</param>
+            private nuint Claim(nuint length, nuint alignment, int failures)
+            {
+                if (length > Window.DefaultSize && !IsConceivable(length))
+                    return 0;
+
+                nuint address = 0;
+                Enter();
+                Window* last = null;
+                for (Window* window = First; window != null && address == 0; window = window->Next)
+                {
+                    address = window->Claim(SlotCountOf(length), alignment, failures);
+                    last = window;
+                }
+
+                if (address == 0)
+                {
+                    Window* added = Window.Map(ref this, length, alignment);
+                    if (added != null)
+                    {
+                        address = added->Claim(SlotCountOf(length), alignment, 0);
+                        if (last == null)
+                            First = added;
+                        else
+                            last->Next = added;
+                    }
+                }
+
+                _lock.Release();
+                return address;
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+namespace Emma.Templates;
+
+using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrVolatile = global::System.Threading.Volatile;
+
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        // What is mapped, in bytes, and the limit.
+        internal partial struct AddressSpace
+        {
+            /// <summary>Bytes mapped now: what MemoryLimit bounds.</summary>
+            internal readonly nuint Mapped => (nuint)ClrVolatile.Read(in _mapped) + KernelEntry.MappedBytes;
+
+            /// <summary>Bytes that could not be unmapped; part of Mapped.</summary>
+            internal readonly nuint Retained => (nuint)ClrVolatile.Read(in _retained);
+
+            /// <summary>Bytes of the windows' metadata and the code page; part of Mapped.</summary>
+            internal readonly nuint Metadata => (nuint)ClrVolatile.Read(in _metadata) + KernelEntry.MappedBytes;
+
+            /// <summary>Counts bytes as mapped before they are; false if they would exceed the limit.</summary>
+            internal bool TryCharge(nuint bytes)
+            {
+                while (true)
+                {
+                    long mapped = ClrVolatile.Read(ref _mapped);
+                    if (DeclaredLimit != 0 && IsBeyondLimit(mapped, bytes))
+                        return false;
+                    if (ClrInterlocked.CompareExchange(ref _mapped, mapped + (long)bytes, mapped) == mapped)
+                        return true;
+                }
+            }
+
+            internal void Uncharge(nuint bytes) => ClrInterlocked.Add(ref _mapped, -(long)bytes);
+
+            /// <summary>As TryCharge, for a window's metadata.</summary>
+            internal bool TryChargeMetadata(nuint bytes)
+            {
+                if (!TryCharge(bytes))
+                    return false;
+                ClrInterlocked.Add(ref _metadata, (long)bytes);
+                return true;
+            }
+
+            internal void UnchargeMetadata(nuint bytes)
+            {
+                ClrInterlocked.Add(ref _metadata, -(long)bytes);
+                Uncharge(bytes);
+            }
+
+            private static bool IsBeyondLimit(long mapped, nuint bytes) => (long)bytes > DeclaredLimit - mapped - (long)KernelEntry.MappedBytes;
+        }
+    }
+}

@@ -1,0 +1,147 @@
+namespace Emma.Templates;
+
+using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrVolatile = global::System.Threading.Volatile;
+
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        // How mappings go back to the kernel, which may refuse.
+        internal partial struct AddressSpace
+        {
+            /// <summary>Unmaps a whole mapping whose head slot is Busy. What the kernel refuses to unmap is retained.</summary>
+            /// <returns>The bytes given back: unmapped, or at least discarded.</returns>
+            internal nuint Unmap(nuint address, nuint length)
+            {
+                Assert(KindAt(address) == SlotKind.Busy);
+                if (Syscalls.Munmap(address, length) == 0)
+                {
+                    FreeSlots(address, length);
+                    Uncharge(length);
+                    return length;
+                }
+
+                nint discarded = Syscalls.Madvise(address, length, Syscalls.MadvDontNeed);
+                ClrInterlocked.Add(ref _retained, (long)length);
+                Publish(address, length, SlotKind.Retained);
+                return discarded == 0 ? length : 0;
+            }
+
+            /// <summary>Cuts the tail off a mapping the caller owns. False: the kernel refused, and nothing changed.</summary>
+            internal bool TryUnmapTail(nuint address, nuint oldLength, nuint newLength)
+            {
+                if (Syscalls.Munmap(address + newLength, oldLength - newLength) != 0)
+                    return false;
+
+                Window* window = Find(address);
+                Enter();
+                window->Release(SlotCountOf(newLength) + window->SlotOf(address), SlotCountOf(oldLength) - SlotCountOf(newLength));
+                _lock.Release();
+                Uncharge(oldLength - newLength);
+                return true;
+            }
+
+            /// <summary>Unmaps part of a mapping the caller owns, which keeps its slots. False: the kernel refused, and nothing changed.</summary>
+            internal bool TryUnmapWithin(nuint address, nuint length)
+            {
+                if (length != 0 && Syscalls.Munmap(address, length) != 0)
+                    return false;
+
+                Uncharge(length);
+                return true;
+            }
+
+            /// <summary>Tries again to unmap what could not be unmapped before.</summary>
+            /// <returns>Bytes unmapped; they were discarded already.</returns>
+            internal nuint RetryRetained()
+            {
+                nuint unmapped = 0;
+                if (Retained == 0)
+                    return 0;
+
+                SlotWalk walk = Walk();
+                for (nuint address = walk.Next(SlotKind.Retained); address != 0; address = walk.Next(SlotKind.Retained))
+                {
+                    nuint length = TryOwn(address, SlotKind.Retained);
+                    if (length == 0)
+                        continue;
+
+                    ClrInterlocked.Add(ref _retained, -(long)length);
+                    Unmap(address, length);
+                    if (KindAt(address) != SlotKind.Retained)
+                        unmapped += length;
+                }
+
+                return unmapped;
+            }
+
+            /// <summary>Discards what describes windows in which nothing is mapped.</summary>
+            internal void DiscardEmptyWindows()
+            {
+                Enter();
+                for (Window* window = First; window != null; window = window->Next)
+                    window->DiscardIfEmpty();
+                _lock.Release();
+            }
+
+            /// <summary>Unmaps everything. No other thread uses the heap, and no block of it survives.</summary>
+            internal void UnmapAll()
+            {
+                for (nuint kind = SlotKind.Segment; kind <= SlotKind.Busy; kind++)
+                {
+                    SlotWalk walk = Walk();
+                    for (nuint address = walk.Next(kind); address != 0; address = walk.Next(kind))
+                    {
+                        nuint length = LengthAt(address);
+                        // A thread died before it could say what it had mapped here, if anything.
+                        if (length == 0)
+                            continue;
+
+                        PageMap.Set(address, length, PageMap.None, PageMap.None);
+                        Publish(address, length, SlotKind.Busy);
+                        if (kind == SlotKind.Segment)
+                            UnchargeMetadata(LiveMarks.BytesPerSegment);
+                        Unmap(address, length);
+                    }
+                }
+
+                // The neighbours of a range that could not be unmapped are gone now, so that it can.
+                RetryRetained();
+                if (Retained != 0)
+                    return;
+
+                Window* windows = First;
+                Window* spent = (Window*)_spent;
+                First = null;
+                _spent = 0;
+                long left = UnmapWindows(windows) + UnmapWindows(spent);
+                // What threads had charged when they died is nobody's now.
+                ClrVolatile.Write(ref _mapped, left);
+                ClrVolatile.Write(ref _metadata, left);
+            }
+
+            /// <summary>Unmaps windows in which nothing is mapped. Those that the kernel refuses to unmap are tried again the next time.</summary>
+            /// <returns>Bytes of metadata that are still mapped.</returns>
+            private long UnmapWindows(Window* window)
+            {
+                long left = 0;
+                while (window != null)
+                {
+                    Window* next = window->Next;
+                    long length = (long)window->MetadataLength;
+                    if (!Window.TryUnmap(window))
+                    {
+                        window->Next = (Window*)_spent;
+                        _spent = (nint)window;
+                        left += length;
+                    }
+
+                    window = next;
+                }
+
+                return left;
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+namespace Emma.Templates;
+
+using ClrMath = global::System.Math;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
+
+// Api, the topmost layer: what a user of the heap sees. The public methods check their arguments and choose how to report failure;
+// this file does what they have in common, and is the place to follow one block from here down and back up.
+//
+// One allocation down
+//   A size of up to 32 KiB has a size class; its bin takes the lowest free block of a slab on its list (Slabs/Bin.cs). A bin without one
+//   gets pages from the segment manager (Segments/SegmentManager.cs) and makes them a slab; without pages it maps a segment at
+//   the window's next slot (Segments/AddressSpace.cs), which is one mmap (Kernel/Syscalls.cs).
+//   Up to 2 MiB a block is a run of pages of a segment; above, a mapping of its own (Segments/LargeBlocks.cs).
+//   Before all of these a thread's cache is asked, for blocks of up to 256 KiB (Caching/SmallBlocks.cs).
+// One free back up
+//   The page map says what the pointer's page is: a class leads to its bin, which finds the slab's descriptor in the segment's page 0
+//   and sets the block's bit; a run's pages go back to their segment; a large block's mapping goes to the cache or the kernel.
+//   Before that, blocks of up to 256 KiB go to the thread's cache.
+//   No class: the pointer is refused.
+//
+// Locking: the layer has no lock of its own and calls the others with none held. All exceptions are thrown here, where nothing is locked.
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        /// <summary>
+        /// How often memory is reclaimed before an allocation fails: more than once, because other threads may take what one of them reclaimed,
+        /// and give it back at once.
+        /// </summary>
+        internal const int ReclaimAttempts = 4;
+
+        /// <summary>The largest alignment that a page run can have: half a segment.</summary>
+        internal const nuint MaxRunAlignment = Segment.Size / 2;
+
+        /// <summary>Allocates; null: out of memory.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static void* Allocate(nuint size, bool zeroed)
+        {
+            HeapState.EnsureRunning();
+            if (size > SizeClasses.MaxSize)
+                return AllocateBig(size, SizeClasses.Granularity, zeroed);
+
+            void* block = AllocateSmall(SizeClasses.Of(size));
+            if (zeroed && block != null)
+                ClrNativeMemory.Clear(block, size);
+            return block;
+        }
+
+        /// <summary>Allocates at a multiple of a power of two; null: out of memory.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static void* AllocateAligned(nuint size, nuint alignment)
+        {
+            HeapState.EnsureRunning();
+            return size <= SizeClasses.MaxSize && alignment <= SizeClasses.MaxSize
+                ? AllocateSmall(SizeClasses.OfAligned(size, alignment))
+                : AllocateBig(size, alignment, false);
+        }
+
+        /// <summary>Allocates a block of a class; null: out of memory.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+        internal static void* AllocateSmall(int sizeClass)
+        {
+            ref Root root = ref *Heap;
+            nuint block = root.Small.Allocate(sizeClass);
+            for (int attempt = 0; block == 0 && attempt < ReclaimAttempts; attempt++)
+            {
+                root.Small.Flush(int.MaxValue);
+                root.Space.Giving.Acquire();
+                // A segment that holds nothing would have served this block: the reserve may stay.
+                GiveBack(keepReserve: true);
+                block = root.Small.AllocateUncached(sizeClass);
+                root.Space.Giving.Release();
+            }
+
+            return (void*)block;
+        }
+
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+        internal static void* AllocateBig(nuint size, nuint alignment, bool zeroed)
+        {
+            if (size > AddressSpace.MaxBytes || alignment > AddressSpace.MaxBytes)
+                return null;
+
+            size = ClrMath.Max(size, 1);
+            ref Root root = ref *Heap;
+            bool isRun = !IsHardened && size <= LargeBlocks.Threshold && alignment <= MaxRunAlignment;
+            nuint block = isRun ? AllocateRun(size, alignment, zeroed) : root.Large.Allocate(size, alignment, zeroed, givingIsHeld: false);
+            for (int attempt = 0; block == 0 && attempt < ReclaimAttempts; attempt++)
+            {
+                root.Small.Flush(int.MaxValue);
+                root.Space.Giving.Acquire();
+                GiveBack(keepReserve: isRun);
+                block = isRun ? AllocateRun(size, alignment, zeroed, mayMap: true) : root.Large.Allocate(size, alignment, zeroed, givingIsHeld: true);
+                root.Space.Giving.Release();
+            }
+
+            return (void*)block;
+        }
+
+        internal static nuint AllocateRun(nuint size, nuint alignment, bool zeroed)
+        {
+            int pageClass = PageMap.RunOf(Segment.PagesFor(size));
+            if (pageClass != PageMap.Run && alignment <= Segment.PageSize)
+            {
+                nuint kept = Heap->Small.TakeKept(pageClass);
+                if (kept != 0)
+                {
+                    if (zeroed)
+                        ClrNativeMemory.Clear((void*)kept, size);
+                    return kept;
+                }
+            }
+
+            nuint block = AllocateRun(size, alignment, zeroed, mayMap: false);
+            if (block != 0)
+                return block;
+
+            Heap->Small.ReclaimBeforeMapping();
+            return AllocateRun(size, alignment, zeroed, mayMap: true);
+        }
+
+        internal static nuint AllocateRun(nuint size, nuint alignment, bool zeroed, bool mayMap)
+        {
+            int pages = Segment.PagesFor(size);
+            int alignmentPages = (int)ClrMath.Max(alignment >> Segment.PageShift, 1);
+            PageRun run = Heap->Segments.AllocateRun(pages, alignmentPages, mayMap);
+            if (run.IsNone)
+                return 0;
+
+            Segment.SpanAt(run.Segment, run.Page)->Describe(run, PageMap.Run, pages);
+            LiveMarks.SetIfChecked(run.Address);
+            PageMap.SetRun(run.Address, pages);
+            if (zeroed)
+                ClearDirty(run, size);
+            return run.Address;
+        }
+
+        /// <summary>Clears those of a run's first bytes that lie in dirty pages; the others are zero.</summary>
+        internal static void ClearDirty(PageRun run, nuint size)
+        {
+            for (ulong dirty = run.Dirty; dirty != 0; dirty &= dirty - 1)
+            {
+                nuint offset = (nuint)((int)ulong.TrailingZeroCount(dirty) - run.Page) << Segment.PageShift;
+                if (offset < size)
+                    ClrNativeMemory.Clear((void*)(run.Address + offset), ClrMath.Min(size - offset, Segment.PageSize));
+            }
+        }
+    }
+}

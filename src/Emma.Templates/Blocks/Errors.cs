@@ -1,0 +1,113 @@
+namespace Emma.Templates;
+
+using ClrArgumentException = global::System.ArgumentException;
+using ClrEncoding = global::System.Text.Encoding;
+using ClrException = global::System.Exception;
+using ClrFile = global::System.IO.File;
+using ClrFileAccess = global::System.IO.FileAccess;
+using ClrFileMode = global::System.IO.FileMode;
+using ClrFileShare = global::System.IO.FileShare;
+using ClrMath = global::System.Math;
+using ClrMemoryExtensions = global::System.MemoryExtensions;
+using ClrNumberStyles = global::System.Globalization.NumberStyles;
+using ClrOutOfMemoryException = global::System.OutOfMemoryException;
+using ClrRandomAccess = global::System.IO.RandomAccess;
+using ClrSafeFileHandle = global::Microsoft.Win32.SafeHandles.SafeFileHandle;
+
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        internal static void ThrowOutOfMemory(nuint size)
+        {
+            ref AddressSpace space = ref Heap->Space;
+            string reason = DeclaredLimit != 0
+                ? $"the heap has mapped {space.Mapped} of the {DeclaredLimit} bytes that its MemoryLimit allows"
+                : $"the heap has mapped {space.Mapped} bytes and the kernel gives no more (address-space limit, overcommit or vm.max_map_count)";
+            throw new ClrOutOfMemoryException($"{HeapName}: no room for a block of {size} bytes: {reason}.");
+        }
+
+        internal static void ThrowBadAlignment(nuint alignment) =>
+            throw new ClrArgumentException($"{HeapName}: the alignment {alignment} is not a power of two.", nameof(alignment));
+
+        /// <summary>Refuses a pointer. Nothing has been changed.</summary>
+        internal static void ThrowBadPointer(void* block, string operation, PointerCheck check)
+        {
+            bool ours = Heap->Space.Find((nuint)block) != null;
+            string finding =
+                check == PointerCheck.NotABlock ? "which lies inside a block or behind the last one. Pass the pointer that the allocation returned"
+                : ours ? "where no live block of this heap begins. It was freed already, or never allocated"
+                : FindForeignOwner((nuint)block) is string owner ? $"which is a block of the heap {owner}. Pass it to that heap"
+                : "which lies outside this heap. Pass it to whatever allocated it";
+            throw new ClrArgumentException($"{HeapName}.{operation} was given the pointer 0x{(nuint)block:x}, {finding}.", "ptr");
+        }
+
+        /// <summary>
+        /// The label of the other heap whose live block or slab the address lies in, for an error's message; null if none can be told. Heaps share nothing, so this looks for other heaps' windows in
+        /// the process's list of mappings, and reads them through the kernel, which reports a bad address instead of faulting.
+        /// </summary>
+        internal static string? FindForeignOwner(nuint address)
+        {
+            try
+            {
+                using ClrSafeFileHandle memory = ClrFile.OpenHandle("/proc/self/mem", ClrFileMode.Open, ClrFileAccess.Read, ClrFileShare.ReadWrite);
+                foreach (string mapping in ClrFile.ReadLines("/proc/self/maps"))
+                {
+                    if (TryReadWindow(memory, mapping, out nuint start, out Window window)
+                        && window.Contains(address)
+                        && ReadClass(memory, window, address) != PageMap.None)
+                    {
+                        return ReadLabel(memory, start, window);
+                    }
+                }
+            }
+            catch (ClrException)
+            {
+                // No /proc, or no right to read it: the owner cannot be told.
+            }
+
+            return null;
+        }
+
+        internal static bool TryReadWindow(ClrSafeFileHandle memory, string mapping, out nuint start, out Window window)
+        {
+            window = default;
+            int dash = mapping.IndexOf('-');
+            if (!nuint.TryParse(ClrMemoryExtensions.AsSpan(mapping, 0, dash), ClrNumberStyles.HexNumber, null, out start)
+                || !mapping.Contains(" rw-p ", global::System.StringComparison.Ordinal))
+            {
+                return false;
+            }
+
+            fixed (Window* target = &window)
+                return Read(memory, start, target, sizeof(Window)) && window.IsOfAnyHeap;
+        }
+
+        internal static byte ReadClass(ClrSafeFileHandle memory, in Window window, nuint address)
+        {
+            byte pageClass = PageMap.None;
+            Read(memory, (nuint)window.ClassOf(address), &pageClass, sizeof(byte));
+            return pageClass;
+        }
+
+        internal static string? ReadLabel(ClrSafeFileHandle memory, nuint start, in Window window)
+        {
+            int length = ClrMath.Clamp(window.LabelLength, 0, (int)Window.LabelCapacity);
+            byte[] label = new byte[length];
+            fixed (byte* target = label)
+                return Read(memory, start + (nuint)sizeof(Window), target, length) ? ClrEncoding.UTF8.GetString(label) : null;
+        }
+
+        internal static bool Read(ClrSafeFileHandle memory, nuint address, void* target, int bytes)
+        {
+            try
+            {
+                return ClrRandomAccess.Read(memory, new global::System.Span<byte>(target, bytes), (long)address) == bytes;
+            }
+            catch (ClrException)
+            {
+                return false;
+            }
+        }
+    }
+}

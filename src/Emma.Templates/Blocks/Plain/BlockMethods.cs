@@ -1,0 +1,46 @@
+namespace Emma.Templates;
+
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+
+// Plain: a heap that is not hardened hands out its blocks as they are. The members are those of the hardened form.
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        /// <summary>Allocates for the API; null: out of memory.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static void* AllocateBlock(nuint size, bool zeroed) => Allocate(size, zeroed);
+
+        /// <summary>Allocates at a multiple of a power of two; null: out of memory.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static void* AllocateAlignedBlock(nuint size, nuint alignment) => AllocateAligned(size, alignment);
+
+        /// <summary>Resizes a live block; null: out of memory, and the block is as it was.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static void* ReallocateBlock(void* block, nuint size, nuint alignment) => Reallocate(block, size, alignment);
+
+        /// <summary>Frees a block; refuses what is none.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static void ReleaseBlock(void* block) => Release(block);
+
+        /// <summary>The usable bytes of a live block; refuses what is none.</summary>
+        internal static nuint UsableSizeOfBlock(void* block, string operation) => SizeOf((nuint)block, RequireBlock(block, operation));
+
+        /// <summary>The usable bytes that a block asked for with a size has.</summary>
+        internal static nuint UsableSizeFor(nuint size)
+        {
+            if (size <= SizeClasses.MaxSize)
+                return SizeClasses.SizeOf(SizeClasses.Of(size));
+            if (size <= LargeBlocks.Threshold)
+                return (nuint)Segment.PagesFor(size) << Segment.PageShift;
+            return size <= AddressSpace.MaxBytes ? LargeBlocks.LengthFor(size) : size;
+        }
+
+        /// <summary>Whether memory about to be read or written lies within one block: nobody asks here.</summary>
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static void RequireRange(void* start, nuint size, string operation)
+        {
+        }
+    }
+}

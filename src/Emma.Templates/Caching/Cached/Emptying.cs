@@ -1,0 +1,107 @@
+namespace Emma.Templates;
+
+using ClrVolatile = global::System.Threading.Volatile;
+
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        // How a cache is emptied, counted, and changes hands.
+        internal partial struct ThreadCache
+        {
+            /// <summary>Gives the slabs and segments every block and the store every magazine. The caller holds the lock of giving back.</summary>
+            /// <returns>Bytes unmapped.</returns>
+            internal static nuint Empty(ThreadCache* cache)
+            {
+                nuint unmapped = 0;
+                ClrVolatile.Write(ref cache->_changing, 1);
+                for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
+                {
+                    ulong loaded = TopsOf(cache)[sizeClass];
+                    ulong spare = TopsOf(cache)[Spare + sizeClass];
+                    ResetClass(cache, sizeClass);
+                    unmapped += Return(loaded, sizeClass) + Return(spare, sizeClass);
+                }
+
+                unmapped += cache->Quarantine.Empty();
+                ClrVolatile.Write(ref cache->_changing, 0);
+                return unmapped;
+            }
+
+            /// <summary>Empties the cache of a dead thread. What it was changing when it died is left alone: no block is handed out twice.</summary>
+            /// <returns>Bytes unmapped.</returns>
+            internal static nuint EmptyDead(ThreadCache* cache)
+            {
+                if (ClrVolatile.Read(ref cache->_changing) == 0)
+                    return Empty(cache);
+
+                Reset(cache, SmallBlocks.SentinelTop);
+                return 0;
+            }
+
+            /// <summary>Makes a dead thread's cache its new owner's, magazines and all, unless the dead one was changing them.</summary>
+            internal static ThreadCache* TakenOver(ThreadCache* cache)
+            {
+                if (ClrVolatile.Read(ref cache->_changing) != 0)
+                    Reset(cache, SmallBlocks.SentinelTop);
+                return cache;
+            }
+
+            /// <summary>Makes the cache one without magazines, whatever it had.</summary>
+            internal static void Reset(ThreadCache* cache, ulong sentinel)
+            {
+                ClrVolatile.Write(ref cache->_pages, 0);
+                cache->_markedBytes = 0;
+                for (int i = 0; i < Spare + PageMap.Count; i++)
+                    TopsOf(cache)[i] = sentinel;
+
+                cache->Quarantine.Reset();
+                ClrVolatile.Write(ref cache->_changing, 0);
+            }
+
+            /// <summary>Bytes of the blocks it keeps; about, if its owner allocates or frees meanwhile.</summary>
+            internal static nuint CachedBytes(ThreadCache* cache)
+            {
+                nuint bytes = cache->Quarantine.Bytes;
+                for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
+                {
+                    int blocks = CountAt(ClrVolatile.Read(ref TopsOf(cache)[sizeClass])) + CountAt(ClrVolatile.Read(ref TopsOf(cache)[Spare + sizeClass]));
+                    bytes += (nuint)blocks * SizeClasses.SizeOf(sizeClass);
+                }
+
+                return bytes;
+            }
+
+            internal static ulong Fingerprint(ThreadCache* cache)
+            {
+                ulong fingerprint = cache->Quarantine.Fingerprint;
+                for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
+                {
+                    ulong tops = unchecked(ClrVolatile.Read(ref TopsOf(cache)[sizeClass]) * 31 + ClrVolatile.Read(ref TopsOf(cache)[Spare + sizeClass]));
+                    fingerprint = unchecked(fingerprint * 31 + tops);
+                }
+
+                return fingerprint;
+            }
+
+            private static int CountAt(ulong top) => IsSentinel(top) ? 0 : Magazine.CountAt(top);
+
+            private static void ResetClass(ThreadCache* cache, int sizeClass)
+            {
+                TopsOf(cache)[sizeClass] = SmallBlocks.SentinelTop;
+                TopsOf(cache)[Spare + sizeClass] = SmallBlocks.SentinelTop;
+            }
+
+            private static nuint Return(ulong top, int sizeClass)
+            {
+                if (IsSentinel(top))
+                    return 0;
+
+                Magazine* magazine = Magazine.Of(top);
+                nuint unmapped = SmallBlocks.FreeMany(sizeClass, Magazine.Slots(magazine), Magazine.CountAt(top), givingIsHeld: true);
+                Heap->Small.Magazines.Give(magazine);
+                return unmapped;
+            }
+        }
+    }
+}

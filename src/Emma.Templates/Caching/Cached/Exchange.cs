@@ -1,0 +1,185 @@
+namespace Emma.Templates;
+
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrVolatile = global::System.Threading.Volatile;
+
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        // The slow half: magazines are exchanged with the spare, the depot and the slabs. `_changing` is set meanwhile.
+        internal partial struct ThreadCache
+        {
+            /// <summary>How many blocks a thread's first magazine of a class is filled with; every time it runs dry again, twice as many.</summary>
+            private const int FirstRefill = 8;
+
+            /// <summary>Blocks below this size, two cache lines, are likely to share one with a neighbour.</summary>
+            private const nuint SharesLines = 128;
+
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            private static nuint TakeSlowly(ThreadCache* cache, int sizeClass)
+            {
+                ClrVolatile.Write(ref cache->_changing, 1);
+                LookAtWindow(cache);
+                nuint alone = 0;
+                if (HasBlocks(TopsOf(cache)[Spare + sizeClass]))
+                    Exchange(cache, sizeClass);
+                else if (!TryLoadFull(cache, sizeClass) && PageMap.IsSmall(sizeClass) && !TryRefill(cache, sizeClass))
+                    Heap->Small.FromSlabs(sizeClass, (ulong*)&alone, 1, cache->Home);
+                ClrVolatile.Write(ref cache->_changing, 0);
+
+                if (alone == 0)
+                    return TakeLoaded(cache, sizeClass);
+                LiveMarks.SetIfChecked(alone);
+                return alone;
+            }
+
+            /// <summary>Takes a block of a class in, by way of the spare or the depot if the loaded magazine is full. It is marked live no more.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            internal static void GiveSlowly(ThreadCache* cache, int sizeClass, nuint block)
+            {
+                ClrVolatile.Write(ref cache->_changing, 1);
+                LookAtWindow(cache);
+                bool hadNone = IsSentinel(TopsOf(cache)[sizeClass]);
+                if (!IsFull(TopsOf(cache)[sizeClass]) || TryMakeRoom(cache, sizeClass))
+                {
+                    ulong* top = (ulong*)TopsOf(cache)[sizeClass];
+                    *top = block;
+                    TopsOf(cache)[sizeClass] = (ulong)(top + 1);
+                    if (hadNone && SizeClasses.SizeOf(sizeClass) < SharesLines)
+                        Cover(cache, sizeClass);
+                }
+                else
+                {
+                    ulong alone = block;
+                    SmallBlocks.FreeMany(sizeClass, &alone, 1, givingIsHeld: false);
+                }
+
+                ClrVolatile.Write(ref cache->_changing, 0);
+            }
+
+            private static bool HasBlocks(ulong top) => *((ulong*)top - 1) != 0;
+
+            private static bool IsFull(ulong top) => *(ulong*)top == Magazine.Full;
+
+            /// <summary>Copies what finds the class of a block; another thread may have mapped the window since, or Destroy unmapped it.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            private static void LookAtWindow(ThreadCache* cache)
+            {
+                ref AddressSpace space = ref Heap->Space;
+                nuint pages = ClrVolatile.Read(ref space.FirstPages);
+                if (pages == cache->_pages)
+                    return;
+
+                cache->_windowBase = space.FirstBase;
+                cache->_pageMap = space.FirstPageMap;
+                cache->_marks = space.FirstMarks;
+                cache->_markedBytes = space.FirstMarks == null ? 0 : pages << Window.PageShift;
+                cache->_pages = pages;
+            }
+
+            private static void Exchange(ThreadCache* cache, int sizeClass)
+            {
+                ulong loaded = TopsOf(cache)[sizeClass];
+                TopsOf(cache)[sizeClass] = TopsOf(cache)[Spare + sizeClass];
+                TopsOf(cache)[Spare + sizeClass] = loaded;
+            }
+
+            /// <summary>Loads a full magazine of the depot; the empty one that was loaded becomes the spare.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            private static bool TryLoadFull(ThreadCache* cache, int sizeClass)
+            {
+                Depot* depot = SmallBlocks.DepotOf(sizeClass);
+                Magazine* full = depot->TryTake(cache->Home);
+                if (full == null)
+                    return false;
+
+                ulong spare = TopsOf(cache)[Spare + sizeClass];
+                if (!IsSentinel(TopsOf(cache)[sizeClass]))
+                {
+                    TopsOf(cache)[Spare + sizeClass] = TopsOf(cache)[sizeClass];
+                    if (!IsSentinel(spare))
+                        Heap->Small.Magazines.Give(Magazine.Of(spare));
+                }
+
+                TopsOf(cache)[sizeClass] = Magazine.TopAt(full, depot->Capacity);
+                return true;
+            }
+
+            /// <summary>Fills the loaded magazine, or a new one, from the slabs. False: there is no memory for one, or none for a block.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            private static bool TryRefill(ThreadCache* cache, int sizeClass)
+            {
+                int capacity = SmallBlocks.DepotOf(sizeClass)->Capacity;
+                bool isFirst = IsSentinel(TopsOf(cache)[sizeClass]);
+                Magazine* magazine = isFirst ? Heap->Small.Magazines.Take(capacity) : Magazine.Of(TopsOf(cache)[sizeClass]);
+                if (magazine == null)
+                    return false;
+
+                // One that frees have filled, not slabs, says that many blocks are in use.
+                int wanted = isFirst ? FirstRefill : magazine->Filled * 2;
+                if (wanted > capacity || wanted == 0)
+                    wanted = capacity;
+                magazine->Filled = (short)wanted;
+                TopsOf(cache)[sizeClass] = Magazine.TopAt(magazine, 0);
+                int count = Heap->Small.FromSlabs(sizeClass, Magazine.Slots(magazine), wanted, cache->Home);
+                TopsOf(cache)[sizeClass] = Magazine.TopAt(magazine, count);
+                return count != 0;
+            }
+
+            /// <summary>
+            /// Puts a few blocks of the slabs above the only one in a magazine. The thread that freed that one had allocated none of its class, so another thread had,
+            /// which probably uses its neighbours: if it were handed out next, the two threads would write to one cache line (Berger and others, "Hoard", 2000).
+            /// </summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            private static void Cover(ThreadCache* cache, int sizeClass)
+            {
+                ulong* top = (ulong*)TopsOf(cache)[sizeClass];
+                int count = Bin.Of(sizeClass)->AllocateMany(top, FirstRefill, cache->Home, mayMap: false);
+                TopsOf(cache)[sizeClass] = (ulong)(top + count);
+            }
+
+            /// <summary>
+            /// Has a magazine with room loaded where the loaded one is full: the spare; or an empty one, and a full one goes to the depot or,
+            /// where that keeps enough, to slabs or segments. False: there is no memory for a magazine.
+            /// </summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            private static bool TryMakeRoom(ThreadCache* cache, int sizeClass)
+            {
+                if (!IsFull(TopsOf(cache)[Spare + sizeClass]))
+                {
+                    Exchange(cache, sizeClass);
+                    return true;
+                }
+
+                // Full and sentinel, or full and full, or the sentinel twice.
+                Depot* depot = SmallBlocks.DepotOf(sizeClass);
+                ref MagazineStore store = ref Heap->Small.Magazines;
+                ulong spare = TopsOf(cache)[Spare + sizeClass];
+                Magazine* empty;
+                if (IsSentinel(spare))
+                {
+                    empty = store.Take(depot->Capacity);
+                }
+                else if (depot->TryGive(Magazine.Of(spare), cache->Home))
+                {
+                    TopsOf(cache)[Spare + sizeClass] = SmallBlocks.SentinelTop;
+                    empty = store.Take(depot->Capacity);
+                }
+                else
+                {
+                    empty = Magazine.Of(spare);
+                    SmallBlocks.FreeMany(sizeClass, Magazine.Slots(empty), depot->Capacity, givingIsHeld: false);
+                }
+
+                if (empty == null)
+                    return false;
+
+                TopsOf(cache)[Spare + sizeClass] = TopsOf(cache)[sizeClass];
+                TopsOf(cache)[sizeClass] = Magazine.TopAt(empty, 0);
+                return true;
+            }
+        }
+    }
+}

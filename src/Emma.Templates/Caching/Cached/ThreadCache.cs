@@ -1,0 +1,170 @@
+namespace Emma.Templates;
+
+using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
+using ClrVolatile = global::System.Threading.Volatile;
+
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        /// <summary>
+        /// The free blocks that one thread keeps: two magazines for each class, the loaded one and its spare, and what its fast paths need besides.
+        /// The structure lies in a pinned array, like the root: code that still holds a pointer to it after Destroy may use it.
+        /// </summary>
+        /// <remarks>
+        /// The first seven members are known to the machine code (FastPathCode). Invariants: `_tops[c]` is the top of c's loaded magazine or of the sentinel,
+        /// always the sentinel for what is no class of blocks that are kept; the spare is a magazine only if the loaded one is.
+        /// </remarks>
+        internal partial struct ThreadCache
+        {
+            /// <summary>
+            /// The most bytes of free blocks that one thread keeps from the others: two magazines of each class. A test adds them up.
+            /// </summary>
+            internal const int MaxBytes = 7 << 20;
+
+            /// <summary>Where the tops of the spares begin.</summary>
+            private const int Spare = PageMap.Count;
+
+            // The heap's first window, as PageMap.ClassOf uses it. No pages: every free goes the slow way, which looks again.
+            private nuint _windowBase;
+            private byte* _pageMap;
+            private nuint _pages;
+
+            /// <summary>
+            /// The class of the block that was taken last: a guess at that of the block given next. To find a block's class takes two loads that wait for one another; where the guess
+            /// is right, what is done with the class need not wait for them.
+            /// </summary>
+            private nuint _lastTaken;
+
+            /// <summary>The top of each class's loaded magazine, and behind them all that of its spare.</summary>
+            private Tops _tops;
+
+            // The window's marks of live blocks and its bytes, where there are marks.
+            private byte* _marks;
+            private nuint _markedBytes;
+
+            /// <summary>Whose it is.</summary>
+            internal CacheOwner Owner;
+
+            /// <summary>Not 0 while a slow path changes magazines: a cache whose owner died then is not trusted.</summary>
+            private int _changing;
+
+            /// <summary>Which stack of each depot, and which list of each bin, the owner begins with.</summary>
+            internal int Home;
+
+            /// <summary>The next cache of the heap's list.</summary>
+            internal ThreadCache* Next;
+
+            /// <summary>The blocks that the owner freed last and that wait before they are used again, in a hardened heap.</summary>
+            internal Quarantine Quarantine;
+
+            private static ulong* TopsOf(ThreadCache* cache) => &cache->_tops.First;
+
+            /// <summary>Takes a block from the loaded magazine of a class. Null: it has none, or one to be marked that lies in a later window.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static void* TryTake(ThreadCache* cache, nuint sizeClass)
+            {
+                ulong* top = unchecked((ulong*)TopsOf(cache)[sizeClass] - 1);
+                void* block = (void*)*top;
+                if (block == null || (ChecksBoundaries && !TryMark(cache, (nuint)block)))
+                    return null;
+
+                TopsOf(cache)[sizeClass] = (ulong)top;
+                cache->_lastTaken = sizeClass;
+                return block;
+            }
+
+            /// <summary>The same for a size; null for one that no cache keeps, too.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static void* TryTakeSized(ThreadCache* cache, nuint size) =>
+                size > SizeClasses.MaxTableSize ? TryTakeLarge(cache, size) : TryTake(cache, SizeClasses.OfTable(size));
+
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            private static void* TryTakeLarge(ThreadCache* cache, nuint size) =>
+                size <= SizeClasses.MaxCachedSize
+                    ? TryTake(cache, (nuint)(size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(Segment.PagesFor(size))))
+                    : null;
+
+            /// <summary>Takes a block from the loaded magazine of a class or, where that has none, from the spare, the depot or the slabs.</summary>
+            /// <returns>The block; 0: no memory is to be had, or, of a class of page runs, none is kept.</returns>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            internal static nuint TakeAnyhow(ThreadCache* cache, int sizeClass)
+            {
+                nuint block = TakeLoaded(cache, sizeClass);
+                return block != 0 ? block : TakeSlowly(cache, sizeClass);
+            }
+
+            /// <summary>Puts a block into the loaded magazine of its class. False: that is full, or the block is of no class that is kept.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static bool TryGive(ThreadCache* cache, void* block)
+            {
+                nuint page = unchecked((nuint)block - cache->_windowBase) >> Window.PageShift;
+                if (page >= cache->_pages)
+                    return false;
+
+                // Not one call with either class: the processor is to go on with its guess before the page map has answered.
+                nuint pageClass = ClrVolatile.Read(ref cache->_pageMap[page]);
+                nuint guess = cache->_lastTaken;
+                return pageClass == guess ? TryPush(cache, guess, block) : TryPush(cache, pageClass, block);
+            }
+
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            private static bool TryPush(ThreadCache* cache, nuint pageClass, void* block)
+            {
+                ulong* top = (ulong*)TopsOf(cache)[pageClass];
+                if (*top == Magazine.Full || (ChecksBoundaries && !TryUnmark(cache, (nuint)block)))
+                    return false;
+
+                *top = (ulong)block;
+                TopsOf(cache)[pageClass] = unchecked((ulong)(top + 1));
+                return true;
+            }
+
+            private static nuint TakeLoaded(ThreadCache* cache, int sizeClass)
+            {
+                ulong* top = (ulong*)TopsOf(cache)[sizeClass] - 1;
+                nuint block = (nuint)(*top);
+                if (block != 0)
+                    TopsOf(cache)[sizeClass] = (ulong)top;
+                LiveMarks.SetIfChecked(block);
+                return block;
+            }
+
+            /// <summary>Marks a block of the first window live. False: it lies in another.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            private static bool TryMark(ThreadCache* cache, nuint block)
+            {
+                nuint offset = unchecked(block - cache->_windowBase);
+                if (offset >= cache->_markedBytes)
+                    return false;
+
+                ClrVolatile.Write(ref cache->_marks[offset / SizeClasses.Granularity], LiveMarks.Live);
+                return true;
+            }
+
+            /// <summary>Takes the mark off a block in a page of the first window. False: no live block begins there.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            private static bool TryUnmark(ThreadCache* cache, nuint block)
+            {
+                ref byte mark = ref cache->_marks[unchecked(block - cache->_windowBase) / SizeClasses.Granularity];
+                if (ClrVolatile.Read(ref mark) != LiveMarks.Live || block % SizeClasses.Granularity != 0)
+                    return false;
+
+                ClrVolatile.Write(ref mark, 0);
+                return true;
+            }
+
+            private static bool IsSentinel(ulong top) => top == SmallBlocks.SentinelTop;
+
+            /// <summary>So many words as an array. A buffer of the language's own costs an assembly 150 bytes more.</summary>
+            [ClrStructLayout(ClrLayoutKind.Sequential, Size = (Spare + PageMap.Count) * sizeof(ulong))]
+            private struct Tops
+            {
+                internal ulong First;
+            }
+        }
+    }
+}

@@ -1,0 +1,245 @@
+namespace Emma.Templates;
+
+using ClrException = global::System.Exception;
+using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrThreadStatic = global::System.ThreadStaticAttribute;
+using ClrVolatile = global::System.Threading.Volatile;
+
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        /// <summary>
+        /// Whose a cache is: the kernel's id of a thread, 0 for nobody's, and how often that has changed. Without the count, whoever finds an owner dead could
+        /// take the cache from another thread that was given the dead one's id in between.
+        /// </summary>
+        internal struct CacheOwner
+        {
+            private const int IdBits = 32;
+
+            private long _word;
+
+            internal readonly long Word => ClrVolatile.Read(in _word);
+
+            internal static int IdIn(long word) => unchecked((int)word);
+
+            /// <summary>Makes the cache another owner's. False: it has changed hands since the word was read.</summary>
+            internal bool TryChange(long word, int owner)
+            {
+                long changes = (word >> IdBits) + 1;
+                return ClrInterlocked.CompareExchange(ref _word, unchecked((changes << IdBits) | (uint)owner), word) == word;
+            }
+
+            /// <summary>Makes the caller's cache nobody's.</summary>
+            internal void Leave() => TryChange(Word, 0);
+        }
+
+        /// <summary>
+        /// Every cache that threads of this heap have or had, linked for good: a cache whose owner is dead serves the next thread that needs one, so there are
+        /// about as many as threads lived at once.
+        /// </summary>
+        /// <remarks>
+        /// A cache belongs to the thread whose kernel id its owner word holds. An id that is the caller's own, in a cache it does not know of, is
+        /// a dead predecessor's. An id of which the kernel says that this process has no such thread is a dead thread's; if the id is given out anew right
+        /// then, and its new holder takes the cache over as its predecessor's, the word's other half has changed. An id that is in use
+        /// again by a thread without a cache looks alive until that thread ends or needs a cache.
+        /// </remarks>
+        internal struct ThreadCacheList
+        {
+            /// <summary>Whoever needs a cache asks after so many owners, or one in eight, if that is more: enough to find the dead while they are few.</summary>
+            private const int MinChecks = 4;
+
+            private const int ShareChecked = 8;
+
+            private const nuint CacheAlignment = 64;
+
+            [ClrThreadStatic]
+            private static ThreadCache* t_cache;
+
+            private nint _first;
+
+            /// <summary>Where the next search for dead owners begins.</summary>
+            private nint _cursor;
+
+            private int _count;
+
+            /// <summary>The calling thread's cache where no machine code finds it.</summary>
+            internal static ThreadCache* Static
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => t_cache;
+            }
+
+            /// <summary>The calling thread's cache, made if it has none; null: there is no memory for one.</summary>
+            internal ThreadCache* Current()
+            {
+                ThreadCache* cache = SmallBlocks.CurrentCache;
+                return cache != null ? cache : Enter();
+            }
+
+            /// <summary>Gives slabs and segments what dead threads have left. The caller holds the lock of giving back.</summary>
+            /// <param name="checks">How many owners are looked at, at most.</param>
+            /// <returns>Bytes unmapped.</returns>
+            internal nuint ReclaimDead(int checks)
+            {
+                Assert(Heap->Space.Giving.IsHeld);
+                nuint unmapped = 0;
+                int count = ClrVolatile.Read(ref _count);
+                if (checks > count)
+                    checks = count;
+                while (true)
+                {
+                    // The caller's own meanwhile: if it dies, somebody finds the cache with it.
+                    ThreadCache* dead = TakeFromDead(CurrentThread.Id, ref checks);
+                    if (dead == null)
+                        return unmapped;
+
+                    unmapped += ThreadCache.EmptyDead(dead);
+                    dead->Owner.Leave();
+                }
+            }
+
+            /// <summary>Empties every cache, whoever owns it, without giving anything back.</summary>
+            internal readonly void ResetAll()
+            {
+                for (ThreadCache* cache = First; cache != null; cache = cache->Next)
+                    ThreadCache.Reset(cache, SmallBlocks.SentinelTop);
+            }
+
+            /// <summary>Bytes of the blocks in all caches, and how many of the caches belong to threads.</summary>
+            internal readonly nuint CachedBytes(out int owned)
+            {
+                nuint bytes = 0;
+                owned = 0;
+                for (ThreadCache* cache = First; cache != null; cache = cache->Next)
+                {
+                    bytes += ThreadCache.CachedBytes(cache);
+                    owned += CacheOwner.IdIn(cache->Owner.Word) > 0 ? 1 : 0;
+                }
+
+                return bytes;
+            }
+
+            internal readonly ulong Fingerprint()
+            {
+                ulong fingerprint = 0;
+                for (ThreadCache* cache = First; cache != null; cache = cache->Next)
+                    fingerprint = unchecked(fingerprint * 31 + ThreadCache.Fingerprint(cache));
+                return fingerprint;
+            }
+
+            private readonly ThreadCache* First => (ThreadCache*)ClrVolatile.Read(in _first);
+
+            /// <summary>Must come before any owner is asked for: in a forked process, the only thread's id is not the one its cache bears.</summary>
+            internal static void NoticeFork()
+            {
+                ThreadCache* cache = SmallBlocks.CurrentCache;
+                if (CurrentThread.HasNewId() && cache != null)
+                    cache->Owner.TryChange(cache->Owner.Word, CurrentThread.Id);
+            }
+
+            /// <summary>Gives the calling thread a cache: its dead namesake's, one that nobody has, a dead thread's, or a new one.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            private ThreadCache* Enter()
+            {
+                NoticeFork();
+                int self = CurrentThread.Id;
+                ThreadCache* cache = TakeOver(self);
+                if (cache == null)
+                    cache = Add(self);
+                if (cache == null)
+                    return null;
+
+                if (ThreadWord.IsUsed)
+                    ThreadWord.Set(cache);
+                else
+                    t_cache = cache;
+                return cache;
+            }
+
+            private ThreadCache* TakeOver(int self)
+            {
+                for (ThreadCache* cache = First; cache != null; cache = cache->Next)
+                {
+                    long word = cache->Owner.Word;
+                    int owner = CacheOwner.IdIn(word);
+                    if ((owner == self || owner == 0) && cache->Owner.TryChange(word, self))
+                        return ThreadCache.TakenOver(cache);
+                }
+
+                int share = ClrVolatile.Read(ref _count) / ShareChecked;
+                int checks = share > MinChecks ? share : MinChecks;
+                ThreadCache* dead = TakeFromDead(self, ref checks);
+                return dead == null ? null : ThreadCache.TakenOver(dead);
+            }
+
+            /// <summary>Goes through a part of the list, from where it last ended, to a cache whose owner is dead, and makes it a new owner's.</summary>
+            /// <returns>The cache, with which the next search begins, because who took it over may not live long either; null: none was found.</returns>
+            private ThreadCache* TakeFromDead(int newOwner, ref int checks)
+            {
+                ThreadCache* cache = (ThreadCache*)ClrVolatile.Read(ref _cursor);
+                ThreadCache* found = null;
+                while (found == null && checks > 0)
+                {
+                    checks--;
+                    if (cache == null)
+                        cache = First;
+                    if (cache == null)
+                        break;
+
+                    long word = cache->Owner.Word;
+                    int owner = CacheOwner.IdIn(word);
+                    if (owner > 0 && CurrentThread.IsDead(owner) && cache->Owner.TryChange(word, newOwner))
+                    {
+                        // The next search looks at it once more.
+                        found = cache;
+                        checks++;
+                    }
+                    else
+                    {
+                        cache = cache->Next;
+                    }
+                }
+
+                ClrVolatile.Write(ref _cursor, (nint)cache);
+                return found;
+            }
+
+            private ThreadCache* Add(int self)
+            {
+                ThreadCache* cache = Create();
+                if (cache == null)
+                    return null;
+
+                cache->Owner.TryChange(0, self);
+                cache->Home = ClrInterlocked.Increment(ref _count);
+                while (true)
+                {
+                    nint first = ClrVolatile.Read(ref _first);
+                    cache->Next = (ThreadCache*)first;
+                    if (ClrInterlocked.CompareExchange(ref _first, (nint)cache, first) == first)
+                        break;
+                }
+
+                return cache;
+            }
+
+            private static ThreadCache* Create()
+            {
+                try
+                {
+                    ThreadCache* cache = (ThreadCache*)PinnedMemory.Allocate((nuint)sizeof(ThreadCache), CacheAlignment);
+                    ThreadCache.Reset(cache, SmallBlocks.SentinelTop);
+                    return cache;
+                }
+                catch (ClrException)
+                {
+                    // No memory for it: the thread uses the slabs directly, and asks again next time.
+                    return null;
+                }
+            }
+        }
+    }
+}

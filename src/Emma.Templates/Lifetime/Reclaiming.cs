@@ -1,0 +1,80 @@
+namespace Emma.Templates;
+
+// What looks at the heap as a whole: giving back what is free, and counting.
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        /// <summary>Unmaps whatever the heap keeps only to be faster, after waiting for what other threads are giving back right now.</summary>
+        /// <param name="maxMagazines">How many magazines of free blocks are emptied, about.</param>
+        /// <returns>Bytes given back to the kernel.</returns>
+        internal static nuint Reclaim(int maxMagazines)
+        {
+            ref Root root = ref *Heap;
+            nuint given = root.Small.Flush(maxMagazines);
+            root.Space.Giving.Acquire();
+            given += GiveBack(keepReserve: false);
+            root.Space.Giving.Release();
+            return given;
+        }
+
+        /// <summary>
+        /// Unmaps, or frees for other uses, whatever the heap keeps only to be faster. The caller holds the lock of giving back; if it
+        /// allocates before it lets go of that, nothing free is out of its sight, because somebody is just giving it back.
+        /// </summary>
+        /// <returns>Bytes given back to the kernel.</returns>
+        internal static nuint GiveBack(bool keepReserve)
+        {
+            ref Root root = ref *Heap;
+            nuint given = root.Large.EmptyCache();
+            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+            {
+                Segment* segment = Bin.Of(sizeClass)->ReleaseIdleSlab();
+                if (segment != null)
+                    given += root.Segments.Release(segment, keepReserve: true);
+            }
+
+            if (!keepReserve)
+                given += root.Segments.ReleaseAllEmpty();
+            return given + root.Space.RetryRetained();
+        }
+
+        /// <summary>Gives the kernel what is free, as far as this much work does.</summary>
+        /// <param name="maxMagazines">How many magazines of free blocks are emptied, about.</param>
+        /// <param name="maxSegments">How many segments are unmapped or have free pages discarded.</param>
+        /// <returns>Bytes unmapped or discarded.</returns>
+        internal static nuint TrimSome(int maxMagazines, int maxSegments)
+        {
+            ref Root root = ref *Heap;
+            nuint given = Reclaim(maxMagazines);
+            SlotWalk walk = root.Space.Walk();
+            for (nuint segment = walk.Next(SlotKind.Segment); segment != 0 && maxSegments > 0; segment = walk.Next(SlotKind.Segment))
+            {
+                nuint part = root.Segments.Trim((Segment*)segment);
+                given += part;
+                maxSegments -= part != 0 ? 1 : 0;
+            }
+
+            given += root.Small.TrimMagazines();
+            root.Space.DiscardEmptyWindows();
+            return given;
+        }
+
+        /// <summary>What the heap holds. Takes each of its locks for a moment.</summary>
+        internal static HeapCount Count()
+        {
+            HeapCount count = default;
+            ref Root root = ref *Heap;
+            for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+                Bin.Of(sizeClass)->AddTo(ref count);
+            root.Segments.AddTo(ref count);
+            root.Small.AddTo(ref count);
+            count.Mapped = root.Space.Mapped;
+            count.InUse += root.Large.Bytes;
+            count.Header += root.Space.Metadata;
+            count.Cached += root.Large.CachedBytes + root.Space.Retained;
+            count.LargeBlocks = root.Large.Count;
+            return count;
+        }
+    }
+}

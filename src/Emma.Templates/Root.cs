@@ -1,0 +1,49 @@
+namespace Emma.Templates;
+
+// A heap, from the bottom up. Each folder is a layer, and knows those before it only; a test counts the exceptions.
+//
+//   Policy        sizes, and what follows from the heap's options; no state
+//   Kernel        system calls, locks, memory that does not move
+//   AddressSpace  windows of addresses, their slots and page map; every byte mapped is counted here
+//   Segments      runs of 64 KiB pages of 4 MiB segments, and large blocks with mappings of their own
+//   Slabs         blocks of up to 32 KiB: a bin for each size class
+//   Caching       free blocks that each thread keeps, and depots of full magazines; or nothing of the kind
+//   Lifetime      start, Destroy, unloading, and giving back what is free
+//   Blocks        from a size to a block and back: what the API calls
+//   Api           what a user sees
+//
+// A folder named after a form within a layer (Cached or Locked, Plain or Hardened) holds what only heaps of that form have; the other form's folder declares the same members.
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        // The heap. Its memory outlives Destroy and goes with the load context. The address is a constant to code compiled once this is set, which the module initializer sees to.
+        internal static readonly Root* Heap = Root.Create();
+
+        internal struct Root
+        {
+            // Bins and depots fill cache lines, so that they do not slow each other down.
+            internal const int CacheLine = 64;
+
+            internal AddressSpace Space;
+            internal LargeBlocks Large;
+            internal SegmentManager Segments;
+            internal BinTable Bins;
+            internal SmallBlocks Small;
+            internal HeapState State;
+
+            // In a hardened heap that has started: random numbers that canaries depend on, and the choice of blocks.
+            internal ulong Cookie;
+            internal ulong Chance;
+
+            internal static Root* Create()
+            {
+                Root* root = (Root*)PinnedMemory.Allocate((nuint)sizeof(Root), CacheLine);
+                SegmentManager.Initialize(&root->Segments, &Bin.TryEvict);
+                BinTable.Initialize(&root->Bins);
+                SmallBlocks.Initialize(&root->Small);
+                return root;
+            }
+        }
+    }
+}

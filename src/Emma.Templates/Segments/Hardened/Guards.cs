@@ -1,0 +1,146 @@
+namespace Emma.Templates;
+
+using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrVolatile = global::System.Threading.Volatile;
+
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        /// <summary>
+        /// Inaccessible pages: of a segment its free pages, what page 0 has behind the bitmaps, and the last 4 KiB of each slab. They are guard markers in the
+        /// kernel's page tables, which need no mappings of their own, or else, where the kernel has none (before 6.13) or refuses them (memory that is locked), mappings without
+        /// access in a bounded number of segments. Segments beyond that have no inaccessible pages.
+        /// </summary>
+        /// <remarks>
+        /// Invariant: a segment's page that belongs to nobody is closed where the segment has guards, unless the kernel refused right then. A page that is handed
+        /// out is open: what the kernel refuses to open stays with its segment. Under the segment manager's lock, but for TryClose.
+        /// </remarks>
+        internal static class Guards
+        {
+            /// <summary>Bytes behind the last block of a slab that stay inaccessible.</summary>
+            internal const nuint SlabTail = AddressSpace.OsPageSize;
+
+            /// <summary>
+            /// The most segments that are guarded by mappings. A process has 65 530 of those as a rule (vm.max_map_count); these take up to 8192.
+            /// </summary>
+            internal const int MaxProtected = 64;
+
+            /// <summary>The most mappings that a segment becomes: each page that may be a slab, its tail, the header, and what is behind that.</summary>
+            internal const int MappingsPerSegment = 2 * Segment.PageCount;
+
+            /// <summary>Advice: pages fault from then on, without a mapping of their own (Linux 6.13).</summary>
+            internal const int MadvGuardInstall = 102;
+
+            internal const int MadvGuardRemove = 103;
+
+            /// <summary>What is used of a segment's page 0.</summary>
+            internal const nuint HeaderBytes = Segment.BitmapsOffset + Segment.PageCount * Segment.BitmapBytes;
+
+            // How a segment is guarded.
+            private const int Unguarded = 0;
+            private const int Marked = 1;
+            private const int Protected = 2;
+
+            /// <summary>The segments that have been guarded by mappings, as many as may be; some may be gone, or be that no more. Made when the heap starts.</summary>
+            private static nint s_protected;
+
+            /// <summary>Makes the list of segments. Any number of threads may race.</summary>
+            internal static void Start()
+            {
+                if (ClrVolatile.Read(ref s_protected) == 0)
+                    ClrInterlocked.CompareExchange(ref s_protected, (nint)PinnedMemory.Allocate(MaxProtected * sizeof(ulong), sizeof(ulong)), 0);
+            }
+
+            /// <summary>
+            /// Opens pages for a slab, all but its tail. That may need mappings; where they are not to be had, the whole segment is opened, which makes one mapping of many.
+            /// False: the kernel refuses that too, and the pages may not be used.
+            /// </summary>
+            internal static bool TryOpen(Segment* segment, int page, int count)
+            {
+                if (WayOf(segment) == Unguarded || TryOpen(segment, Segment.AddressOf(segment, page), ((nuint)count << Segment.PageShift) - SlabTail))
+                    return true;
+                if (!TryOpen(segment, (nuint)segment + HeaderBytes, Segment.Size - HeaderBytes))
+                    return false;
+
+                WayOf(segment) = Unguarded;
+                return true;
+            }
+
+            /// <summary>Closes pages that a slab is done with, as far as the kernel lets it; from page 0 on, what nobody uses of a segment just mapped.</summary>
+            internal static void Close(Segment* segment, int page, int count)
+            {
+                if (page == 0)
+                {
+                    CloseFresh(segment);
+                    return;
+                }
+
+                nuint length = (nuint)count << Segment.PageShift;
+                if (WayOf(segment) == Marked)
+                    Syscalls.Madvise(Segment.AddressOf(segment, page), length, MadvGuardInstall);
+                else if (WayOf(segment) == Protected)
+                    Syscalls.Mprotect(Segment.AddressOf(segment, page), length, Syscalls.ProtNone);
+            }
+
+            /// <summary>Makes a few pages inaccessible wherever they are, if need be by mappings of their own. False: the kernel refuses.</summary>
+            internal static bool TryClose(nuint address, nuint length) =>
+                Syscalls.Madvise(address, length, MadvGuardInstall) == 0 || Syscalls.Mprotect(address, length, Syscalls.ProtNone) == 0;
+
+            private static void CloseFresh(Segment* segment)
+            {
+                if (Syscalls.Madvise((nuint)segment + HeaderBytes, Segment.Size - HeaderBytes, MadvGuardInstall) == 0)
+                {
+                    WayOf(segment) = Marked;
+                    return;
+                }
+
+                // If it was refused half-way, what was marked would stay so under any protection.
+                Syscalls.Madvise((nuint)segment + HeaderBytes, Segment.Size - HeaderBytes, MadvGuardRemove);
+                ulong* place = FindPlace(segment);
+                if (place == null || Syscalls.Mprotect((nuint)segment + HeaderBytes, Segment.Size - HeaderBytes, Syscalls.ProtNone) != 0)
+                    return;
+
+                ClrVolatile.Write(ref *place, (ulong)segment);
+                WayOf(segment) = Protected;
+            }
+
+            /// <summary>How a segment is guarded: the last word of its header, which is zero in a fresh one.</summary>
+            private static ref int WayOf(Segment* segment)
+            {
+                Assert(sizeof(Segment) <= Segment.DescriptorBytes - sizeof(int));
+                return ref *(int*)((byte*)segment + Segment.DescriptorBytes - sizeof(int));
+            }
+
+            private static bool TryOpen(Segment* segment, nuint address, nuint length) =>
+                (WayOf(segment) == Marked
+                    ? Syscalls.Madvise(address, length, MadvGuardRemove)
+                    : Syscalls.Mprotect(address, length, Syscalls.ProtReadWrite)) == 0;
+
+            /// <summary>The place of a fresh segment among those guarded by mappings; null: there are enough.</summary>
+            private static ulong* FindPlace(Segment* fresh)
+            {
+                ulong* places = (ulong*)ClrVolatile.Read(ref s_protected);
+                ulong* found = null;
+                for (int i = 0; i < MaxProtected; i++)
+                {
+                    nuint segment = (nuint)places[i];
+                    if (segment == (nuint)fresh)
+                        return places + i;
+                    if (!HasMappings(segment))
+                        found = places + i;
+                }
+
+                return found;
+            }
+
+            /// <summary>Whether a segment of the list still takes mappings: they go with it, so that nobody has to say so, and a thread that dies forgets nothing.</summary>
+            private static bool HasMappings(nuint segment)
+            {
+                nuint kind = segment == 0 ? SlotKind.Free : Heap->Space.KindAt(segment);
+                // What is being unmapped, or cannot be, has its mappings, and may not be looked at.
+                return kind == SlotKind.Segment ? WayOf((Segment*)segment) == Protected : kind is SlotKind.Busy or SlotKind.Retained;
+            }
+        }
+    }
+}

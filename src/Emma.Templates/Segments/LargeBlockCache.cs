@@ -1,0 +1,228 @@
+namespace Emma.Templates;
+
+using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
+using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
+using ClrVolatile = global::System.Threading.Volatile;
+
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        // The cache of freed mappings. All of its words are under the lock.
+        internal partial struct LargeBlocks
+        {
+            private const int MaxCached = 16;
+
+            /// <summary>A cached mapping may exceed what is asked for by 1/8; what is more is cut off.</summary>
+            private const int SlackShift = 3;
+
+            private ulong* Cached
+            {
+                get
+                {
+                    // The root does not move.
+                    fixed (ulong* first = &_cached.First)
+                        return first;
+                }
+            }
+
+            /// <summary>Bytes of the cache.</summary>
+            internal readonly nuint CachedBytes => (nuint)ClrVolatile.Read(in _cachedBytes);
+
+            /// <summary>Unmaps what the cache holds. The caller holds the lock of giving back.</summary>
+            /// <returns>Bytes given back.</returns>
+            internal nuint EmptyCache()
+            {
+                nuint given = 0;
+                while (UnmapOldest() is nuint bytes)
+                    given += bytes;
+                return given;
+            }
+
+            private void Enter()
+            {
+                if (_lock.Acquire())
+                    Recover();
+            }
+
+            /// <summary>Finds the cached mappings again after a thread died while it changed the cache. Lost until Destroy is one that it had in hand.</summary>
+            private void Recover()
+            {
+                int count = 0;
+                nuint bytes = 0;
+                SlotWalk walk = Heap->Space.Walk();
+                for (nuint address = walk.Next(SlotKind.Cached); address != 0 && count < MaxCached; address = walk.Next(SlotKind.Cached))
+                {
+                    Cached[count++] = address;
+                    bytes += Heap->Space.LengthAt(address);
+                }
+
+                ClrVolatile.Write(ref _cachedCount, count);
+                ClrVolatile.Write(ref _cachedBytes, (long)bytes);
+            }
+
+            private void Cache(nuint address, nuint length)
+            {
+                while (!TryCache(address, length))
+                {
+                    Heap->Space.Giving.Acquire();
+                    UnmapOldest();
+                    Heap->Space.Giving.Release();
+                }
+            }
+
+            private bool TryCache(nuint address, nuint length)
+            {
+                Enter();
+                nuint most = Bytes > 4 * MaxCachedBytes ? 2 * MaxCachedBytes : MaxCachedBytes;
+                bool room = _cachedCount < MaxCached && (nuint)_cachedBytes + length <= most;
+                if (room)
+                {
+                    Heap->Space.Publish(address, length, SlotKind.Cached);
+                    Cached[_cachedCount] = address;
+                    ClrVolatile.Write(ref _cachedCount, _cachedCount + 1);
+                    ClrVolatile.Write(ref _cachedBytes, _cachedBytes + (long)length);
+                }
+
+                _lock.Release();
+                return room;
+            }
+
+            /// <summary>Unmaps the mapping that is longest in the cache. The caller holds the lock of giving back.</summary>
+            /// <returns>Bytes given back, or null if the cache is empty.</returns>
+            private nuint? UnmapOldest()
+            {
+                Enter();
+                nuint oldest = _cachedCount == 0 ? 0 : Uncache(0);
+                _lock.Release();
+                return oldest == 0 ? null : Heap->Space.Unmap(oldest, Heap->Space.LengthAt(oldest));
+            }
+
+            /// <summary>Takes a mapping from the cache and makes it about as long as is asked for; 0: there is none that will do.</summary>
+            /// <param name="length">Bytes that are asked for, then those that the mapping has.</param>
+            /// <param name="alignment">A power of two.</param>
+            /// <param name="givingIsHeld">Whether the caller holds the lock of giving back: whoever finds no room waits by it for what is cut off here.</param>
+            /// <param name="usedBytes">So many bytes of it may hold what its last user left; those behind them are zeros.</param>
+            private nuint TakeCached(ref nuint length, nuint alignment, bool givingIsHeld, out nuint usedBytes)
+            {
+                usedBytes = 0;
+                if (ClrVolatile.Read(ref _cachedCount) == 0)
+                    return 0;
+
+                if (!givingIsHeld)
+                    Heap->Space.Giving.Acquire();
+                nuint address = UncacheNearest(length, alignment, out usedBytes);
+                if (address != 0)
+                {
+                    if (usedBytes < length)
+                        address = Grow(address, usedBytes, length, alignment);
+                    else if (usedBytes - length <= length >> SlackShift || !TryCut(address, usedBytes, length))
+                        length = usedBytes;
+                }
+
+                if (!givingIsHeld)
+                    Heap->Space.Giving.Release();
+                return address;
+            }
+
+            /// <summary>Takes the shortest cached mapping that is long enough, or else the longest, unless its pages would be a small part; it is Busy.</summary>
+            private nuint UncacheNearest(nuint length, nuint alignment, out nuint foundLength)
+            {
+                nuint worthwhile = length >> SlackShift;
+                nuint found = 0;
+                int foundAt = 0;
+                foundLength = 0;
+                Enter();
+                for (int i = 0; i < _cachedCount; i++)
+                {
+                    nuint candidate = (nuint)Cached[i];
+                    nuint candidateLength = Heap->Space.LengthAt(candidate);
+                    bool nearer = foundLength < length ? candidateLength > foundLength : candidateLength >= length && candidateLength < foundLength;
+                    if (nearer && candidateLength >= worthwhile && (candidate & (alignment - 1)) == 0)
+                    {
+                        found = candidate;
+                        foundLength = candidateLength;
+                        foundAt = i;
+                    }
+                }
+
+                if (found != 0)
+                    Uncache(foundAt);
+                _lock.Release();
+                return found;
+            }
+
+            /// <summary>Lengthens a mapping that is the caller's, where it lies or elsewhere. If that is refused, it is unmapped, and 0 returned.</summary>
+            private static nuint Grow(nuint address, nuint oldLength, nuint length, nuint alignment)
+            {
+                ref AddressSpace space = ref Heap->Space;
+                if (space.TryCharge(length - oldLength))
+                {
+                    if (TryExtend(address, oldLength, length))
+                        return address;
+
+                    nuint target = TryMovePages(address, oldLength, length, alignment);
+                    if (target != 0)
+                    {
+                        space.FreeSlots(address, oldLength);
+                        return target;
+                    }
+
+                    space.Uncharge(length - oldLength);
+                }
+
+                space.Unmap(address, oldLength);
+                return 0;
+            }
+
+            /// <summary>
+            /// Cuts a mapping that is the caller's, and keeps what follows in slots of its own, if that is much. False: the kernel refuses, and nothing changed.
+            /// </summary>
+            private bool TryCut(nuint address, nuint oldLength, nuint length)
+            {
+                ref AddressSpace space = ref Heap->Space;
+                nuint restOffset = AlignUp(length, Window.SlotSize);
+                if (restOffset + Threshold > oldLength)
+                {
+                    if (!space.TryUnmapTail(address, oldLength, length))
+                        return false;
+
+                    space.Publish(address, length, SlotKind.Busy);
+                    return true;
+                }
+
+                if (!space.TryUnmapWithin(address + length, restOffset - length))
+                    return false;
+
+                // The rest has its head before the mapping lets go of it: should the thread end between the two, Destroy unmaps both.
+                nuint rest = address + restOffset;
+                nuint restLength = oldLength - restOffset;
+                space.Publish(rest, restLength, SlotKind.Busy);
+                space.Publish(address, length, SlotKind.Busy);
+                if (!TryCache(rest, restLength))
+                    space.Unmap(rest, restLength);
+                return true;
+            }
+
+            /// <summary>Removes a mapping from the cache; it is the caller's, and Busy.</summary>
+            private nuint Uncache(int index)
+            {
+                nuint address = (nuint)Cached[index];
+                nuint length = Heap->Space.TryOwn(address, SlotKind.Cached);
+                Assert(length != 0);
+                ClrVolatile.Write(ref _cachedCount, _cachedCount - 1);
+                for (int i = index; i < _cachedCount; i++)
+                    Cached[i] = Cached[i + 1];
+                ClrVolatile.Write(ref _cachedBytes, _cachedBytes - (long)length);
+                return address;
+            }
+
+            /// <summary>So many words as an array. A buffer of the language's own costs an assembly 150 bytes more.</summary>
+            [ClrStructLayout(ClrLayoutKind.Sequential, Size = MaxCached * sizeof(ulong))]
+            private struct CachedMappings
+            {
+                internal ulong First;
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+namespace Emma.Templates;
+
+using ClrException = global::System.Exception;
+using ClrFile = global::System.IO.File;
+
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        // How a mapping becomes longer: where it lies, or by moving its pages, not its bytes.
+        internal partial struct LargeBlocks
+        {
+            /// <summary>
+            /// A block of this size or more, if the cache may keep it, is mapped with huge pages where the kernel has any: faults cost more than what they clear. A
+            /// larger one may be meant to be used sparsely, and each byte touched would cost 2 MiB.
+            /// </summary>
+            private const nuint HugePagesFrom = (nuint)4 << 20;
+
+            /// <summary>Has a mapping that has become longer backed by huge pages, or no longer: it takes the advice along when it grows or moves.</summary>
+            private static void AdviseHugePages(nuint address, nuint oldLength, nuint length)
+            {
+                // Always the whole mapping, or it would be two to mremap.
+                if (oldLength <= MaxCachedBytes && length > MaxCachedBytes)
+                    Syscalls.Madvise(address, length, Syscalls.MadvNoHugePage);
+                else if (!IsHardened && oldLength < HugePagesFrom && length >= HugePagesFrom)
+                    Syscalls.Madvise(address, length, Syscalls.MadvHugePage);
+            }
+
+            /// <summary>Lengthens a mapping where it lies, its bytes charged already. False: the kernel refuses, or what lies behind is taken.</summary>
+            private static bool TryExtend(nuint address, nuint oldLength, nuint length)
+            {
+                ref AddressSpace space = ref Heap->Space;
+                if (!space.TryClaimBehind(address, oldLength, length))
+                    return false;
+                if (Syscalls.Mremap(address, oldLength, length, 0, 0) == (nint)address)
+                {
+                    AdviseHugePages(address, oldLength, length);
+                    return true;
+                }
+
+                space.ReleaseBehind(address, oldLength, length);
+                return false;
+            }
+
+            /// <summary>Moves a mapping's pages to a longer one at free slots, its bytes charged already. The old place's slots are the caller's to free.</summary>
+            /// <returns>The new place, Busy; 0: the kernel refuses.</returns>
+            private static nuint TryMovePages(nuint address, nuint oldLength, nuint length, nuint alignment)
+            {
+                // An inaccessible mapping proves the place to be ours before MREMAP_FIXED replaces whatever lies there.
+                nuint target = Heap->Space.MapUncharged(length, alignment, Syscalls.ProtNone);
+                if (target == 0)
+                    return 0;
+
+                const int moveThere = Syscalls.MremapMayMove | Syscalls.MremapFixed;
+                if (Syscalls.Mremap(address, oldLength, length, moveThere, target) == (nint)target)
+                {
+                    AdviseHugePages(target, oldLength, length);
+                    return target;
+                }
+
+                GiveUpTarget(target, length);
+                return 0;
+            }
+
+            /// <summary>
+            /// After a failed MREMAP_FIXED the inaccessible target may be there still, or be gone and have another thread's mapping in its place. The
+            /// place is used again only if it is known to be free or the target's own; else it is abandoned: addresses, not memory.
+            /// </summary>
+            private static void GiveUpTarget(nuint target, nuint length)
+            {
+                ref AddressSpace space = ref Heap->Space;
+                nint again = Syscalls.Mmap(target, length, Syscalls.ProtNone, Syscalls.MapAtFreeAddress);
+                if (again > 0 && again != (nint)target)
+                    Syscalls.Munmap((nuint)again, length);
+
+                bool ours = again == (nint)target || IsInaccessible(target, length);
+                if (ours && Syscalls.Munmap(target, length) == 0)
+                    space.FreeSlots(target, length);
+                else
+                    space.Publish(target, length, SlotKind.Abandoned);
+            }
+
+            /// <summary>Whether a mapping of exactly this range, inaccessible as a target is, stands in the process's list.</summary>
+            private static bool IsInaccessible(nuint address, nuint length)
+            {
+                try
+                {
+                    string wanted = $"{address:x}-{address + length:x} ---p ";
+                    foreach (string mapping in ClrFile.ReadLines("/proc/self/maps"))
+                    {
+                        if (mapping.StartsWith(wanted, global::System.StringComparison.Ordinal))
+                            return true;
+                    }
+                }
+                catch (ClrException)
+                {
+                    // No /proc, or no descriptor: it cannot be told.
+                }
+
+                return false;
+            }
+        }
+    }
+}
