@@ -3,7 +3,7 @@ using Microsoft.CodeAnalysis.Text;
 
 namespace Emma.Generator;
 
-/// <summary>The attribute that asks for a heap, as it is written into every compilation.</summary>
+// The attribute that asks for a heap, as it is written into every compilation.
 internal static class MarkerAttribute
 {
     public const string MetadataName = "Emma.EmmaAllocatorAttribute";

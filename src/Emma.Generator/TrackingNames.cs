@@ -1,11 +1,11 @@
 namespace Emma.Generator;
 
-/// <summary>The names of the pipeline's steps.</summary>
+// The names of the pipeline's steps.
 internal static class TrackingNames
 {
-    /// <summary>The heaps of one file.</summary>
+    // The heaps of one file.
     public const string Files = "EmmaFiles";
 
-    /// <summary>One heap.</summary>
+    // One heap.
     public const string Heaps = "EmmaHeaps";
 }

@@ -12,12 +12,14 @@ namespace Emma.Templates;
 //   Blocks        from a size to a block and back: what the API calls
 //   Api           what a user sees
 //
-// A folder named after a form within a layer (Cached or Locked, Plain or Hardened) holds what only heaps of that form have; the other form's folder declares the same members.
+// A folder named after a form within a layer (Cached or Locked, Plain or Hardened) holds what only heaps of that form have; the other
+// form's folder declares the same members.
 static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // The heap. Its memory outlives Destroy and goes with the load context. The address is a constant to code compiled once this is set, which the module initializer sees to.
+        // The heap. Its memory outlives Destroy and goes with the load context. The address is a constant to code compiled once this is
+        // set, which the module initializer sees to.
         internal static readonly Root* Heap = Root.Create();
 
         internal struct Root

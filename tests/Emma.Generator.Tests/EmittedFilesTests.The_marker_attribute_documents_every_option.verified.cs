@@ -34,9 +34,10 @@ namespace Emma
         public bool BoundaryChecks { get; set; }
 
         /// <summary>
-        /// Whether the heap looks for misuse at the price of speed and memory: implies <c>BoundaryChecks</c>; blocks have canaries and are zeroed, held back and
-        /// looked through before they are used again; those above 32 KiB have inaccessible memory around them and are unmapped when freed. Memory found
-        /// corrupted ends the process with a message. <c>ThreadCache</c> has no effect then. Default: <c>false</c>.
+        /// Whether the heap looks for misuse at the price of speed and memory: implies <c>BoundaryChecks</c>; blocks have canaries and are
+        /// zeroed, held back and looked through before they are used again; those above 32 KiB have inaccessible memory around them and are
+        /// unmapped when freed. Memory found corrupted ends the process with a message. <c>ThreadCache</c> has no effect then.
+        /// Default: <c>false</c>.
         /// </summary>
         public bool Hardened { get; set; }
 

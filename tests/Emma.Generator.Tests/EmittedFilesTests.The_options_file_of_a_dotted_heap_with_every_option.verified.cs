@@ -13,15 +13,21 @@ namespace Audio.Memory;
 [global::System.Diagnostics.CodeAnalysis.ExcludeFromCodeCoverageAttribute]
 public static unsafe partial class Mixer
 {
-    /// <summary>The full name of the heap's class, for messages.</summary>
-    private const string HeapName = "Audio.Memory.Mixer";
+    static partial class HeapInternals
+    {
+        // The full name of the heap's class, for messages.
+        internal const string HeapName = "Audio.Memory.Mixer";
 
-    /// <summary>Whether every pointer that crosses the API is proved to be a live block first.</summary>
-    private const bool BoundaryChecks = true;
+        // Whether every pointer that crosses the API is proved to be a live block first.
+        internal const bool ChecksBoundaries = true;
 
-    /// <summary>Whether blocks carry canaries, are zeroed and held back when freed, and lie beside inaccessible pages.</summary>
-    private const bool Hardened = true;
+        // Whether blocks carry canaries, are zeroed and held back when freed, and lie beside inaccessible pages.
+        internal const bool IsHardened = true;
 
-    /// <summary>The most bytes the heap may map; 0: no limit.</summary>
-    private const long MemoryLimit = 1099511627776;
+        // Whether each thread keeps free blocks of its own.
+        internal const bool HasThreadCaches = true;
+
+        // The most bytes the heap may map; 0: no limit.
+        internal const long DeclaredLimit = 1099511627776;
+    }
 }

@@ -13,15 +13,21 @@
 [global::System.Diagnostics.CodeAnalysis.ExcludeFromCodeCoverageAttribute]
 static unsafe partial class MyHeap
 {
-    /// <summary>The full name of the heap's class, for messages.</summary>
-    private const string HeapName = "MyHeap";
+    static partial class HeapInternals
+    {
+        // The full name of the heap's class, for messages.
+        internal const string HeapName = "MyHeap";
 
-    /// <summary>Whether every pointer that crosses the API is proved to be a live block first.</summary>
-    private const bool BoundaryChecks = false;
+        // Whether every pointer that crosses the API is proved to be a live block first.
+        internal const bool ChecksBoundaries = false;
 
-    /// <summary>Whether blocks carry canaries, are zeroed and held back when freed, and lie beside inaccessible pages.</summary>
-    private const bool Hardened = false;
+        // Whether blocks carry canaries, are zeroed and held back when freed, and lie beside inaccessible pages.
+        internal const bool IsHardened = false;
 
-    /// <summary>The most bytes the heap may map; 0: no limit.</summary>
-    private const long MemoryLimit = 0;
+        // Whether each thread keeps free blocks of its own.
+        internal const bool HasThreadCaches = true;
+
+        // The most bytes the heap may map; 0: no limit.
+        internal const long DeclaredLimit = 0;
+    }
 }

@@ -148,12 +148,12 @@ public partial class EmittedFilesTests
     /// <summary>The members with their types and modifiers, and the attributes of the class, without values.</summary>
     private static string[] Declarations(string text)
     {
-        ClassDeclarationSyntax heap = CSharpSyntaxTree.ParseText(text).GetRoot().DescendantNodes().OfType<ClassDeclarationSyntax>().Single();
+        ClassDeclarationSyntax heap = CSharpSyntaxTree.ParseText(text).GetRoot().DescendantNodes().OfType<ClassDeclarationSyntax>().First();
         return
         [
             .. heap.AttributeLists.SelectMany(list => list.Attributes).Select(attribute => attribute.Name.ToString()),
             heap.Modifiers.ToString(),
-            .. heap.Members.Cast<FieldDeclarationSyntax>().Select(field =>
+            .. heap.Members.Cast<ClassDeclarationSyntax>().Single().Members.Cast<FieldDeclarationSyntax>().Select(field =>
                 $"{field.Modifiers} {field.Declaration.Type} {field.Declaration.Variables.Single().Identifier}"),
         ];
     }

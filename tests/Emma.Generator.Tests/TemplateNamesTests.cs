@@ -8,12 +8,44 @@ namespace Emma.Generator.Tests;
 
 public class TemplateNamesTests
 {
-    [Theory]
-    [InlineData("true")]
-    [InlineData("false")]
-    public void Every_member_and_nested_type_of_the_heap_is_known_as_a_name_that_no_heap_can_have(string threadCache)
+    /// <summary>A heap may have any other name: what is private lies in one inner class.</summary>
+    [Fact]
+    public void Only_the_names_of_public_members_and_of_two_others_are_refused()
     {
-        INamedTypeSymbol heap = new TestProject($"""[assembly: Emma.EmmaAllocator("Audio.Mixer", ThreadCache = {threadCache})]""").Generate()
+        string[] names = [.. TemplateNames.All.Where(name => !name.StartsWith("Clr", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+
+        Assert.Equal(
+            [
+                "AlignedAlloc", "AlignedFree", "AlignedRealloc", "Alloc", "AllocSpan", "AllocZeroed", "Clear", "Copy", "Destroy", "Fill", "Free",
+                "GetStatistics", "GoodSize", "HeapInternals", "HeapStatistics", "Kernel", "KernelAccess", "LoadBaseLibrary", "Local", "LocalHeap",
+                "Owns", "Realloc", "Trim", "TryAlignedAlloc", "TryAlignedRealloc", "TryAlloc", "TryAllocZeroed", "TryRealloc", "UsableSize",
+            ],
+            names);
+    }
+
+    [Theory]
+    [InlineData("Hardened")]
+    [InlineData("BoundaryChecks")]
+    [InlineData("Segment")]
+    [InlineData("ThreadCache")]
+    [InlineData("Heap")]
+    [InlineData("Root")]
+    public void A_heap_may_have_the_name_of_an_option_or_of_a_part(string name)
+    {
+        string form = name == "Hardened" ? ", Hardened = true" : "";
+        new TestProject($$"""
+            [assembly: Emma.EmmaAllocator("{{name}}"{{form}})]
+            static class User { public static unsafe void Use() => {{name}}.Free({{name}}.Alloc(1)); }
+            """).Generate().AssertCompilesCleanly();
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(", ThreadCache = false")]
+    [InlineData(", Hardened = true")]
+    public void Every_member_and_nested_type_of_the_heap_is_known_as_a_name_that_no_heap_can_have(string form)
+    {
+        INamedTypeSymbol heap = new TestProject($"""[assembly: Emma.EmmaAllocator("Audio.Mixer"{form})]""").Generate()
             .Compilation.GetTypeByMetadataName("Audio.Mixer")!;
 
         string[] members = [.. heap.GetMembers().Where(member => member.CanBeReferencedByName).Select(member => member.Name).Distinct()];

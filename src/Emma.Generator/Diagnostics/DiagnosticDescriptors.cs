@@ -3,14 +3,12 @@ using Microsoft.CodeAnalysis;
 
 namespace Emma.Generator.Diagnostics;
 
-/// <summary>
-/// All diagnostics; each has a page in docs/diagnostics. Errors cannot be switched off: the heap would be missing and nobody would say why.
-/// </summary>
+// All diagnostics; each has a page in docs/diagnostics. Errors cannot be switched off: the heap would be missing and nobody would say why.
 internal static class DiagnosticDescriptors
 {
     private const string Category = "Emma";
 
-    /// <summary>The property PackageProjectUrl of the build.</summary>
+    // The property PackageProjectUrl of the build.
     public static readonly string ProjectUrl = typeof(DiagnosticDescriptors).Assembly
         .GetCustomAttributes<AssemblyMetadataAttribute>()
         .First(static metadata => metadata.Key == "PackageProjectUrl")
@@ -95,7 +93,7 @@ internal static class DiagnosticDescriptors
         helpLinkUri: HelpLink("EMMA0008"),
         customTags: WellKnownDiagnosticTags.NotConfigurable);
 
-    /// <summary>The address of a diagnostic's page; without a public address of the project, its path in the repository.</summary>
+    // The address of a diagnostic's page; without a public address of the project, its path in the repository.
     private static string HelpLink(string id)
     {
         string root = ProjectUrl.TrimEnd('/');

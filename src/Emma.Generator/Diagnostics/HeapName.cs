@@ -5,7 +5,7 @@ using Microsoft.CodeAnalysis.CSharp;
 
 namespace Emma.Generator.Diagnostics;
 
-/// <summary>Which texts can be the full name of a heap's class, whatever else the compilation declares.</summary>
+// Which texts can be the full name of a heap's class, whatever else the compilation declares.
 internal static class HeapName
 {
     private const int MaxBytes = 400;
@@ -14,7 +14,7 @@ internal static class HeapName
     private static readonly HashSet<string> s_furtherKeywords =
         ["dynamic", "extension", "field", "nint", "notnull", "nuint", "union", "var"];
 
-    /// <summary>Why the name cannot be a heap's, as the end of a sentence; null for a valid name.</summary>
+    // Why the name cannot be a heap's, as the end of a sentence; null for a valid name.
     public static string? WhyInvalid(string name)
     {
         if (name.Length == 0)

@@ -5,13 +5,13 @@ using Microsoft.CodeAnalysis.CSharp;
 
 namespace Emma.Generator.Diagnostics;
 
-/// <summary>What a request must fulfil for its heap to be emitted: nothing below may be wrong with it.</summary>
+// What a request must fulfil for its heap to be emitted: nothing below may be wrong with it.
 internal static class HeapRules
 {
-    /// <summary>What is wrong with the name that a request gives its heap, if anything is.</summary>
-    /// <param name="request">The request.</param>
-    /// <param name="all">All requests of the compilation in source order.</param>
-    /// <param name="compilation">The compilation, with or without what has been emitted for the requests.</param>
+    // What is wrong with the name that a request gives its heap, if anything is.
+    // request: The request.
+    // all: All requests of the compilation in source order.
+    // compilation: The compilation, with or without what has been emitted for the requests.
     public static Diagnostic? NameError(HeapRequest request, ImmutableArray<HeapRequest> all, Compilation compilation)
     {
         if (HeapName.WhyInvalid(request.Name) is string whyInvalid)
@@ -28,7 +28,7 @@ internal static class HeapRules
         return null;
     }
 
-    /// <summary>What else is wrong: with the project, and with the options.</summary>
+    // What else is wrong: with the project, and with the options.
     public static IEnumerable<Diagnostic> OtherErrors(HeapRequest request, Compilation compilation)
     {
         var csharp = (CSharpCompilation)compilation;
@@ -46,10 +46,9 @@ internal static class HeapRules
             yield return Diagnostic.Create(DiagnosticDescriptors.OptionOutOfRange, request.MemoryLimitLocation, request.MemoryLimit);
     }
 
-    /// <summary>
-    /// Whether the core library is that of .NET 8 or later. The type asked for is new in .NET 8; it must stand beside
-    /// <see cref="object"/>, because elsewhere it would be a polyfill.
-    /// </summary>
+    // Whether the core library is that of .NET 8 or later. The type asked for is new in .NET 8; it must stand beside object, because
+    // elsewhere it would be a polyfill.
     private static bool HasNet8(CSharpCompilation compilation) =>
-        compilation.ObjectType.ContainingAssembly?.GetTypeByMetadataName("System.Runtime.CompilerServices.InlineArrayAttribute") is not null;
+        compilation.ObjectType.ContainingAssembly
+            ?.GetTypeByMetadataName("System.Runtime.CompilerServices.InlineArrayAttribute") is not null;
 }

@@ -6,10 +6,10 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Emma.Generator.Diagnostics;
 
-/// <summary>Finds what else in a compilation has the name that a heap asks for.</summary>
+// Finds what else in a compilation has the name that a heap asks for.
 internal static class NameCollision
 {
-    /// <summary>What collides with the heap, as the end of a sentence; null where nothing does.</summary>
+    // What collides with the heap, as the end of a sentence; null where nothing does.
     public static string? Find(HeapRequest request, ImmutableArray<HeapRequest> all, Compilation compilation)
     {
         string name = request.Name;

@@ -3,7 +3,7 @@ using Microsoft.CodeAnalysis.Diagnostics;
 
 namespace Emma.Generator.Diagnostics;
 
-/// <summary>Whether a project says that it is built for something else than Linux on x86-64. Most projects do not say anything.</summary>
+// Whether a project says that it is built for something else than Linux on x86-64. Most projects do not say anything.
 internal static class Platform
 {
     private static readonly string[] s_otherSystems =
@@ -12,7 +12,7 @@ internal static class Platform
         "solaris", "tizen", "tvos", "tvossimulator", "wasi", "win", "windows",
     ];
 
-    /// <summary>The setting that rules Linux on x86-64 out, for a message; null where none does.</summary>
+    // The setting that rules Linux on x86-64 out, for a message; null where none does.
     public static string? WhyNotSupported(Compilation compilation, AnalyzerConfigOptions buildProperties)
     {
         string runtime = BuildProperty(buildProperties, "RuntimeIdentifier");
@@ -29,7 +29,7 @@ internal static class Platform
             : $"PlatformTarget {compilation.Options.Platform}";
     }
 
-    /// <summary>Whether a runtime identifier allows it, such as <c>linux-musl-x64</c> or <c>any</c>.</summary>
+    // Whether a runtime identifier allows it, such as `linux-musl-x64` or `any`.
     private static bool MayBeLinuxOnX64(string runtime)
     {
         int dash = runtime.IndexOf('-');

@@ -3,7 +3,7 @@ using Microsoft.CodeAnalysis.Text;
 
 namespace Emma.Generator.Emission;
 
-/// <summary>Makes source texts that the compiler can embed into the debug symbols: they have an encoding.</summary>
+// Makes source texts that the compiler can embed into the debug symbols: they have an encoding.
 internal static class EmittedText
 {
     public static SourceText From(string text) => SourceText.From(text, Encoding.UTF8, SourceHashAlgorithm.Sha256);

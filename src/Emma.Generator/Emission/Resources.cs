@@ -2,12 +2,12 @@ using System.Reflection;
 
 namespace Emma.Generator.Emission;
 
-/// <summary>The texts embedded in this assembly.</summary>
+// The texts embedded in this assembly.
 internal static class Resources
 {
     private static readonly Assembly s_assembly = typeof(Resources).Assembly;
 
-    /// <summary>The names of all resources that begin so, in ordinal order.</summary>
+    // The names of all resources that begin so, in ordinal order.
     public static IEnumerable<string> Names(string prefix) =>
         s_assembly.GetManifestResourceNames()
             .Where(name => name.StartsWith(prefix, StringComparison.Ordinal))

@@ -3,10 +3,8 @@ using Emma.Generator.Model;
 
 namespace Emma.Generator.Emission;
 
-/// <summary>
-/// A file of the allocator, as it stands in the templates' project, cut open at the two places where an emitted file differs from it:
-/// the namespace line and the name of the class. Neither placeholder occurs anywhere else.
-/// </summary>
+// A file of the allocator, as it stands in the templates' project, cut open at the two places where an emitted file differs from it: the
+// namespace line and the name of the class. Neither placeholder occurs anywhere else.
 internal sealed class Template
 {
     private const string ResourcePrefix = "Emma/";
@@ -35,16 +33,14 @@ internal sealed class Template
         _afterClassName = text.Substring(afterClassName);
     }
 
-    /// <summary>Every template, read once.</summary>
+    // Every template, read once.
     public static ImmutableArray<Template> All => s_all.Value;
 
-    /// <summary>The file's path below the templates' project, with slashes and without its extension.</summary>
+    // The file's path below the templates' project, with slashes and without its extension.
     public string Path { get; }
 
-    /// <summary>
-    /// Whether the file is one of a heap with these options. A folder named after a form, within a layer's, holds what only heaps of that form have; the other form's
-    /// folder declares the same members.
-    /// </summary>
+    // Whether the file is one of a heap with these options. A folder named after a form, within a layer's, holds what only heaps of that
+    // form have; the other form's folder declares the same members.
     public bool IsPartOf(Heap heap) => Form switch
     {
         "Plain" => !heap.Hardened,
@@ -57,13 +53,13 @@ internal sealed class Template
         _ => true,
     };
 
-    /// <summary>The form's folder that the file lies in: the second of its path; empty for a file of every heap.</summary>
+    // The form's folder that the file lies in: the second of its path; empty for a file of every heap.
     private string Form => Path.Split('/') is { Length: 3 } parts ? parts[1] : "";
 
-    /// <summary>The file as it stands.</summary>
+    // The file as it stands.
     public string Text { get; }
 
-    /// <summary>The file as part of the given heap.</summary>
+    // The file as part of the given heap.
     public string For(Heap heap) =>
         string.Concat(
             HeapEmitter.Header + _beforeNamespace,

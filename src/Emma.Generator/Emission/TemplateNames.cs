@@ -4,19 +4,17 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Emma.Generator.Emission;
 
-/// <summary>
-/// The names that a heap's class cannot have because its own text declares them: its public members and types (a member named like
-/// its class is CS0542), the class that holds all else, and the aliases beside it (CS0576). They are read from the templates, so they cannot go stale.
-/// </summary>
+// The names that a heap's class cannot have because its own text declares them: its public members and types (a member named like its class
+// is CS0542), the class that holds all else, and the aliases beside it (CS0576). They are read from the templates, so they cannot go stale.
 internal static class TemplateNames
 {
     private static readonly Lazy<HashSet<string>> s_names = new(Collect);
 
-    /// <summary>Whether a heap's text declares the name. Templates are parsed only for a name that occurs in them at all.</summary>
+    // Whether a heap's text declares the name. Templates are parsed only for a name that occurs in them at all.
     public static bool Contains(string name) =>
         Template.All.Any(template => template.Text.Contains(name)) && s_names.Value.Contains(name);
 
-    /// <summary>All of them.</summary>
+    // All of them.
     public static IReadOnlyCollection<string> All => s_names.Value;
 
     private static HashSet<string> Collect()

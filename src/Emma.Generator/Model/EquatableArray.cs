@@ -2,8 +2,8 @@ using System.Collections.Immutable;
 
 namespace Emma.Generator.Model;
 
-/// <summary>An immutable array that equals another when their items do, so that a pipeline can tell that nothing changed.</summary>
-/// <param name="items">The items; not the default array.</param>
+// An immutable array that equals another when their items do, so that a pipeline can tell that nothing changed.
+// items: The items; not the default array.
 internal readonly struct EquatableArray<T>(ImmutableArray<T> items) : IEquatable<EquatableArray<T>>
     where T : IEquatable<T>
 {

@@ -5,10 +5,8 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Emma.Generator.Model;
 
-/// <summary>
-/// One <c>[assembly: EmmaAllocator(…)]</c> as it stands in the source. The generator and the analyzer read requests and judge them by the
-/// same rules, so that whatever is not emitted is reported. Lives within one compilation; what outlives it is a <see cref="Heap"/>.
-/// </summary>
+// One `[assembly: EmmaAllocator(…)]` as it stands in the source. The generator and the analyzer read requests and judge them by the same
+// rules, so that whatever is not emitted is reported. Lives within one compilation; what outlives it is a Heap.
 internal sealed class HeapRequest
 {
     private readonly AttributeData _attribute;
@@ -21,18 +19,18 @@ internal sealed class HeapRequest
 
     public AttributeSyntax Syntax { get; }
 
-    /// <summary>The name as given; empty where it is null.</summary>
+    // The name as given; empty where it is null.
     public string Name => _attribute.ConstructorArguments[0].Value as string ?? "";
 
     public long MemoryLimit => Option(nameof(MemoryLimit), 0L);
 
-    /// <summary>The argument that gives the name.</summary>
+    // The argument that gives the name.
     public Location NameLocation => ArgumentLocation(null);
 
-    /// <summary>The argument that gives the memory limit.</summary>
+    // The argument that gives the memory limit.
     public Location MemoryLimitLocation => ArgumentLocation(nameof(MemoryLimit));
 
-    /// <summary>All requests of a compilation in source order, except those whose arguments the compiler itself refuses.</summary>
+    // All requests of a compilation in source order, except those whose arguments the compiler itself refuses.
     public static ImmutableArray<HeapRequest> AllIn(Compilation compilation, CancellationToken token)
     {
         List<HeapRequest> requests = [];
@@ -51,9 +49,8 @@ internal sealed class HeapRequest
         return [.. requests.OrderBy(request => trees.IndexOf(request.Syntax.SyntaxTree)).ThenBy(request => request.Syntax.SpanStart)];
     }
 
-    /// <summary>
-    /// What becomes of each request of a file, in source order. A refused one keeps its place, so that the others keep theirs while it is edited.
-    /// </summary>
+    // What becomes of each request of a file, in source order. A refused one keeps its place, so that the others keep theirs while it is
+    // edited.
     public static EquatableArray<Heap> HeapsIn(Compilation compilation, SyntaxTree file, CancellationToken token)
     {
         ImmutableArray<HeapRequest> all = AllIn(compilation, token);

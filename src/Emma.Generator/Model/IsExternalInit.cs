@@ -1,4 +1,4 @@
 namespace System.Runtime.CompilerServices;
 
-/// <summary>What the compiler needs for records, and netstandard2.0 lacks.</summary>
+// What the compiler needs for records, and netstandard2.0 lacks.
 internal static class IsExternalInit;

@@ -34,16 +34,16 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>The windows of a heap, its mappings and the bytes they come to.</summary>
+        // The windows of a heap, its mappings and the bytes they come to.
         [ClrStructLayout(ClrLayoutKind.Sequential, Size = 2 * Root.CacheLine)]
         internal partial struct AddressSpace
         {
             internal const nuint OsPageSize = 4096;
 
-            /// <summary>How often a mapping whose place turns out to be taken by others is tried elsewhere.</summary>
+            // How often a mapping whose place turns out to be taken by others is tried elsewhere.
             private const int MapAttempts = 64;
 
-            /// <summary>x86-64 user addresses end here; no block can be larger.</summary>
+            // x86-64 user addresses end here; no block can be larger.
             internal static nuint MaxBytes => unchecked((nuint)(1UL << 47));
 
             // The first window's page map, for the lookup that every free makes. FirstPages is 0 until the other two are set.
@@ -51,19 +51,17 @@ static unsafe partial class EmmaHeap
             internal byte* FirstPageMap;
             internal nuint FirstPages;
 
-            /// <summary>The first window's marks of live blocks, where there are any.</summary>
+            // The first window's marks of live blocks, where there are any.
             internal byte* FirstMarks;
 
-            /// <summary>
-            /// Held from taking mappings out of use until they are unmapped and no longer counted, so that whoever finds no room can wait
-            /// for what is being given back by taking it.
-            /// </summary>
+            // Held from taking mappings out of use until they are unmapped and no longer counted, so that whoever finds no room can wait
+            // for what is being given back by taking it.
             internal Lock Giving;
 
             private Lock _lock;
             private nint _first;
 
-            /// <summary>Windows of before Destroy, which nothing is found through any more: the kernel would not unmap what describes them.</summary>
+            // Windows of before Destroy, which nothing is found through any more: the kernel would not unmap what describes them.
             private nint _spent;
 
             private long _mapped;
@@ -88,12 +86,13 @@ static unsafe partial class EmmaHeap
 
             private static nuint SlotCountOf(nuint length) => AlignUp(length, Window.SlotSize) / Window.SlotSize;
 
-            /// <summary>Maps fresh, zeroed memory at the head of free slots.</summary>
-            /// <param name="length">Bytes, a multiple of the kernel's page.</param>
-            /// <param name="alignment">A power of two; at least a slot is given.</param>
-            /// <param name="kind">What the head slot becomes.</param>
-            /// <param name="metadata">Bytes of metadata that come with it, charged together: charged before, they might be in the way of somebody who has room without them.</param>
-            /// <returns>The address, or 0: the limit is reached or the kernel refused.</returns>
+            // Maps fresh, zeroed memory at the head of free slots.
+            // length: Bytes, a multiple of the kernel's page.
+            // alignment: A power of two; at least a slot is given.
+            // kind: What the head slot becomes.
+            // metadata: Bytes of metadata that come with it, charged together: charged before, they might be in the way of somebody who has
+            // room without them.
+            // Returns: the address, or 0: the limit is reached or the kernel refused.
             internal nuint Map(nuint length, nuint alignment, nuint kind, nuint metadata = 0)
             {
                 Assert(length % OsPageSize == 0 && length <= MaxBytes);
@@ -112,7 +111,7 @@ static unsafe partial class EmmaHeap
                 return address;
             }
 
-            /// <summary>Maps at the head of free slots, which stay Busy. The caller has charged the bytes or does not own them yet.</summary>
+            // Maps at the head of free slots, which stay Busy. The caller has charged the bytes or does not own them yet.
             internal nuint MapUncharged(nuint length, nuint alignment, int protection)
             {
                 for (int attempt = 0; attempt < MapAttempts; attempt++)
@@ -135,7 +134,7 @@ static unsafe partial class EmmaHeap
                 return 0;
             }
 
-            /// <summary>Maps more behind a mapping, within its slot. The caller alone uses the slot. False: the limit or the kernel refuses.</summary>
+            // Maps more behind a mapping, within its slot. The caller alone uses the slot. False: the limit or the kernel refuses.
             internal bool TryExtend(nuint address, nuint oldLength, nuint newLength, nuint kind)
             {
                 Assert(newLength <= Window.SlotSize && LengthAt(address) == oldLength);
@@ -156,7 +155,7 @@ static unsafe partial class EmmaHeap
                 return false;
             }
 
-            /// <summary>Takes the slots behind a mapping that it needs for its new length, if they are free.</summary>
+            // Takes the slots behind a mapping that it needs for its new length, if they are free.
             internal bool TryClaimBehind(nuint address, nuint oldLength, nuint newLength)
             {
                 Window* window = Find(address);
@@ -170,7 +169,7 @@ static unsafe partial class EmmaHeap
                 return free;
             }
 
-            /// <summary>Gives back slots taken by TryClaimBehind.</summary>
+            // Gives back slots taken by TryClaimBehind.
             internal void ReleaseBehind(nuint address, nuint oldLength, nuint newLength)
             {
                 Window* window = Find(address);
@@ -179,7 +178,7 @@ static unsafe partial class EmmaHeap
                 _lock.Release();
             }
 
-            /// <summary>Frees the slots of a mapping that is gone.</summary>
+            // Frees the slots of a mapping that is gone.
             internal void FreeSlots(nuint address, nuint length)
             {
                 Window* window = Find(address);
@@ -188,29 +187,29 @@ static unsafe partial class EmmaHeap
                 _lock.Release();
             }
 
-            /// <summary>The kind of the slot that begins at the address; Free where there is none.</summary>
+            // The kind of the slot that begins at the address; Free where there is none.
             internal readonly nuint KindAt(nuint address)
             {
                 Window* window = Find(address);
                 return window == null ? SlotKind.Free : ClrVolatile.Read(ref window->Slots[window->SlotOf(address)]) & SlotKind.Mask;
             }
 
-            /// <summary>The mapped length of the slot that begins at the address.</summary>
+            // The mapped length of the slot that begins at the address.
             internal readonly nuint LengthAt(nuint address)
             {
                 Window* window = Find(address);
                 return ClrVolatile.Read(ref window->Slots[window->SlotOf(address)]) & ~SlotKind.Mask;
             }
 
-            /// <summary>Sets the word of a slot the caller owns.</summary>
+            // Sets the word of a slot the caller owns.
             internal readonly void Publish(nuint address, nuint length, nuint kind)
             {
                 Window* window = Find(address);
                 ClrVolatile.Write(ref window->Slots[window->SlotOf(address)], length | kind);
             }
 
-            /// <summary>Changes a slot from one kind to Busy, so that the caller alone owns it.</summary>
-            /// <returns>The mapped length, or 0 if the slot was not of that kind.</returns>
+            // Changes a slot from one kind to Busy, so that the caller alone owns it.
+            // Returns: the mapped length, or 0 if the slot was not of that kind.
             internal readonly nuint TryOwn(nuint address, nuint kind)
             {
                 Window* window = Find(address);
@@ -224,7 +223,7 @@ static unsafe partial class EmmaHeap
                 return owned ? seen & ~SlotKind.Mask : 0;
             }
 
-            /// <summary>The window that an address lies in, or null.</summary>
+            // The window that an address lies in, or null.
             internal readonly Window* Find(nuint address)
             {
                 Window* window = First;
@@ -233,7 +232,7 @@ static unsafe partial class EmmaHeap
                 return window;
             }
 
-            /// <summary>Whether a window of this heap lies in a range of addresses, in part. The caller holds the lock.</summary>
+            // Whether a window of this heap lies in a range of addresses, in part. The caller holds the lock.
             internal readonly bool HasWindowIn(nuint start, nuint end)
             {
                 Window* window = First;
@@ -242,7 +241,7 @@ static unsafe partial class EmmaHeap
                 return window != null;
             }
 
-            /// <summary>A walk over the slots as they are now. Slots that change meanwhile may be missed.</summary>
+            // A walk over the slots as they are now. Slots that change meanwhile may be missed.
             internal readonly SlotWalk Walk() => new SlotWalk(First);
 
             private void Enter()
@@ -251,7 +250,8 @@ static unsafe partial class EmmaHeap
                     Recover();
             }
 
-            /// <summary>Counts the windows' slots anew after a thread died while it changed them. Lost are slots that the thread had taken, and a window that it was making.</summary>
+            // Counts the windows' slots anew after a thread died while it changed them. Lost are slots that the thread had taken, and a
+            // window that it was making.
             private void Recover()
             {
                 First = First;
@@ -259,20 +259,18 @@ static unsafe partial class EmmaHeap
                     window->Recount();
             }
 
-            /// <summary>
-            /// Whether the kernel might grant so much at all. A window is made and written for it first, which is dear for a length that is but
-            /// somebody's mistake; unlike the heap's own mappings this one asks the kernel to judge by the machine's memory.
-            /// </summary>
+            // Whether the kernel might grant so much at all. A window is made and written for it first, which is dear for a length that is
+            // but somebody's mistake; unlike the heap's own mappings this one asks the kernel to judge by the machine's memory.
             private static bool IsConceivable(nuint length)
             {
                 nint address = Syscalls.Mmap(0, length, Syscalls.ProtReadWrite, Syscalls.MapAnywhere);
                 return address > 0 && Syscalls.Munmap((nuint)address, length) == 0;
             }
 
-            /// <summary>Chooses free slots and marks them Busy; adds a window if no window has room.</summary>
-            /// <param name="length">Bytes.</param>
-            /// <param name="alignment">A power of two.</param>
-            /// <param name="failures">How many places turned out to be taken: the next one is sought that much farther away.</param>
+            // Chooses free slots and marks them Busy; adds a window if no window has room.
+            // length: Bytes.
+            // alignment: A power of two.
+            // failures: How many places turned out to be taken: the next one is sought that much farther away.
             private nuint Claim(nuint length, nuint alignment, int failures)
             {
                 if (length > Window.DefaultSize && !IsConceivable(length))

@@ -4,7 +4,7 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>What the layers add up for the statistics.</summary>
+        // What the layers add up for the statistics.
         internal struct HeapCount
         {
             internal nuint Mapped;

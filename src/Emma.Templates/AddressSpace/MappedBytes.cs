@@ -10,16 +10,16 @@ static unsafe partial class EmmaHeap
         // What is mapped, in bytes, and the limit.
         internal partial struct AddressSpace
         {
-            /// <summary>Bytes mapped now: what MemoryLimit bounds.</summary>
+            // Bytes mapped now: what MemoryLimit bounds.
             internal readonly nuint Mapped => (nuint)ClrVolatile.Read(in _mapped) + KernelEntry.MappedBytes;
 
-            /// <summary>Bytes that could not be unmapped; part of Mapped.</summary>
+            // Bytes that could not be unmapped; part of Mapped.
             internal readonly nuint Retained => (nuint)ClrVolatile.Read(in _retained);
 
-            /// <summary>Bytes of the windows' metadata and the code page; part of Mapped.</summary>
+            // Bytes of the windows' metadata and the code page; part of Mapped.
             internal readonly nuint Metadata => (nuint)ClrVolatile.Read(in _metadata) + KernelEntry.MappedBytes;
 
-            /// <summary>Counts bytes as mapped before they are; false if they would exceed the limit.</summary>
+            // Counts bytes as mapped before they are; false if they would exceed the limit.
             internal bool TryCharge(nuint bytes)
             {
                 while (true)
@@ -34,7 +34,7 @@ static unsafe partial class EmmaHeap
 
             internal void Uncharge(nuint bytes) => ClrInterlocked.Add(ref _mapped, -(long)bytes);
 
-            /// <summary>As TryCharge, for a window's metadata.</summary>
+            // As TryCharge, for a window's metadata.
             internal bool TryChargeMetadata(nuint bytes)
             {
                 if (!TryCharge(bytes))
@@ -49,7 +49,8 @@ static unsafe partial class EmmaHeap
                 Uncharge(bytes);
             }
 
-            private static bool IsBeyondLimit(long mapped, nuint bytes) => (long)bytes > DeclaredLimit - mapped - (long)KernelEntry.MappedBytes;
+            private static bool IsBeyondLimit(long mapped, nuint bytes) =>
+                (long)bytes > DeclaredLimit - mapped - (long)KernelEntry.MappedBytes;
         }
     }
 }

@@ -9,44 +9,44 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// One class byte for every 64 KiB page of a window: what lives there. Right for any address whatever, so that null, wild and
-        /// foreign pointers read <see cref="None"/>. Bytes change only while their page belongs to one thread, before its blocks are handed
-        /// out, after they are gone and while a run is resized; whoever passes a block to another thread passes the byte with it. The byte of a run never says
-        /// more pages than its descriptor, whenever its thread may end: it goes by the byte to a cache, and by the descriptor back to its segment.
-        /// </summary>
+        // One class byte for every 64 KiB page of a window: what lives there. Right for any address whatever, so that null, wild and
+        // foreign pointers read None. Bytes change only while their page belongs to one thread, before its blocks are handed out, after
+        // they are gone and while a run is resized; whoever passes a block to another thread passes the byte with it. The byte of a run
+        // never says more pages than its descriptor, whenever its thread may end: it goes by the byte to a cache, and by the descriptor
+        // back to its segment.
         internal static class PageMap
         {
             internal const int None = 0;
 
-            // 1 to SizeClasses.Count: a slab of that size class. Behind them, to SizeClasses.CachedCount: the first page of a run of 1, 2, … pages that caches keep.
+            // 1 to SizeClasses.Count: a slab of that size class. Behind them, to SizeClasses.CachedCount: the first page of a run of 1, 2,
+            // … pages that caches keep.
 
-            /// <summary>The first page of another page run.</summary>
+            // The first page of another page run.
             internal const int Run = SizeClasses.CachedCount + 1;
 
             internal const int RunTail = SizeClasses.CachedCount + 2;
 
-            /// <summary>The first page of a large block.</summary>
+            // The first page of a large block.
             internal const int Large = SizeClasses.CachedCount + 3;
 
             internal const int LargeTail = SizeClasses.CachedCount + 4;
 
-            /// <summary>How many values a class byte has.</summary>
+            // How many values a class byte has.
             internal const int Count = LargeTail + 1;
 
             internal static bool IsSmall(int pageClass) => unchecked((uint)(pageClass - 1)) < SizeClasses.Count;
 
             internal static bool IsRun(int pageClass) => pageClass is > SizeClasses.Count and <= Run;
 
-            /// <summary>The class of the first page of a run.</summary>
+            // The class of the first page of a run.
             internal static int RunOf(int pages) =>
                 Policy.KeepsRuns && pages <= SizeClasses.MaxCachedPages ? SizeClasses.Count + pages : Run;
 
-            /// <summary>Makes the pages from an address on a run.</summary>
+            // Makes the pages from an address on a run.
             internal static void SetRun(nuint address, int pages) =>
                 Set(address, (nuint)pages << Window.PageShift, RunOf(pages), RunTail);
 
-            /// <summary>The class byte of the page that an address lies in.</summary>
+            // The class byte of the page that an address lies in.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static int ClassOf(nuint address)
             {
@@ -64,7 +64,7 @@ static unsafe partial class EmmaHeap
                 return window == null ? None : ClrVolatile.Read(ref *window->ClassOf(address));
             }
 
-            /// <summary>Sets the class of the pages from an address on: one for the first page, one for the others.</summary>
+            // Sets the class of the pages from an address on: one for the first page, one for the others.
             internal static void Set(nuint address, nuint length, int head, int tail)
             {
                 Assert(address % Window.PageSize == 0 && length != 0);

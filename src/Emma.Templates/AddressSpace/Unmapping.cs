@@ -10,8 +10,8 @@ static unsafe partial class EmmaHeap
         // How mappings go back to the kernel, which may refuse.
         internal partial struct AddressSpace
         {
-            /// <summary>Unmaps a whole mapping whose head slot is Busy. What the kernel refuses to unmap is retained.</summary>
-            /// <returns>The bytes given back: unmapped, or at least discarded.</returns>
+            // Unmaps a whole mapping whose head slot is Busy. What the kernel refuses to unmap is retained.
+            // Returns: the bytes given back: unmapped, or at least discarded.
             internal nuint Unmap(nuint address, nuint length)
             {
                 Assert(KindAt(address) == SlotKind.Busy);
@@ -28,7 +28,7 @@ static unsafe partial class EmmaHeap
                 return discarded == 0 ? length : 0;
             }
 
-            /// <summary>Cuts the tail off a mapping the caller owns. False: the kernel refused, and nothing changed.</summary>
+            // Cuts the tail off a mapping the caller owns. False: the kernel refused, and nothing changed.
             internal bool TryUnmapTail(nuint address, nuint oldLength, nuint newLength)
             {
                 if (Syscalls.Munmap(address + newLength, oldLength - newLength) != 0)
@@ -42,7 +42,7 @@ static unsafe partial class EmmaHeap
                 return true;
             }
 
-            /// <summary>Unmaps part of a mapping the caller owns, which keeps its slots. False: the kernel refused, and nothing changed.</summary>
+            // Unmaps part of a mapping the caller owns, which keeps its slots. False: the kernel refused, and nothing changed.
             internal bool TryUnmapWithin(nuint address, nuint length)
             {
                 if (length != 0 && Syscalls.Munmap(address, length) != 0)
@@ -52,8 +52,8 @@ static unsafe partial class EmmaHeap
                 return true;
             }
 
-            /// <summary>Tries again to unmap what could not be unmapped before.</summary>
-            /// <returns>Bytes unmapped; they were discarded already.</returns>
+            // Tries again to unmap what could not be unmapped before.
+            // Returns: bytes unmapped; they were discarded already.
             internal nuint RetryRetained()
             {
                 nuint unmapped = 0;
@@ -76,7 +76,7 @@ static unsafe partial class EmmaHeap
                 return unmapped;
             }
 
-            /// <summary>Discards what describes windows in which nothing is mapped.</summary>
+            // Discards what describes windows in which nothing is mapped.
             internal void DiscardEmptyWindows()
             {
                 Enter();
@@ -85,7 +85,7 @@ static unsafe partial class EmmaHeap
                 _lock.Release();
             }
 
-            /// <summary>Unmaps everything. No other thread uses the heap, and no block of it survives.</summary>
+            // Unmaps everything. No other thread uses the heap, and no block of it survives.
             internal void UnmapAll()
             {
                 for (nuint kind = SlotKind.Segment; kind <= SlotKind.Busy; kind++)
@@ -121,8 +121,8 @@ static unsafe partial class EmmaHeap
                 ClrVolatile.Write(ref _metadata, left);
             }
 
-            /// <summary>Unmaps windows in which nothing is mapped. Those that the kernel refuses to unmap are tried again the next time.</summary>
-            /// <returns>Bytes of metadata that are still mapped.</returns>
+            // Unmaps windows in which nothing is mapped. Those that the kernel refuses to unmap are tried again the next time.
+            // Returns: bytes of metadata that are still mapped.
             private long UnmapWindows(Window* window)
             {
                 long left = 0;

@@ -8,61 +8,59 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>What a slot of a window is used for; the low bits of its word. The rest of the word is the mapped length.</summary>
+        // What a slot of a window is used for; the low bits of its word. The rest of the word is the mapped length.
         internal static class SlotKind
         {
             internal const nuint Free = 0;
             internal const nuint Segment = 1;
 
-            /// <summary>A live large block.</summary>
+            // A live large block.
             internal const nuint Large = 2;
 
-            /// <summary>A freed large block's mapping, kept for reuse.</summary>
+            // A freed large block's mapping, kept for reuse.
             internal const nuint Cached = 3;
 
-            /// <summary>Memory of magazines: what caches keep their blocks' addresses in. Grows within its slot.</summary>
+            // Memory of magazines: what caches keep their blocks' addresses in. Grows within its slot.
             internal const nuint Magazines = 4;
 
-            /// <summary>Being mapped, moved or unmapped by one thread.</summary>
+            // Being mapped, moved or unmapped by one thread.
             internal const nuint Busy = 5;
 
-            /// <summary>Could not be unmapped: empty, counted as mapped, tried again later.</summary>
+            // Could not be unmapped: empty, counted as mapped, tried again later.
             internal const nuint Retained = 6;
 
-            /// <summary>Unusable: the kernel failed half-way, and whose mapping lies there cannot be told.</summary>
+            // Unusable: the kernel failed half-way, and whose mapping lies there cannot be told.
             internal const nuint Abandoned = 7;
 
-            /// <summary>Belongs to the mapping that begins in an earlier slot.</summary>
+            // Belongs to the mapping that begins in an earlier slot.
             internal const nuint Tail = 8;
 
             internal const nuint Mask = 15;
         }
 
-        /// <summary>
-        /// A stretch of addresses from which a heap maps: its slots and its page map. The structure lies at the start of a mapping
-        /// of its own below the window, `header | label | slot words | page map`, which is touched only as far as the window is used.
-        /// Slots change under the address space's lock, or by their owner.
-        /// </summary>
+        // A stretch of addresses from which a heap maps: its slots and its page map. The structure lies at the start of a mapping of its
+        // own below the window, `header | label | slot words | page map`, which is touched only as far as the window is used. Slots change
+        // under the address space's lock, or by their owner.
         internal struct Window
         {
             internal const int SlotShift = 22;
             internal const nuint SlotSize = (nuint)1 << SlotShift;
             internal const int PageShift = SizeClasses.PageShift;
-            internal const nuint PageSize = (nuint)1 << PageShift;
+            internal const nuint PageSize = SizeClasses.PageSize;
 
-            /// <summary>64 GiB: a page map of 1 MiB. A window made for a larger block is larger.</summary>
+            // 64 GiB: a page map of 1 MiB. A window made for a larger block is larger.
             internal static nuint DefaultSize => unchecked((nuint)(1UL << 36));
 
-            /// <summary>Marks the structure for heaps that look for the owner of a foreign pointer; the last digits version its layout.</summary>
+            // Marks the structure for heaps that look for the owner of a foreign pointer; the last digits version its layout.
             private const ulong MagicLow = 0x6E69572D616D6D45, MagicHigh = 0x3230302D776F646E;
 
-            /// <summary>Bytes of the header and the label together.</summary>
+            // Bytes of the header and the label together.
             internal const nuint HeaderBytes = AddressSpace.OsPageSize;
 
-            /// <summary>The gap between metadata and window: an overrun of one faults before it reaches the other.</summary>
+            // The gap between metadata and window: an overrun of one faults before it reaches the other.
             private const nuint GuardBytes = SlotSize;
 
-            /// <summary>Windows begin between these: far above the program and its brk heap, far below the kernel's own choices.</summary>
+            // Windows begin between these: far above the program and its brk heap, far below the kernel's own choices.
             private static nuint LowestBase => unchecked((nuint)(1UL << 44));
 
             private static nuint HighestBase => unchecked((nuint)(5UL << 44));
@@ -78,22 +76,22 @@ static unsafe partial class EmmaHeap
             internal nuint* Slots;
             internal byte* PageMap;
 
-            /// <summary>The marks of live blocks, where there are any; a mapping of its own.</summary>
+            // The marks of live blocks, where there are any; a mapping of its own.
             internal byte* Marks;
 
-            /// <summary>The slot at which the search for free ones goes on.</summary>
+            // The slot at which the search for free ones goes on.
             private nuint _cursor;
 
-            /// <summary>One more than the highest slot used since the window was last empty.</summary>
+            // One more than the highest slot used since the window was last empty.
             private nuint _slotsUsed;
 
-            /// <summary>Slots that are not free.</summary>
+            // Slots that are not free.
             private nuint _taken;
 
             private nint _next;
             internal int LabelLength;
 
-            /// <summary>The UTF-8 name of the heap and its assembly, behind the structure.</summary>
+            // The UTF-8 name of the heap and its assembly, behind the structure.
             internal readonly byte* Label => (byte*)(Base - GuardBytes - MetadataReach) + sizeof(Window);
 
             internal static nuint LabelCapacity => HeaderBytes - (nuint)sizeof(Window);
@@ -106,7 +104,7 @@ static unsafe partial class EmmaHeap
 
             internal readonly nuint SlotsUsed => ClrVolatile.Read(in _slotsUsed);
 
-            /// <summary>Bytes of a window's metadata, for a window of some size.</summary>
+            // Bytes of a window's metadata, for a window of some size.
             internal static nuint MetadataBytes(nuint size) =>
                 AlignUp(HeaderBytes + (size >> SlotShift) * (nuint)sizeof(nuint) + (size >> PageShift), AddressSpace.OsPageSize);
 
@@ -114,7 +112,7 @@ static unsafe partial class EmmaHeap
 
             internal readonly bool Contains(nuint address) => unchecked(address - Base) < Size;
 
-            /// <summary>Whether the window, or its metadata, lies in a range in part.</summary>
+            // Whether the window, or its metadata, lies in a range in part.
             internal readonly bool Overlaps(nuint start, nuint end) => start < Base + Size && end > Base - GuardBytes - MetadataReach;
 
             internal readonly nuint SlotOf(nuint address) => (address - Base) >> SlotShift;
@@ -125,7 +123,7 @@ static unsafe partial class EmmaHeap
 
             internal readonly bool IsOfAnyHeap => MagicA == MagicLow && MagicB == MagicHigh;
 
-            /// <summary>Maps a window that has room for a mapping of some length and alignment; null if the limit or the kernel refuses.</summary>
+            // Maps a window that has room for a mapping of some length and alignment; null if the limit or the kernel refuses.
             internal static Window* Map(ref AddressSpace space, nuint length, nuint alignment)
             {
                 // The window begins at a multiple of the alignment, so that its first slot will do.
@@ -168,7 +166,7 @@ static unsafe partial class EmmaHeap
                 return null;
             }
 
-            /// <summary>Unmaps a window's metadata and its marks. False: the kernel refused, and the structure is there still.</summary>
+            // Unmaps a window's metadata and its marks. False: the kernel refused, and the structure is there still.
             internal static bool TryUnmap(Window* window)
             {
                 if (!LiveMarks.TryUnmap(window->Marks, window->Size))
@@ -178,8 +176,8 @@ static unsafe partial class EmmaHeap
                 return Syscalls.Munmap((nuint)window, window->MetadataLength) == 0;
             }
 
-            /// <summary>Finds free slots, ascending from where the last search ended, and marks them Busy.</summary>
-            /// <returns>The address of the first, or 0.</returns>
+            // Finds free slots, ascending from where the last search ended, and marks them Busy.
+            // Returns: the address of the first, or 0.
             internal nuint Claim(nuint count, nuint alignment, int failures)
             {
                 nuint step = alignment > SlotSize ? alignment >> SlotShift : 1;
@@ -212,7 +210,7 @@ static unsafe partial class EmmaHeap
                 return true;
             }
 
-            /// <summary>Makes free slots the head or the tail of a mapping.</summary>
+            // Makes free slots the head or the tail of a mapping.
             internal void Take(nuint slot, nuint count, nuint kind)
             {
                 for (nuint i = 0; i < count; i++)
@@ -222,10 +220,8 @@ static unsafe partial class EmmaHeap
                     ClrVolatile.Write(ref _slotsUsed, slot + count);
             }
 
-            /// <summary>
-            /// Makes slots free, the last one first, so that no other slot ever looks like a tail without a head. Some may be free already, if a thread died
-            /// while it did that.
-            /// </summary>
+            // Makes slots free, the last one first, so that no other slot ever looks like a tail without a head. Some may be free already,
+            // if a thread died while it did that.
             internal void Release(nuint slot, nuint count)
             {
                 for (nuint i = count; i > 0; i--)
@@ -236,7 +232,7 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Restores what follows from the slot words.</summary>
+            // Restores what follows from the slot words.
             internal void Recount()
             {
                 nuint taken = 0;
@@ -253,10 +249,8 @@ static unsafe partial class EmmaHeap
                 ClrVolatile.Write(ref _slotsUsed, used);
             }
 
-            /// <summary>
-            /// Gives the kernel the memory of the slot words and the page map of a window in which nothing is mapped: they are all zeros, and zeros
-            /// again when they are read next. Where magazines are all that is mapped, only the page map is.
-            /// </summary>
+            // Gives the kernel the memory of the slot words and the page map of a window in which nothing is mapped: they are all zeros,
+            // and zeros again when they are read next. Where magazines are all that is mapped, only the page map is.
             internal void DiscardIfEmpty()
             {
                 if (_taken == 0)
@@ -309,7 +303,7 @@ static unsafe partial class EmmaHeap
                 MagicB = MagicHigh;
             }
 
-            /// <summary>Names the heap for windows to come: its own name and its assembly's. Any number of threads may set the same.</summary>
+            // Names the heap for windows to come: its own name and its assembly's. Any number of threads may set the same.
             internal static void SetLabel(string label) => ClrVolatile.Write(ref s_label, ClrEncoding.UTF8.GetBytes(label));
 
             private readonly int CopyLabel()
@@ -330,7 +324,7 @@ static unsafe partial class EmmaHeap
             }
         }
 
-        /// <summary>A walk over the used slots of all windows, in order.</summary>
+        // A walk over the used slots of all windows, in order.
         internal struct SlotWalk
         {
             private Window* _window;
@@ -342,7 +336,7 @@ static unsafe partial class EmmaHeap
                 _slot = 0;
             }
 
-            /// <summary>The address of the next mapping of some kind, or 0 at the end.</summary>
+            // The address of the next mapping of some kind, or 0 at the end.
             internal nuint Next(nuint kind)
             {
                 for (; _window != null; _window = _window->Next, _slot = 0)

@@ -24,10 +24,14 @@ static unsafe partial class EmmaHeap
     /// <summary>The bytes that a block has if so many are asked for: asking for them all costs nothing more.</summary>
     /// <param name="byteCount">Bytes.</param>
     /// <returns>Bytes, not fewer than <paramref name="byteCount"/>.</returns>
-    /// <remarks>A block of more than 2 MiB may get up to an eighth more: where a freed one of that size is at hand, and when it grows.</remarks>
+    /// <remarks>
+    /// A block of more than 2 MiB may get up to an eighth more: where a freed one of that size is at hand, and when it grows.
+    /// </remarks>
     public static nuint GoodSize(nuint byteCount) => HeapInternals.UsableSizeFor(byteCount);
 
-    /// <summary>Whether an address lies in a live block of this heap, or in pages that the heap keeps for blocks of up to 256 KiB.</summary>
+    /// <summary>
+    /// Whether an address lies in a live block of this heap, or in pages that the heap keeps for blocks of up to 256 KiB.
+    /// </summary>
     /// <param name="ptr">Any value: it is not read through.</param>
     /// <returns>False for null and for what other heaps or nobody owns.</returns>
     /// <remarks>Any thread may call this; it takes no lock.</remarks>
@@ -54,8 +58,13 @@ static unsafe partial class EmmaHeap
         return HeapInternals.TrimSome(int.MaxValue, int.MaxValue);
     }
 
-    /// <summary>Frees every block at once and unmaps them all, in time that depends on the mappings, not on the blocks. The next allocation starts the heap afresh.</summary>
-    /// <remarks>No other thread may use the heap meanwhile, and no pointer into it is valid afterwards: reading through one faults.</remarks>
+    /// <summary>
+    /// Frees every block at once and unmaps them all, in time that depends on the mappings, not on the blocks. The next allocation starts
+    /// the heap afresh.
+    /// </summary>
+    /// <remarks>
+    /// No other thread may use the heap meanwhile, and no pointer into it is valid afterwards: reading through one faults.
+    /// </remarks>
     public static void Destroy()
     {
         if (HeapInternals.HeapState.IsRunning)

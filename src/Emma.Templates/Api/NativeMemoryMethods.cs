@@ -11,7 +11,8 @@ static unsafe partial class EmmaHeap
     /// <param name="byteCount">Bytes; 0 gives a unique block too.</param>
     /// <returns>The block, at a multiple of 16; never null. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
-    /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
+    /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
+    /// unchanged.</exception>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
     public static void* Alloc(nuint byteCount)
@@ -27,7 +28,8 @@ static unsafe partial class EmmaHeap
     /// <param name="elementSize">Bytes of an element. A product that overflows is out of memory.</param>
     /// <returns>The block, at a multiple of 16; never null. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
-    /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
+    /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
+    /// unchanged.</exception>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static void* Alloc(nuint elementCount, nuint elementSize) => Alloc(HeapInternals.Product(elementCount, elementSize));
@@ -36,7 +38,8 @@ static unsafe partial class EmmaHeap
     /// <param name="byteCount">Bytes that are zero; 0 gives a unique block too.</param>
     /// <returns>The block, at a multiple of 16; never null. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
-    /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
+    /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
+    /// unchanged.</exception>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
     public static void* AllocZeroed(nuint byteCount)
@@ -54,7 +57,8 @@ static unsafe partial class EmmaHeap
     /// <param name="elementSize">Bytes of an element. A product that overflows is out of memory.</param>
     /// <returns>The block, at a multiple of 16; never null. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
-    /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
+    /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
+    /// unchanged.</exception>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static void* AllocZeroed(nuint elementCount, nuint elementSize) => AllocZeroed(HeapInternals.Product(elementCount, elementSize));
@@ -63,8 +67,11 @@ static unsafe partial class EmmaHeap
     /// <param name="ptr">A block of this heap; null: as <c>Alloc</c>.</param>
     /// <param name="byteCount">The new size in bytes. What lies behind the smaller of both sizes is undefined.</param>
     /// <returns>The block, at a multiple of 16, which may have moved; never null.</returns>
-    /// <remarks>Any thread may call this. A block of more than 2 MiB moves its pages and copies nothing. If this throws, the block is as it was.</remarks>
-    /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
+    /// <remarks>
+    /// Any thread may call this. A block of more than 2 MiB moves its pages and copies nothing. If this throws, the block is as it was.
+    /// </remarks>
+    /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
+    /// unchanged.</exception>
     /// <exception cref="global::System.ArgumentException"><paramref name="ptr"/> is no block of this heap.</exception>
     public static void* Realloc(void* ptr, nuint byteCount)
     {
@@ -76,8 +83,10 @@ static unsafe partial class EmmaHeap
 
     /// <summary>Frees a block, aligned or not.</summary>
     /// <param name="ptr">A block of this heap; null: nothing happens.</param>
-    /// <remarks>Any thread may call this. A pointer that is no block of this heap is refused, and the heap is unchanged. A pointer into the middle of a
-    /// block, or to one freed before, is refused for certain only with <c>BoundaryChecks</c>.</remarks>
+    /// <remarks>
+    /// Any thread may call this. A pointer that is no block of this heap is refused, and the heap is unchanged. A pointer into the middle
+    /// of a block, or to one freed before, is refused for certain only with <c>BoundaryChecks</c>.
+    /// </remarks>
     /// <exception cref="global::System.ArgumentException"><paramref name="ptr"/> is no block of this heap.</exception>
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
     public static void Free(void* ptr)
@@ -92,7 +101,8 @@ static unsafe partial class EmmaHeap
     /// <returns>The block; never null. Free it with <c>AlignedFree</c> or <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.ArgumentException"><paramref name="alignment"/> is not a power of two.</exception>
-    /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
+    /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
+    /// unchanged.</exception>
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static void* AlignedAlloc(nuint byteCount, nuint alignment)
     {
@@ -108,8 +118,10 @@ static unsafe partial class EmmaHeap
     /// <param name="alignment">Bytes; a power of two.</param>
     /// <returns>The block, which may have moved; never null.</returns>
     /// <remarks>Any thread may call this. If this throws, the block is as it was.</remarks>
-    /// <exception cref="global::System.ArgumentException"><paramref name="alignment"/> is not a power of two, or <paramref name="ptr"/> is no block of this heap.</exception>
-    /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
+    /// <exception cref="global::System.ArgumentException"><paramref name="alignment"/> is not a power of two, or <paramref name="ptr"/> is
+    /// no block of this heap.</exception>
+    /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
+    /// unchanged.</exception>
     public static void* AlignedRealloc(void* ptr, nuint byteCount, nuint alignment)
     {
         void* block = TryAlignedRealloc(ptr, byteCount, alignment);
@@ -127,7 +139,8 @@ static unsafe partial class EmmaHeap
     /// <summary>Sets bytes of any memory to zero.</summary>
     /// <param name="ptr">The first byte.</param>
     /// <param name="byteCount">Bytes.</param>
-    /// <exception cref="global::System.ArgumentException">The heap is hardened, and the bytes begin in it and do not lie within one live block.</exception>
+    /// <exception cref="global::System.ArgumentException">The heap is hardened, and the bytes begin in it and do not lie within one live
+    /// block.</exception>
     public static void Clear(void* ptr, nuint byteCount)
     {
         HeapInternals.RequireRange(ptr, byteCount, nameof(Clear));
@@ -138,7 +151,8 @@ static unsafe partial class EmmaHeap
     /// <param name="source">The first byte to read.</param>
     /// <param name="destination">The first byte to write.</param>
     /// <param name="byteCount">Bytes.</param>
-    /// <exception cref="global::System.ArgumentException">The heap is hardened, and either place begins in it and does not lie within one live block.</exception>
+    /// <exception cref="global::System.ArgumentException">The heap is hardened, and either place begins in it and does not lie within one
+    /// live block.</exception>
     public static void Copy(void* source, void* destination, nuint byteCount)
     {
         HeapInternals.RequireRange(source, byteCount, nameof(Copy));
@@ -150,7 +164,8 @@ static unsafe partial class EmmaHeap
     /// <param name="ptr">The first byte.</param>
     /// <param name="byteCount">Bytes.</param>
     /// <param name="value">What each byte becomes.</param>
-    /// <exception cref="global::System.ArgumentException">The heap is hardened, and the bytes begin in it and do not lie within one live block.</exception>
+    /// <exception cref="global::System.ArgumentException">The heap is hardened, and the bytes begin in it and do not lie within one live
+    /// block.</exception>
     public static void Fill(void* ptr, nuint byteCount, byte value)
     {
         HeapInternals.RequireRange(ptr, byteCount, nameof(Fill));

@@ -39,7 +39,7 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
         internal static void* TryAllocSlowly(nuint byteCount) => AllocateBlock(byteCount, false);
 
-        /// <summary>The fast half of an aligned allocation; null: the slow half does the whole.</summary>
+        // The fast half of an aligned allocation; null: the slow half does the whole.
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void* TryTakeAligned(nuint byteCount, nuint alignment)
         {

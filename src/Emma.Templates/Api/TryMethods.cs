@@ -41,7 +41,8 @@ static unsafe partial class EmmaHeap
     /// <returns>The block, at a multiple of 16, or null if there is no room for it. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
-    public static void* TryAllocZeroed(nuint elementCount, nuint elementSize) => HeapInternals.AllocateBlock(HeapInternals.Product(elementCount, elementSize), true);
+    public static void* TryAllocZeroed(nuint elementCount, nuint elementSize) =>
+        HeapInternals.AllocateBlock(HeapInternals.Product(elementCount, elementSize), true);
 
     /// <summary>Changes the size of a block as <c>Realloc</c> does, or returns null.</summary>
     /// <param name="ptr">A block of this heap; null: as <c>TryAlloc</c>.</param>
@@ -49,7 +50,8 @@ static unsafe partial class EmmaHeap
     /// <returns>The block, which may have moved, or null: then the old block is as it was.</returns>
     /// <exception cref="global::System.ArgumentException"><paramref name="ptr"/> is no block of this heap.</exception>
     public static void* TryRealloc(void* ptr, nuint byteCount) =>
-        ptr == null ? HeapInternals.AllocateBlock(byteCount, false) : HeapInternals.ReallocateBlock(ptr, byteCount, HeapInternals.SizeClasses.Granularity);
+        ptr == null ? HeapInternals.AllocateBlock(byteCount, false)
+        : HeapInternals.ReallocateBlock(ptr, byteCount, HeapInternals.SizeClasses.Granularity);
 
     /// <summary>Allocates a block at a multiple of an alignment, or returns null. Its contents are undefined.</summary>
     /// <param name="byteCount">Bytes; 0 gives a unique block too.</param>
@@ -72,10 +74,13 @@ static unsafe partial class EmmaHeap
     /// <param name="byteCount">The new size in bytes.</param>
     /// <param name="alignment">Bytes; a power of two.</param>
     /// <returns>The block, which may have moved, or null: then the old block is as it was.</returns>
-    /// <exception cref="global::System.ArgumentException"><paramref name="alignment"/> is not a power of two, or <paramref name="ptr"/> is no block of this heap.</exception>
+    /// <exception cref="global::System.ArgumentException"><paramref name="alignment"/> is not a power of two, or <paramref name="ptr"/> is
+    /// no block of this heap.</exception>
     public static void* TryAlignedRealloc(void* ptr, nuint byteCount, nuint alignment)
     {
         HeapInternals.RequireAlignment(alignment);
-        return ptr == null ? HeapInternals.AllocateAlignedBlock(byteCount, alignment) : HeapInternals.ReallocateBlock(ptr, byteCount, alignment);
+        return ptr == null
+            ? HeapInternals.AllocateAlignedBlock(byteCount, alignment)
+            : HeapInternals.ReallocateBlock(ptr, byteCount, alignment);
     }
 }

@@ -14,7 +14,8 @@ static unsafe partial class EmmaHeap
     /// <param name="count">Elements; 0 gives a unique block too.</param>
     /// <returns>The first element, at a multiple of 16; never null. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
-    /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
+    /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
+    /// unchanged.</exception>
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static T* Alloc<T>(nuint count = 1)
         where T : unmanaged => (T*)Alloc(count, (nuint)sizeof(T));
@@ -33,7 +34,8 @@ static unsafe partial class EmmaHeap
     /// <param name="length">Elements; a span of length 0 has a unique block too.</param>
     /// <returns>The elements. Free them with <c>Free</c> of this heap, once.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
-    /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
+    /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
+    /// unchanged.</exception>
     /// <exception cref="global::System.ArgumentOutOfRangeException"><paramref name="length"/> is negative.</exception>
     public static global::System.Span<T> AllocSpan<T>(int length)
         where T : unmanaged

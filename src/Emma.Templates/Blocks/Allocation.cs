@@ -25,16 +25,14 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// How often memory is reclaimed before an allocation fails: more than once, because other threads may take what one of them reclaimed,
-        /// and give it back at once.
-        /// </summary>
+        // How often memory is reclaimed before an allocation fails: more than once, because other threads may take what one of them
+        // reclaimed, and give it back at once.
         internal const int ReclaimAttempts = 4;
 
-        /// <summary>The largest alignment that a page run can have: half a segment.</summary>
+        // The largest alignment that a page run can have: half a segment.
         internal const nuint MaxRunAlignment = Segment.Size / 2;
 
-        /// <summary>Allocates; null: out of memory.</summary>
+        // Allocates; null: out of memory.
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void* Allocate(nuint size, bool zeroed)
         {
@@ -48,7 +46,7 @@ static unsafe partial class EmmaHeap
             return block;
         }
 
-        /// <summary>Allocates at a multiple of a power of two; null: out of memory.</summary>
+        // Allocates at a multiple of a power of two; null: out of memory.
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void* AllocateAligned(nuint size, nuint alignment)
         {
@@ -58,7 +56,7 @@ static unsafe partial class EmmaHeap
                 : AllocateBig(size, alignment, false);
         }
 
-        /// <summary>Allocates a block of a class; null: out of memory.</summary>
+        // Allocates a block of a class; null: out of memory.
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
         internal static void* AllocateSmall(int sizeClass)
         {
@@ -92,7 +90,9 @@ static unsafe partial class EmmaHeap
                 root.Small.Flush(int.MaxValue);
                 root.Space.Giving.Acquire();
                 GiveBack(keepReserve: isRun);
-                block = isRun ? AllocateRun(size, alignment, zeroed, mayMap: true) : root.Large.Allocate(size, alignment, zeroed, givingIsHeld: true);
+                block = isRun
+                    ? AllocateRun(size, alignment, zeroed, mayMap: true)
+                    : root.Large.Allocate(size, alignment, zeroed, givingIsHeld: true);
                 root.Space.Giving.Release();
             }
 
@@ -137,7 +137,7 @@ static unsafe partial class EmmaHeap
             return run.Address;
         }
 
-        /// <summary>Clears those of a run's first bytes that lie in dirty pages; the others are zero.</summary>
+        // Clears those of a run's first bytes that lie in dirty pages; the others are zero.
         internal static void ClearDirty(PageRun run, nuint size)
         {
             for (ulong dirty = run.Dirty; dirty != 0; dirty &= dirty - 1)

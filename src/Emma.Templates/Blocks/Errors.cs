@@ -23,34 +23,39 @@ static unsafe partial class EmmaHeap
             ref AddressSpace space = ref Heap->Space;
             string reason = DeclaredLimit != 0
                 ? $"the heap has mapped {space.Mapped} of the {DeclaredLimit} bytes that its MemoryLimit allows"
-                : $"the heap has mapped {space.Mapped} bytes and the kernel gives no more (address-space limit, overcommit or vm.max_map_count)";
+                : $"the heap has mapped {space.Mapped} bytes and the kernel gives no more " +
+                "(address-space limit, overcommit or vm.max_map_count)";
             throw new ClrOutOfMemoryException($"{HeapName}: no room for a block of {size} bytes: {reason}.");
         }
 
         internal static void ThrowBadAlignment(nuint alignment) =>
             throw new ClrArgumentException($"{HeapName}: the alignment {alignment} is not a power of two.", nameof(alignment));
 
-        /// <summary>Refuses a pointer. Nothing has been changed.</summary>
+        // Refuses a pointer. Nothing has been changed.
         internal static void ThrowBadPointer(void* block, string operation, PointerCheck check)
         {
             bool ours = Heap->Space.Find((nuint)block) != null;
             string finding =
-                check == PointerCheck.NotABlock ? "which lies inside a block or behind the last one. Pass the pointer that the allocation returned"
+                check == PointerCheck.NotABlock
+                ? "which lies inside a block or behind the last one. Pass the pointer that the allocation returned"
                 : ours ? "where no live block of this heap begins. It was freed already, or never allocated"
                 : FindForeignOwner((nuint)block) is string owner ? $"which is a block of the heap {owner}. Pass it to that heap"
                 : "which lies outside this heap. Pass it to whatever allocated it";
             throw new ClrArgumentException($"{HeapName}.{operation} was given the pointer 0x{(nuint)block:x}, {finding}.", "ptr");
         }
 
-        /// <summary>
-        /// The label of the other heap whose live block or slab the address lies in, for an error's message; null if none can be told. Heaps share nothing, so this looks for other heaps' windows in
-        /// the process's list of mappings, and reads them through the kernel, which reports a bad address instead of faulting.
-        /// </summary>
+        // The label of the other heap whose live block or slab the address lies in, for an error's message; null if none can be told. Heaps
+        // share nothing, so this looks for other heaps' windows in the process's list of mappings, and reads them through the kernel, which
+        // reports a bad address instead of faulting.
         internal static string? FindForeignOwner(nuint address)
         {
             try
             {
-                using ClrSafeFileHandle memory = ClrFile.OpenHandle("/proc/self/mem", ClrFileMode.Open, ClrFileAccess.Read, ClrFileShare.ReadWrite);
+                using ClrSafeFileHandle memory = ClrFile.OpenHandle(
+                    "/proc/self/mem",
+                    ClrFileMode.Open,
+                    ClrFileAccess.Read,
+                    ClrFileShare.ReadWrite);
                 foreach (string mapping in ClrFile.ReadLines("/proc/self/maps"))
                 {
                     if (TryReadWindow(memory, mapping, out nuint start, out Window window)

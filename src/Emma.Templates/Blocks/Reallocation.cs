@@ -7,7 +7,7 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>Resizes a live block; null: out of memory, and the block is as it was.</summary>
+        // Resizes a live block; null: out of memory, and the block is as it was.
         internal static void* Reallocate(void* block, nuint size, nuint alignment)
         {
             HeapState.EnsureRunning();
@@ -33,7 +33,7 @@ static unsafe partial class EmmaHeap
             return copy;
         }
 
-        /// <summary>Grows a large block without copying it: by moving, or, once memory has been reclaimed, in either way. Null: neither goes.</summary>
+        // Grows a large block without copying it: by moving, or, once memory has been reclaimed, in either way. Null: neither goes.
         internal static void* Grow(void* block, nuint size, nuint alignment, bool inPlace)
         {
             ref LargeBlocks large = ref Heap->Large;

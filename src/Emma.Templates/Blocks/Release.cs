@@ -7,7 +7,7 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>Frees a block; refuses what is none.</summary>
+        // Frees a block; refuses what is none.
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         internal static void Release(void* block)
         {
@@ -55,7 +55,7 @@ static unsafe partial class EmmaHeap
 
         internal static bool IsPageStart(void* block) => ((nuint)block & (Segment.PageSize - 1)) == 0;
 
-        /// <summary>The page class of a live block; refuses what is none, as far as the options have it checked.</summary>
+        // The page class of a live block; refuses what is none, as far as the options have it checked.
         internal static int RequireBlock(void* block, string operation)
         {
             int pageClass = PageMap.ClassOf((nuint)block);
@@ -76,7 +76,7 @@ static unsafe partial class EmmaHeap
             return pageClass;
         }
 
-        /// <summary>The usable bytes of a live block.</summary>
+        // The usable bytes of a live block.
         internal static nuint SizeOf(nuint block, int pageClass) => pageClass switch
         {
             <= SizeClasses.CachedCount => SizeClasses.SizeOf(pageClass),

@@ -39,7 +39,7 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>The function through which this heap calls the kernel; made once.</summary>
+        // The function through which this heap calls the kernel; made once.
         internal sealed class KernelEntry
         {
             private static KernelEntry? s_current;
@@ -47,7 +47,7 @@ static unsafe partial class EmmaHeap
             [ClrThreadStatic]
             private static bool t_mapping;
 
-            /// <summary>Where the trampoline ends and the code of other layers begins, in a cache line of its own.</summary>
+            // Where the trampoline ends and the code of other layers begins, in a cache line of its own.
             private const int CodeBehindOffset = 64;
 
             private readonly nint _syscall;
@@ -61,18 +61,18 @@ static unsafe partial class EmmaHeap
                 _view = view;
             }
 
-            /// <summary>How calls reach the kernel. The entry must have been created.</summary>
+            // How calls reach the kernel. The entry must have been created.
             internal static KernelAccess Access => s_current!._view is null ? KernelAccess.Libc : KernelAccess.Trampolines;
 
-            /// <summary>The bytes that the code page maps: one page, or none where libc is called.</summary>
+            // The bytes that the code page maps: one page, or none where libc is called.
             internal static nuint MappedBytes => s_current?._view is null ? 0 : (nuint)MachineCode.PageBytes;
 
-            /// <summary>The address of the code that another layer had put beside the trampoline; 0: there is none. The entry must have been created.</summary>
+            // The address of the code that another layer had put beside the trampoline; 0: there is none. The entry must have been created.
             internal static nint CodeBehind => s_current!._codeBehind;
 
-            /// <summary>Creates the entry unless it exists. Any number of threads may race: one entry wins, the others are released.</summary>
-            /// <param name="codeBehind">Machine code for other layers, which is to lie beside the trampoline; may be empty. The same for all.</param>
-            /// <exception cref="global::System.PlatformNotSupportedException">The heap cannot run on this platform.</exception>
+            // Creates the entry unless it exists. Any number of threads may race: one entry wins, the others are released.
+            // codeBehind: Machine code for other layers, which is to lie beside the trampoline; may be empty. The same for all.
+            // Throws PlatformNotSupportedException: The heap cannot run on this platform.
             internal static void EnsureCreated(byte[] codeBehind)
             {
                 if (ClrVolatile.Read(ref s_current) is not null)
@@ -83,16 +83,17 @@ static unsafe partial class EmmaHeap
                     created.UnmapCode();
             }
 
-            /// <summary>Unmaps the code page. Nothing may call the kernel afterwards.</summary>
+            // Unmaps the code page. Nothing may call the kernel afterwards.
             internal static void Release() => s_current?.UnmapCode();
 
-            /// <summary>Calls the kernel. The garbage collector may run meanwhile.</summary>
-            /// <returns>The call's result, or -errno.</returns>
+            // Calls the kernel. The garbage collector may run meanwhile.
+            // Returns: the call's result, or -errno.
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             internal static nint Invoke(nint number, nint a = 0, nint b = 0, nint c = 0, nint d = 0, nint e = 0, nint f = 0)
             {
                 KernelEntry entry = s_current!;
-                nint result = ((delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, nint>)entry._syscall)(number, a, b, c, d, e, f);
+                var call = (delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, nint>)entry._syscall;
+                nint result = call(number, a, b, c, d, e, f);
                 return entry._view is null && result == -1 ? -ClrMarshal.GetLastSystemError() : result;
             }
 
@@ -105,8 +106,9 @@ static unsafe partial class EmmaHeap
                         $"on {ClrRuntimeInformation.ProcessArchitecture}. There, use NativeMemory, which has the same methods.");
                 }
 
-                // Whatever refuses executable memory, libc's own code is executable already. So is it for a handler of the exception that the refusal
-                // is, which runs on this thread and may use the heap in turn. A limit below one page leaves no room for a page of code.
+                // Whatever refuses executable memory, libc's own code is executable already. So is it for a handler of the exception that
+                // the refusal is, which runs on this thread and may use the heap in turn. A limit below one page leaves no room for a page
+                // of code.
                 bool libc = t_mapping || (DeclaredLimit != 0 && DeclaredLimit < MachineCode.PageBytes);
                 return (libc ? null : TryMapCode(codeBehind)) ?? new KernelEntry(FindLibcSyscall(), 0, null);
             }
@@ -158,7 +160,8 @@ static unsafe partial class EmmaHeap
             {
                 // The main program's handle reaches every library it links to and opens no file, so this works without descriptors too.
                 if (ClrNativeLibrary.TryGetExport(ClrNativeLibrary.GetMainProgramHandle(), "syscall", out nint syscall)
-                    || (ClrNativeLibrary.TryLoad("libc.so.6", out nint libc) && ClrNativeLibrary.TryGetExport(libc, "syscall", out syscall)))
+                    || (ClrNativeLibrary.TryLoad("libc.so.6", out nint libc)
+                        && ClrNativeLibrary.TryGetExport(libc, "syscall", out syscall)))
                 {
                     return syscall;
                 }

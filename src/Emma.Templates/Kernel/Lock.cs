@@ -12,36 +12,33 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// A lock in native memory: spins a little, then sleeps in the kernel. Not recursive. Whoever holds one throws nothing, allocates nothing
-        /// on the managed heap and loads no type of another assembly: handlers of such events run on this very thread and may call the heap.
-        /// </summary>
-        /// <remarks>
-        /// The owner word is 0 when free, else the owning thread's name, the lower half of which is its kernel id. Taking the lock is one atomic operation; giving it back is a
-        /// store and a load, which the processor may swap: then the owner misses a thread that is about to sleep. So a thread that is about to sleep
-        /// says so, has every processor pass a barrier, and looks again: either the owner sees it, or it sees the lock free. It pays for
-        /// the owner's barrier too, but only when it sleeps anyway (Dice, Huang and Yang, "Asymmetric Dekker Synchronization", 2001).
-        /// <para>
-        /// A thread may die with the lock, or not exist in a process that was forked while it held it. Whoever waits asks the kernel for the owner now and then, and takes a dead
-        /// one's lock over; what the lock protects may then be half changed. An owner word with the caller's own id is a dead predecessor's. A dead owner whose
-        /// id a living thread has been given since looks alive until that thread ends. Beside the id stands a number that each thread has to itself: without it, whoever finds an owner
-        /// dead could take the lock from another thread that was given the dead one's id in between (models/lock.pml).
-        /// </para>
-        /// </remarks>
+        // A lock in native memory: spins a little, then sleeps in the kernel. Not recursive. Whoever holds one throws nothing, allocates
+        // nothing on the managed heap and loads no type of another assembly: handlers of such events run on this very thread and may call
+        // the heap.
+        // The owner word is 0 when free, else the owning thread's name, the lower half of which is its kernel id. Taking the lock is one
+        // atomic operation; giving it back is a store and a load, which the processor may swap: then the owner misses a thread that is
+        // about to sleep. So a thread that is about to sleep says so, has every processor pass a barrier, and looks again: either the owner
+        // sees it, or it sees the lock free. It pays for the owner's barrier too, but only when it sleeps anyway (Dice, Huang and Yang,
+        // "Asymmetric Dekker Synchronization", 2001).
+        // A thread may die with the lock, or not exist in a process that was forked while it held it. Whoever waits asks the kernel for the
+        // owner now and then, and takes a dead one's lock over; what the lock protects may then be half changed. An owner word with the
+        // caller's own id is a dead predecessor's. A dead owner whose id a living thread has been given since looks alive until that thread
+        // ends. Beside the id stands a number that each thread has to itself: without it, whoever finds an owner dead could take the lock
+        // from another thread that was given the dead one's id in between (models/lock.pml).
         internal struct Lock
         {
-            /// <summary>Tries before sleeping: about as long as a slab takes to be made, far less than a sleep and a wake-up.</summary>
+            // Tries before sleeping: about as long as a slab takes to be made, far less than a sleep and a wake-up.
             private const int Spins = 40;
 
             private const int PausesPerSpin = 8;
 
-            /// <summary>Milliseconds of sleep after which the owner, if it is still the same, is asked for again.</summary>
+            // Milliseconds of sleep after which the owner, if it is still the same, is asked for again.
             private const int PatienceInMilliseconds = 20;
 
             private long _owner;
             private int _sleepers;
 
-            /// <returns>Whether it was a dead thread's: what it protects must be mended first.</returns>
+            // Returns: whether it was a dead thread's: what it protects must be mended first.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal bool Acquire()
             {
@@ -60,7 +57,7 @@ static unsafe partial class EmmaHeap
                     Wake();
             }
 
-            /// <summary>Whether the calling thread holds this lock.</summary>
+            // Whether the calling thread holds this lock.
             internal readonly bool IsHeld => ClrVolatile.Read(in _owner) == CurrentThread.Name;
 
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
@@ -99,7 +96,7 @@ static unsafe partial class EmmaHeap
             private void Wake() => Syscalls.FutexWake((int*)ClrUnsafe.AsPointer(ref _owner), 1);
         }
 
-        /// <summary>What the heap knows of the calling thread. One thread static and no initializer: the cheapest kind there is.</summary>
+        // What the heap knows of the calling thread. One thread static and no initializer: the cheapest kind there is.
         internal static class CurrentThread
         {
             private const int IdBits = 32;
@@ -109,7 +106,7 @@ static unsafe partial class EmmaHeap
 
             private static int s_names;
 
-            /// <summary>The kernel's id of the calling thread in the lower half, and a number that no other thread of this heap has: never 0.</summary>
+            // The kernel's id of the calling thread in the lower half, and a number that no other thread of this heap has: never 0.
             internal static long Name
             {
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
@@ -120,7 +117,7 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>The kernel's id of the calling thread: never 0, and no other live thread has it.</summary>
+            // The kernel's id of the calling thread: never 0, and no other live thread has it.
             internal static int Id
             {
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
@@ -129,11 +126,11 @@ static unsafe partial class EmmaHeap
 
             internal static int IdIn(long name) => unchecked((int)name);
 
-            /// <summary>Whether no thread of this process has a kernel id.</summary>
+            // Whether no thread of this process has a kernel id.
             internal static bool IsDead(int thread) => Syscalls.TgKill(Syscalls.GetPid(), thread, 0) == -Syscalls.ErrorNoSuchProcess;
 
-            /// <summary>Asks the kernel anew: the only thread of a forked process has another id than where it was forked. The caller holds no lock.</summary>
-            /// <returns>Whether the id has changed.</returns>
+            // Asks the kernel anew: the only thread of a forked process has another id than where it was forked. The caller holds no lock.
+            // Returns: whether the id has changed.
             internal static bool HasNewId()
             {
                 int before = IdIn(t_name);
@@ -141,7 +138,8 @@ static unsafe partial class EmmaHeap
             }
 
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-            private static long Ask() => t_name = unchecked(((long)ClrInterlocked.Increment(ref s_names) << IdBits) | (uint)Syscalls.GetTid());
+            private static long Ask() =>
+                t_name = unchecked(((long)ClrInterlocked.Increment(ref s_names) << IdBits) | (uint)Syscalls.GetTid());
         }
     }
 }

@@ -4,12 +4,12 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>The machine code and the call numbers of one architecture: x86-64.</summary>
+        // The machine code and the call numbers of one architecture: x86-64.
         internal static class MachineCode
         {
             internal const int PageBytes = 4096;
 
-            /// <summary><c>long syscall(long number, long a, long b, long c, long d, long e, long f)</c>, the result or -errno.</summary>
+            // `long syscall(long number, long a, long b, long c, long d, long e, long f)`, the result or -errno.
             internal static global::System.ReadOnlySpan<byte> Syscall => new byte[]
             {
                 0xF3, 0x0F, 0x1E, 0xFA,       // 00 endbr64                       ; an indirect call may land here

@@ -10,14 +10,12 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// Memory for the few structures that must not move, and must not go before the last code of this assembly: pinned arrays of the managed heap that a static
-        /// keeps alive. When the assembly's load context is collected they go with it, after every finalizer that may still use the heap.
-        /// </summary>
-        /// <remarks>
-        /// RuntimeHelpers.AllocateTypeAssociatedMemory would do, were it not for forked processes: CoreCLR maps it shared (as it does all its loader heaps, to have code writable in one place and
-        /// executable in another), so that a child would write into its parent's structures.
-        /// </remarks>
+        // Memory for the few structures that must not move, and must not go before the last code of this assembly: pinned arrays of the
+        // managed heap that a static keeps alive. When the assembly's load context is collected they go with it, after every finalizer that
+        // may still use the heap.
+        // RuntimeHelpers.AllocateTypeAssociatedMemory would do, were it not for forked processes: CoreCLR maps it shared (as it does all
+        // its loader heaps, to have code writable in one place and executable in another), so that a child would write into its parent's
+        // structures.
         internal sealed class PinnedMemory
         {
             private static PinnedMemory? s_first;
@@ -27,9 +25,9 @@ static unsafe partial class EmmaHeap
 
             private PinnedMemory(byte[] bytes) => _bytes = bytes;
 
-            /// <summary>Allocates zeroed memory. Any number of threads may call this; the garbage collector may run meanwhile.</summary>
-            /// <param name="bytes">How many.</param>
-            /// <param name="alignment">A power of two.</param>
+            // Allocates zeroed memory. Any number of threads may call this; the garbage collector may run meanwhile.
+            // bytes: How many.
+            // alignment: A power of two.
             internal static byte* Allocate(nuint bytes, nuint alignment)
             {
                 PinnedMemory memory = new PinnedMemory(ClrGC.AllocateArray<byte>((int)(bytes + alignment), pinned: true));

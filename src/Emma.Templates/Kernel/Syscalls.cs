@@ -4,19 +4,19 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>The system calls this heap makes. All lengths are bytes; every result is the kernel's own, or -errno.</summary>
+        // The system calls this heap makes. All lengths are bytes; every result is the kernel's own, or -errno.
         internal static class Syscalls
         {
             internal const int ProtNone = 0;
             internal const int ProtReadWrite = 1 | 2;
 
-            /// <summary>MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE (4.17; an older kernel takes the address as a hint).</summary>
+            // MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE (4.17; an older kernel takes the address as a hint).
             internal const int MapAtFreeAddress = 0x02 | 0x20 | 0x4000 | 0x10_0000;
 
-            /// <summary>MAP_PRIVATE | MAP_ANONYMOUS: the kernel chooses the place, and refuses what exceeds the machine's memory by far.</summary>
+            // MAP_PRIVATE | MAP_ANONYMOUS: the kernel chooses the place, and refuses what exceeds the machine's memory by far.
             internal const int MapAnywhere = 0x02 | 0x20;
 
-            /// <summary>MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE: the kernel chooses the place and counts only what is touched.</summary>
+            // MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE: the kernel chooses the place and counts only what is touched.
             internal const int MapUnreserved = 0x02 | 0x20 | 0x4000;
 
             internal const int MremapMayMove = 1;
@@ -47,7 +47,7 @@ static unsafe partial class EmmaHeap
             internal static nint Madvise(nuint address, nuint length, int advice) =>
                 KernelEntry.Invoke(MachineCode.Madvise, (nint)address, (nint)length, advice);
 
-            /// <summary>Sleeps while the word holds the expected value; woken by FutexWake, a signal, after a time, or at once if it does not.</summary>
+            // Sleeps while the word holds the expected value; woken by FutexWake, a signal, after a time, or at once if it does not.
             internal static nint FutexWait(int* word, int expected, int milliseconds)
             {
                 const long nanosecondsPerMillisecond = 1_000_000;

@@ -23,17 +23,15 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// Has the heap's methods compiled before they run, whether anybody has called them or not. A method compiled at its
-        /// first call may find the compiler out of memory just when the kernel refuses mappings, and throw, with a lock held and work half done. And a forked
-        /// child cannot compile at all: the runtime writes machine code to memory that child and parent share, so that both would go astray.
-        /// Members that users have added to the class are compiled with it: nothing tells them from the heap's own.
-        /// </summary>
+        // Has the heap's methods compiled before they run, whether anybody has called them or not. A method compiled at its first call may
+        // find the compiler out of memory just when the kernel refuses mappings, and throw, with a lock held and work half done. And a
+        // forked child cannot compile at all: the runtime writes machine code to memory that child and parent share, so that both would go
+        // astray. Members that users have added to the class are compiled with it: nothing tells them from the heap's own.
         [ClrUnconditionalSuppressMessage("Trimming", "IL2070")] // What is trimmed away is not called.
         [ClrUnconditionalSuppressMessage("Trimming", "IL2075")]
         internal static class Compilation
         {
-            /// <summary>Bytes from which the base library's methods for memory do their work in another way, twice.</summary>
+            // Bytes from which the base library's methods for memory do their work in another way, twice.
             private const int ManyBytes = 8192;
 
             [ClrThreadStatic]
@@ -42,11 +40,9 @@ static unsafe partial class EmmaHeap
             private const ClrBindingFlags Declared = ClrBindingFlags.DeclaredOnly | ClrBindingFlags.Static | ClrBindingFlags.Instance
                 | ClrBindingFlags.Public | ClrBindingFlags.NonPublic;
 
-            /// <summary>
-            /// Loads the assemblies that the heap's code refers to, one type of each. The runtime loads an assembly when the first method that needs it is compiled, which may be too late:
-            /// a load that fails for want of a descriptor fails for ever, and the first use of a reference may run a load context's resolver on
-            /// this thread, which may use the heap: never while a lock is held.
-            /// </summary>
+            // Loads the assemblies that the heap's code refers to, one type of each. The runtime loads an assembly when the first method
+            // that needs it is compiled, which may be too late: a load that fails for want of a descriptor fails for ever, and the first
+            // use of a reference may run a load context's resolver on this thread, which may use the heap: never while a lock is held.
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             internal static void LoadBaseLibrary()
             {
@@ -59,7 +55,8 @@ static unsafe partial class EmmaHeap
 
             internal static void Prepare()
             {
-                // To compile a user's method may run a load context's resolver on this thread, which may use the heap: then it does without.
+                // To compile a user's method may run a load context's resolver on this thread, which may use the heap: then it does
+                // without.
                 if (!ClrRuntimeFeature.IsDynamicCodeCompiled || t_preparing)
                     return;
 
@@ -76,7 +73,8 @@ static unsafe partial class EmmaHeap
                 }
                 catch (ClrException exception) when (exception is not ClrOutOfMemoryException)
                 {
-                    // A type that a member of the user's names cannot be loaded. The heap works, but its parts are compiled as they are called.
+                    // A type that a member of the user's names cannot be loaded. The heap works, but its parts are compiled as they are
+                    // called.
                 }
                 finally
                 {
@@ -105,7 +103,7 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Has what the heap calls of the base library bound to its code.</summary>
+            // Has what the heap calls of the base library bound to its code.
             private static void UseBaseLibrary()
             {
                 byte* bytes = stackalloc byte[ManyBytes];

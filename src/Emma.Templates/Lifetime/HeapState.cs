@@ -10,13 +10,12 @@ using ClrVolatile = global::System.Threading.Volatile;
 // Lifetime: how a heap comes to be and goes.
 //
 // Basic design
-//   The root is a few kilobytes of a pinned array in a static (PinnedMemory): they have a constant address, need no mapping, outlive Destroy
-//   and go with the load context. Everything else begins with the first allocation.
-//   Starting maps the code page and nothing else; it holds no lock, may be done by many threads at once, and may fail and be
-//   tried again. The first window and segment are mapped when the first block needs them.
-//   Destroy unmaps all block memory and resets the root; the code page stays, because compiled code and other threads may
-//   still be about to use it. When the collectible load context of the assembly is collected, UnloadSentinel unmaps
-//   everything, the code page last.
+//   The root is a few kilobytes of a pinned array in a static (PinnedMemory): they have a constant address, need no mapping, outlive
+//   Destroy and go with the load context. Everything else begins with the first allocation. Starting maps the code page and nothing else;
+//   it holds no lock, may be done by many threads at once, and may fail and be tried again. The first window and segment are mapped when
+//   the first block needs them. Destroy unmaps all block memory and resets the root; the code page stays, because compiled code and other
+//   threads may still be about to use it. When the collectible load context of the assembly is collected, UnloadSentinel unmaps everything,
+//   the code page last.
 //
 // Invariants
 //   * The state goes from NotStarted to Running once, and from Running to Unloaded once.
@@ -25,14 +24,14 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>The heap as a whole: its start and its end.</summary>
+        // The heap as a whole: its start and its end.
         internal struct HeapState
         {
             private const int NotStarted = 0;
             private const int Running = 1;
             private const int Unloaded = 2;
 
-            /// <summary>Held by the trimming after collections and by Destroy, so that neither meets the other.</summary>
+            // Held by the trimming after collections and by Destroy, so that neither meets the other.
             internal Lock Trimming;
 
             private int _state;
@@ -48,9 +47,9 @@ static unsafe partial class EmmaHeap
 
             internal static bool IsUnloaded => ClrVolatile.Read(ref Heap->State._state) == Unloaded;
 
-            /// <summary>Starts the heap unless it runs. Must come before any lock.</summary>
-            /// <exception cref="global::System.PlatformNotSupportedException">The heap cannot run here.</exception>
-            /// <exception cref="global::System.InvalidOperationException">The heap's load context has been collected.</exception>
+            // Starts the heap unless it runs. Must come before any lock.
+            // Throws PlatformNotSupportedException: The heap cannot run here.
+            // Throws InvalidOperationException: The heap's load context has been collected.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static void EnsureRunning()
             {
@@ -58,7 +57,7 @@ static unsafe partial class EmmaHeap
                     Start();
             }
 
-            /// <summary>Unmaps all blocks and everything that describes them. No other thread uses the heap meanwhile.</summary>
+            // Unmaps all blocks and everything that describes them. No other thread uses the heap meanwhile.
             internal static void Clear()
             {
                 Heap->State.Trimming.Acquire();
@@ -72,16 +71,17 @@ static unsafe partial class EmmaHeap
                 Heap->State.Trimming.Release();
             }
 
-            /// <summary>A number that changes, in all likelihood, when anything is allocated or freed. Takes no lock: a dead thread may hold one.</summary>
+            // A number that changes, in all likelihood, when anything is allocated or freed. Takes no lock: a dead thread may hold one.
             internal static ulong Fingerprint()
             {
                 ulong fingerprint = Heap->Space.Mapped;
                 for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
                     fingerprint = unchecked(fingerprint * 31 + (ulong)Bin.Of(sizeClass)->Live);
-                return unchecked((fingerprint * 31 + (ulong)Heap->Large.EverAllocated + Heap->Large.Bytes) * 31 + Heap->Small.Fingerprint());
+                ulong large = unchecked((ulong)Heap->Large.EverAllocated + Heap->Large.Bytes);
+                return unchecked((fingerprint * 31 + large) * 31 + Heap->Small.Fingerprint());
             }
 
-            /// <summary>Ends the heap for good, the code page last. Only finalizers still run.</summary>
+            // Ends the heap for good, the code page last. Only finalizers still run.
             internal static void Unload()
             {
                 if (ClrInterlocked.Exchange(ref Heap->State._state, Unloaded) == Running)

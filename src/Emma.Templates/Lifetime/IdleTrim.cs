@@ -9,18 +9,15 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// Gives an idle heap's memory back without being asked: looks at the heap after each collection of the oldest generation, and trims it a bit
-        /// if it has not changed since the one before.
-        /// </summary>
-        /// <remarks>
-        /// Nothing refers to the object, so each collection of its generation finalizes it, and it registers itself again as long as an object in
-        /// a static of this assembly lives, which it knows through a weak handle. When the assembly's load context is collected the handle is empty, and this
-        /// ends too. (A WeakReference is itself finalizable, and empty before it is asked.)
-        /// </remarks>
+        // Gives an idle heap's memory back without being asked: looks at the heap after each collection of the oldest generation, and trims
+        // it a bit if it has not changed since the one before.
+        // Nothing refers to the object, so each collection of its generation finalizes it, and it registers itself again as long as an
+        // object in a static of this assembly lives, which it knows through a weak handle. When the assembly's load context is collected
+        // the handle is empty, and this ends too. (A WeakReference is itself finalizable, and empty before it is asked.)
         internal sealed class IdleTrim
         {
-            /// <summary>The most magazines emptied, segments discarded and owners of caches looked for after one collection: well under a millisecond each.</summary>
+            // The most magazines emptied, segments discarded and owners of caches looked for after one collection: well under a millisecond
+            // each.
             internal const int MaxMagazines = 64;
 
             internal const int MaxSegments = 8;
@@ -50,7 +47,7 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Begins to look at the heap after each collection, for as long as an object lives.</summary>
+            // Begins to look at the heap after each collection, for as long as an object lives.
             internal static void Begin(object assembly) => ClrGC.KeepAlive(new IdleTrim(assembly));
 
             private void TrimIfIdle()

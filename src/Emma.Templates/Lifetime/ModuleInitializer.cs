@@ -8,7 +8,7 @@ using ClrRuntimeHelpers = global::System.Runtime.CompilerServices.RuntimeHelpers
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>Runs when the assembly is first used, before any code of it. Sets the root's few kilobytes aside; maps nothing and starts nothing.</summary>
+    // Runs when the assembly is first used, before any code of it. Sets the root's few kilobytes aside; maps nothing and starts nothing.
     [ClrModuleInitializer]
     [ClrEditorBrowsable(ClrEditorBrowsableState.Never)]
     internal static void LoadBaseLibrary()

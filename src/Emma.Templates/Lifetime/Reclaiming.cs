@@ -5,9 +5,9 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>Unmaps whatever the heap keeps only to be faster, after waiting for what other threads are giving back right now.</summary>
-        /// <param name="maxMagazines">How many magazines of free blocks are emptied, about.</param>
-        /// <returns>Bytes given back to the kernel.</returns>
+        // Unmaps whatever the heap keeps only to be faster, after waiting for what other threads are giving back right now.
+        // maxMagazines: How many magazines of free blocks are emptied, about.
+        // Returns: bytes given back to the kernel.
         internal static nuint Reclaim(int maxMagazines)
         {
             ref Root root = ref *Heap;
@@ -18,11 +18,9 @@ static unsafe partial class EmmaHeap
             return given;
         }
 
-        /// <summary>
-        /// Unmaps, or frees for other uses, whatever the heap keeps only to be faster. The caller holds the lock of giving back; if it
-        /// allocates before it lets go of that, nothing free is out of its sight, because somebody is just giving it back.
-        /// </summary>
-        /// <returns>Bytes given back to the kernel.</returns>
+        // Unmaps, or frees for other uses, whatever the heap keeps only to be faster. The caller holds the lock of giving back; if it
+        // allocates before it lets go of that, nothing free is out of its sight, because somebody is just giving it back.
+        // Returns: bytes given back to the kernel.
         internal static nuint GiveBack(bool keepReserve)
         {
             ref Root root = ref *Heap;
@@ -39,10 +37,10 @@ static unsafe partial class EmmaHeap
             return given + root.Space.RetryRetained();
         }
 
-        /// <summary>Gives the kernel what is free, as far as this much work does.</summary>
-        /// <param name="maxMagazines">How many magazines of free blocks are emptied, about.</param>
-        /// <param name="maxSegments">How many segments are unmapped or have free pages discarded.</param>
-        /// <returns>Bytes unmapped or discarded.</returns>
+        // Gives the kernel what is free, as far as this much work does.
+        // maxMagazines: How many magazines of free blocks are emptied, about.
+        // maxSegments: How many segments are unmapped or have free pages discarded.
+        // Returns: bytes unmapped or discarded.
         internal static nuint TrimSome(int maxMagazines, int maxSegments)
         {
             ref Root root = ref *Heap;
@@ -60,7 +58,7 @@ static unsafe partial class EmmaHeap
             return given;
         }
 
-        /// <summary>What the heap holds. Takes each of its locks for a moment.</summary>
+        // What the heap holds. Takes each of its locks for a moment.
         internal static HeapCount Count()
         {
             HeapCount count = default;

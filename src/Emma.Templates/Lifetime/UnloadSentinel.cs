@@ -8,11 +8,10 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// Lives in a static, so that it is finalized when the assembly's collectible load context is collected. Finalizers of the assembly's own
-        /// objects may still free blocks then. A critical finalizer runs after the ordinary ones of its round, and this one waits one more round, and
-        /// then for as long as each finds the heap changed since the one before: whoever came back to life in between is still using it.
-        /// </summary>
+        // Lives in a static, so that it is finalized when the assembly's collectible load context is collected. Finalizers of the
+        // assembly's own objects may still free blocks then. A critical finalizer runs after the ordinary ones of its round, and this one
+        // waits one more round, and then for as long as each finds the heap changed since the one before: whoever came back to life in
+        // between is still using it.
         internal sealed class UnloadSentinel : ClrCriticalFinalizerObject
         {
             private bool _waited;

@@ -10,7 +10,7 @@ static unsafe partial class EmmaHeap
     {
         internal static nuint AlignUp(nuint value, nuint alignment) => (value + (alignment - 1)) & ~(alignment - 1);
 
-        /// <summary>The bytes of a number of elements; so many that no heap has them if the product overflows.</summary>
+        // The bytes of a number of elements; so many that no heap has them if the product overflows.
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static nuint Product(nuint count, nuint size) =>
             (count | size) <= uint.MaxValue ? unchecked(count * size) : LargeProduct(count, size);

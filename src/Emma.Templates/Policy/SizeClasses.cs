@@ -9,35 +9,35 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// The sizes of small blocks: steps of 16 bytes up to 128, then eight to a doubling up to 32 KiB. A block exceeds the request by at
-        /// most 15 bytes up to 128, and by less than 12.5 % of the block above. Class 0 is none; 1 to <see cref="Count"/> ascend in size.
-        /// </summary>
+        // The sizes of small blocks: steps of 16 bytes up to 128, then eight to a doubling up to 32 KiB. A block exceeds the request by at
+        // most 15 bytes up to 128, and by less than 12.5 % of the block above. Class 0 is none; 1 to Count ascend in size.
         internal static class SizeClasses
         {
             internal const int Count = 72;
             internal const nuint MaxSize = 32 * 1024;
 
-            /// <summary>The longest page runs that caches keep like small blocks: 256 KiB, so that four lengths are a class each.</summary>
+            // The longest page runs that caches keep like small blocks: 256 KiB, so that four lengths are a class each.
             internal const int MaxCachedPages = 4;
 
-            /// <summary>The last class that caches have magazines for, and the largest size.</summary>
+            // The last class that caches have magazines for, and the largest size.
             internal const int CachedCount = Count + MaxCachedPages;
 
             internal const nuint MaxCachedSize = (nuint)MaxCachedPages << PageShift;
 
-            /// <summary>The binary logarithm of a page's 64 KiB.</summary>
+            // The binary logarithm of a page's 64 KiB.
             internal const int PageShift = 16;
 
-            /// <summary>Every block begins at a multiple of this many bytes.</summary>
+            internal const nuint PageSize = (nuint)1 << PageShift;
+
+            // Every block begins at a multiple of this many bytes.
             internal const nuint Granularity = 16;
 
-            /// <summary>The largest size in the table that the fast paths use.</summary>
+            // The largest size in the table that the fast paths use.
             internal const nuint MaxTableSize = 1024;
 
             private const int GranularityShift = 4;
 
-            /// <summary>The last size, and its class, before the steps begin to grow.</summary>
+            // The last size, and its class, before the steps begin to grow.
             private const nuint LinearMax = 128;
 
             private const int LinearMaxLog2 = 7;
@@ -45,7 +45,7 @@ static unsafe partial class EmmaHeap
             private const int StepsLog2 = 3;
             private const int Steps = 1 << StepsLog2;
 
-            /// <summary>The class of sizes up to 0, 16, 32, … 1024.</summary>
+            // The class of sizes up to 0, 16, 32, … 1024.
             private static global::System.ReadOnlySpan<byte> Table => new byte[]
             {
                 1,
@@ -55,7 +55,7 @@ static unsafe partial class EmmaHeap
                 29, 29, 29, 29, 30, 30, 30, 30, 31, 31, 31, 31, 32, 32, 32, 32,
             };
 
-            /// <summary>The smallest class whose blocks hold a size of at most <see cref="MaxSize"/> bytes; size 0 is held by class 1.</summary>
+            // The smallest class whose blocks hold a size of at most MaxSize bytes; size 0 is held by class 1.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static int Of(nuint size)
             {
@@ -68,17 +68,17 @@ static unsafe partial class EmmaHeap
                 return LinearCount + 1 + (log2 - LinearMaxLog2) * Steps + step;
             }
 
-            /// <summary>As <see cref="Of"/>, from a table; a constant size folds to its class.</summary>
-            /// <param name="size">At most <see cref="MaxTableSize"/> bytes.</param>
+            // As Of, from a table; a constant size folds to its class.
+            // size: At most MaxTableSize bytes.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nuint OfTable(nuint size) =>
                 ClrUnsafe.AddByteOffset(ref ClrMemoryMarshal.GetReference(Table), unchecked(size + (Granularity - 1)) >> GranularityShift);
 
-            /// <summary>The bytes of a class's blocks, those of page runs included.</summary>
+            // The bytes of a class's blocks, those of page runs included.
             internal static nuint SizeOf(int sizeClass)
             {
                 if (sizeClass > Count)
-                    return (nuint)(sizeClass - Count) << Window.PageShift;
+                    return (nuint)(sizeClass - Count) << PageShift;
                 if (sizeClass <= LinearCount)
                     return (nuint)sizeClass << GranularityShift;
 
@@ -86,10 +86,8 @@ static unsafe partial class EmmaHeap
                 return (nuint)(Steps + (index & (Steps - 1)) + 1) << (index / Steps + LinearMaxLog2 - StepsLog2);
             }
 
-            /// <summary>
-            /// The smallest class whose blocks hold a size and all begin at multiples of an alignment, a power of two up to
-            /// <see cref="MaxSize"/>. Slabs begin at multiples of 64 KiB, so a block size that is a multiple of the alignment will do.
-            /// </summary>
+            // The smallest class whose blocks hold a size and all begin at multiples of an alignment, a power of two up to MaxSize. Slabs
+            // begin at multiples of 64 KiB, so a block size that is a multiple of the alignment will do.
             internal static int OfAligned(nuint size, nuint alignment)
             {
                 // A multiple of the alignment is the size of a class, or the steps there are multiples of the alignment.
@@ -98,9 +96,8 @@ static unsafe partial class EmmaHeap
                 return sizeClass;
             }
 
-            /// <summary>
-            /// How many pages a class's slabs have: the fewest that hold eight blocks, or enough for one page, and lose at most 1/16 behind the last.
-            /// </summary>
+            // How many pages a class's slabs have: the fewest that hold eight blocks, or enough for one page, and lose at most 1/16 behind
+            // the last.
             internal static int PagesPerSlab(nuint blockSize)
             {
                 const int minBlocks = 8;
@@ -108,7 +105,7 @@ static unsafe partial class EmmaHeap
                 int pages = 1;
                 while (true)
                 {
-                    nuint bytes = (nuint)pages << Segment.PageShift;
+                    nuint bytes = (nuint)pages << PageShift;
                     if (bytes / blockSize >= minBlocks && bytes % blockSize <= bytes >> maxLossShift)
                         return pages;
                     pages++;

@@ -13,7 +13,7 @@ static unsafe partial class EmmaHeap
         {
             private const int MaxCached = 16;
 
-            /// <summary>A cached mapping may exceed what is asked for by 1/8; what is more is cut off.</summary>
+            // A cached mapping may exceed what is asked for by 1/8; what is more is cut off.
             private const int SlackShift = 3;
 
             private ulong* Cached
@@ -26,11 +26,11 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Bytes of the cache.</summary>
+            // Bytes of the cache.
             internal readonly nuint CachedBytes => (nuint)ClrVolatile.Read(in _cachedBytes);
 
-            /// <summary>Unmaps what the cache holds. The caller holds the lock of giving back.</summary>
-            /// <returns>Bytes given back.</returns>
+            // Unmaps what the cache holds. The caller holds the lock of giving back.
+            // Returns: bytes given back.
             internal nuint EmptyCache()
             {
                 nuint given = 0;
@@ -45,7 +45,8 @@ static unsafe partial class EmmaHeap
                     Recover();
             }
 
-            /// <summary>Finds the cached mappings again after a thread died while it changed the cache. Lost until Destroy is one that it had in hand.</summary>
+            // Finds the cached mappings again after a thread died while it changed the cache. Lost until Destroy is one that it had in
+            // hand.
             private void Recover()
             {
                 int count = 0;
@@ -88,8 +89,8 @@ static unsafe partial class EmmaHeap
                 return room;
             }
 
-            /// <summary>Unmaps the mapping that is longest in the cache. The caller holds the lock of giving back.</summary>
-            /// <returns>Bytes given back, or null if the cache is empty.</returns>
+            // Unmaps the mapping that is longest in the cache. The caller holds the lock of giving back.
+            // Returns: bytes given back, or null if the cache is empty.
             private nuint? UnmapOldest()
             {
                 Enter();
@@ -98,11 +99,11 @@ static unsafe partial class EmmaHeap
                 return oldest == 0 ? null : Heap->Space.Unmap(oldest, Heap->Space.LengthAt(oldest));
             }
 
-            /// <summary>Takes a mapping from the cache and makes it about as long as is asked for; 0: there is none that will do.</summary>
-            /// <param name="length">Bytes that are asked for, then those that the mapping has.</param>
-            /// <param name="alignment">A power of two.</param>
-            /// <param name="givingIsHeld">Whether the caller holds the lock of giving back: whoever finds no room waits by it for what is cut off here.</param>
-            /// <param name="usedBytes">So many bytes of it may hold what its last user left; those behind them are zeros.</param>
+            // Takes a mapping from the cache and makes it about as long as is asked for; 0: there is none that will do.
+            // length: Bytes that are asked for, then those that the mapping has.
+            // alignment: A power of two.
+            // givingIsHeld: Whether the caller holds the lock of giving back: whoever finds no room waits by it for what is cut off here.
+            // usedBytes: So many bytes of it may hold what its last user left; those behind them are zeros.
             private nuint TakeCached(ref nuint length, nuint alignment, bool givingIsHeld, out nuint usedBytes)
             {
                 usedBytes = 0;
@@ -125,7 +126,8 @@ static unsafe partial class EmmaHeap
                 return address;
             }
 
-            /// <summary>Takes the shortest cached mapping that is long enough, or else the longest, unless its pages would be a small part; it is Busy.</summary>
+            // Takes the shortest cached mapping that is long enough, or else the longest, unless its pages would be a small part; it is
+            // Busy.
             private nuint UncacheNearest(nuint length, nuint alignment, out nuint foundLength)
             {
                 nuint worthwhile = length >> SlackShift;
@@ -137,7 +139,9 @@ static unsafe partial class EmmaHeap
                 {
                     nuint candidate = (nuint)Cached[i];
                     nuint candidateLength = Heap->Space.LengthAt(candidate);
-                    bool nearer = foundLength < length ? candidateLength > foundLength : candidateLength >= length && candidateLength < foundLength;
+                    bool nearer = foundLength < length
+                        ? candidateLength > foundLength
+                        : candidateLength >= length && candidateLength < foundLength;
                     if (nearer && candidateLength >= worthwhile && (candidate & (alignment - 1)) == 0)
                     {
                         found = candidate;
@@ -152,7 +156,7 @@ static unsafe partial class EmmaHeap
                 return found;
             }
 
-            /// <summary>Lengthens a mapping that is the caller's, where it lies or elsewhere. If that is refused, it is unmapped, and 0 returned.</summary>
+            // Lengthens a mapping that is the caller's, where it lies or elsewhere. If that is refused, it is unmapped, and 0 returned.
             private static nuint Grow(nuint address, nuint oldLength, nuint length, nuint alignment)
             {
                 ref AddressSpace space = ref Heap->Space;
@@ -175,9 +179,8 @@ static unsafe partial class EmmaHeap
                 return 0;
             }
 
-            /// <summary>
-            /// Cuts a mapping that is the caller's, and keeps what follows in slots of its own, if that is much. False: the kernel refuses, and nothing changed.
-            /// </summary>
+            // Cuts a mapping that is the caller's, and keeps what follows in slots of its own, if that is much. False: the kernel refuses,
+            // and nothing changed.
             private bool TryCut(nuint address, nuint oldLength, nuint length)
             {
                 ref AddressSpace space = ref Heap->Space;
@@ -204,7 +207,7 @@ static unsafe partial class EmmaHeap
                 return true;
             }
 
-            /// <summary>Removes a mapping from the cache; it is the caller's, and Busy.</summary>
+            // Removes a mapping from the cache; it is the caller's, and Busy.
             private nuint Uncache(int index)
             {
                 nuint address = (nuint)Cached[index];
@@ -217,7 +220,7 @@ static unsafe partial class EmmaHeap
                 return address;
             }
 
-            /// <summary>So many words as an array. A buffer of the language's own costs an assembly 150 bytes more.</summary>
+            // So many words as an array. A buffer of the language's own costs an assembly 150 bytes more.
             [ClrStructLayout(ClrLayoutKind.Sequential, Size = MaxCached * sizeof(ulong))]
             private struct CachedMappings
             {

@@ -10,13 +10,11 @@ static unsafe partial class EmmaHeap
         // How a mapping becomes longer: where it lies, or by moving its pages, not its bytes.
         internal partial struct LargeBlocks
         {
-            /// <summary>
-            /// A block of this size or more, if the cache may keep it, is mapped with huge pages where the kernel has any: faults cost more than what they clear. A
-            /// larger one may be meant to be used sparsely, and each byte touched would cost 2 MiB.
-            /// </summary>
+            // A block of this size or more, if the cache may keep it, is mapped with huge pages where the kernel has any: faults cost more
+            // than what they clear. A larger one may be meant to be used sparsely, and each byte touched would cost 2 MiB.
             private const nuint HugePagesFrom = (nuint)4 << 20;
 
-            /// <summary>Has a mapping that has become longer backed by huge pages, or no longer: it takes the advice along when it grows or moves.</summary>
+            // Has a mapping that has become longer backed by huge pages, or no longer: it takes the advice along when it grows or moves.
             private static void AdviseHugePages(nuint address, nuint oldLength, nuint length)
             {
                 // Always the whole mapping, or it would be two to mremap.
@@ -26,7 +24,7 @@ static unsafe partial class EmmaHeap
                     Syscalls.Madvise(address, length, Syscalls.MadvHugePage);
             }
 
-            /// <summary>Lengthens a mapping where it lies, its bytes charged already. False: the kernel refuses, or what lies behind is taken.</summary>
+            // Lengthens a mapping where it lies, its bytes charged already. False: the kernel refuses, or what lies behind is taken.
             private static bool TryExtend(nuint address, nuint oldLength, nuint length)
             {
                 ref AddressSpace space = ref Heap->Space;
@@ -42,8 +40,9 @@ static unsafe partial class EmmaHeap
                 return false;
             }
 
-            /// <summary>Moves a mapping's pages to a longer one at free slots, its bytes charged already. The old place's slots are the caller's to free.</summary>
-            /// <returns>The new place, Busy; 0: the kernel refuses.</returns>
+            // Moves a mapping's pages to a longer one at free slots, its bytes charged already. The old place's slots are the caller's to
+            // free.
+            // Returns: the new place, Busy; 0: the kernel refuses.
             private static nuint TryMovePages(nuint address, nuint oldLength, nuint length, nuint alignment)
             {
                 // An inaccessible mapping proves the place to be ours before MREMAP_FIXED replaces whatever lies there.
@@ -62,10 +61,9 @@ static unsafe partial class EmmaHeap
                 return 0;
             }
 
-            /// <summary>
-            /// After a failed MREMAP_FIXED the inaccessible target may be there still, or be gone and have another thread's mapping in its place. The
-            /// place is used again only if it is known to be free or the target's own; else it is abandoned: addresses, not memory.
-            /// </summary>
+            // After a failed MREMAP_FIXED the inaccessible target may be there still, or be gone and have another thread's mapping in its
+            // place. The place is used again only if it is known to be free or the target's own; else it is abandoned: addresses, not
+            // memory.
             private static void GiveUpTarget(nuint target, nuint length)
             {
                 ref AddressSpace space = ref Heap->Space;
@@ -80,7 +78,7 @@ static unsafe partial class EmmaHeap
                     space.Publish(target, length, SlotKind.Abandoned);
             }
 
-            /// <summary>Whether a mapping of exactly this range, inaccessible as a target is, stands in the process's list.</summary>
+            // Whether a mapping of exactly this range, inaccessible as a target is, stands in the process's list.
             private static bool IsInaccessible(nuint address, nuint length)
             {
                 try

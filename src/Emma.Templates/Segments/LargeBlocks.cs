@@ -11,25 +11,19 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// Blocks with a mapping of their own: larger than half a segment, or aligned to more than a page run can be. A block's size is the
-        /// mapped length in its slot word. Freed mappings wait in a small cache, oldest first out, because the kernel takes milliseconds to
-        /// map, fill and unmap what a program often asks for again at once. One that is too long is cut in two, and one that is too short grows: its pages are
-        /// what it is kept for, and a program whose sizes vary seldom finds one that fits.
-        /// </summary>
-        /// <remarks>
-        /// Whoever changes a slot from Large to Busy owns the block, so that of two frees one is refused. The lock covers the cache alone.
-        /// </remarks>
+        // Blocks with a mapping of their own: larger than half a segment, or aligned to more than a page run can be. A block's size is the
+        // mapped length in its slot word. Freed mappings wait in a small cache, oldest first out, because the kernel takes milliseconds to
+        // map, fill and unmap what a program often asks for again at once. One that is too long is cut in two, and one that is too short
+        // grows: its pages are what it is kept for, and a program whose sizes vary seldom finds one that fits.
+        // Whoever changes a slot from Large to Busy owns the block, so that of two frees one is refused. The lock covers the cache alone.
         [ClrStructLayout(ClrLayoutKind.Sequential, Size = 3 * Root.CacheLine)]
         internal partial struct LargeBlocks
         {
-            /// <summary>Half a segment: above it a page run would waste too much of one.</summary>
+            // Half a segment: above it a page run would waste too much of one.
             internal const nuint Threshold = Segment.Size / 2;
 
-            /// <summary>
-            /// The most bytes the cache keeps mapped: a few frames or buffers of the usual sizes, not a program's peak; twice as many where four times as many are live,
-            /// because what is live then rises and falls by more.
-            /// </summary>
+            // The most bytes the cache keeps mapped: a few frames or buffers of the usual sizes, not a program's peak; twice as many where
+            // four times as many are live, because what is live then rises and falls by more.
             internal const nuint MaxCachedBytes = (nuint)64 << 20;
 
             private Lock _lock;
@@ -42,19 +36,19 @@ static unsafe partial class EmmaHeap
 
             internal readonly long Count => ClrVolatile.Read(in _count);
 
-            /// <summary>Blocks ever allocated.</summary>
+            // Blocks ever allocated.
             internal readonly long EverAllocated => ClrVolatile.Read(in _everAllocated);
 
-            /// <summary>Bytes of the live blocks.</summary>
+            // Bytes of the live blocks.
             internal readonly nuint Bytes => (nuint)ClrVolatile.Read(in _bytes);
 
             internal static nuint LengthFor(nuint size) => AlignUp(size, AddressSpace.OsPageSize);
 
-            /// <summary>Allocates a block of at least a size, zeroed if asked to; 0 if the limit or the kernel refuses.</summary>
-            /// <param name="size">Bytes.</param>
-            /// <param name="alignment">A power of two.</param>
-            /// <param name="zeroed">Whether it must be all zeros.</param>
-            /// <param name="givingIsHeld">Whether the caller holds the lock of giving back; else it holds none.</param>
+            // Allocates a block of at least a size, zeroed if asked to; 0 if the limit or the kernel refuses.
+            // size: Bytes.
+            // alignment: A power of two.
+            // zeroed: Whether it must be all zeros.
+            // givingIsHeld: Whether the caller holds the lock of giving back; else it holds none.
             internal nuint Allocate(nuint size, nuint alignment, bool zeroed, bool givingIsHeld)
             {
                 if (size > AddressSpace.MaxBytes || alignment > AddressSpace.MaxBytes)
@@ -80,7 +74,7 @@ static unsafe partial class EmmaHeap
                 return address;
             }
 
-            /// <summary>Frees a block: in a hardened heap its pages are gone at once. False: no live block begins there.</summary>
+            // Frees a block: in a hardened heap its pages are gone at once. False: no live block begins there.
             internal bool TryFree(nuint address)
             {
                 nuint length = Heap->Space.TryOwn(address, SlotKind.Large);
@@ -95,7 +89,7 @@ static unsafe partial class EmmaHeap
                 return true;
             }
 
-            /// <summary>Resizes a block where it lies. False: it must move.</summary>
+            // Resizes a block where it lies. False: it must move.
             internal bool TryResizeInPlace(nuint address, nuint size)
             {
                 ref AddressSpace space = ref Heap->Space;
@@ -111,7 +105,7 @@ static unsafe partial class EmmaHeap
                 return TryGrowInPlace(address, oldLength, WithSlack(length)) || TryGrowInPlace(address, oldLength, length);
             }
 
-            /// <summary>Grows a block by moving its pages, not its bytes, to a place with room. 0: the kernel or the limit refuses.</summary>
+            // Grows a block by moving its pages, not its bytes, to a place with room. 0: the kernel or the limit refuses.
             internal nuint TryMove(nuint address, nuint size, nuint alignment)
             {
                 nuint oldLength = Heap->Space.LengthAt(address);
@@ -123,7 +117,7 @@ static unsafe partial class EmmaHeap
                 return target != 0 ? target : TryMoveTo(address, oldLength, length, alignment);
             }
 
-            /// <summary>Forgets every block: their memory is gone.</summary>
+            // Forgets every block: their memory is gone.
             internal void Reset()
             {
                 _cachedCount = 0;
@@ -132,7 +126,7 @@ static unsafe partial class EmmaHeap
                 _bytes = 0;
             }
 
-            /// <summary>A block that grows once grows again, as a rule: it gets an eighth more, addresses until it is used. Bytes.</summary>
+            // A block that grows once grows again, as a rule: it gets an eighth more, addresses until it is used. Bytes.
             private static nuint WithSlack(nuint length) => LengthFor(length + (length >> SlackShift));
 
             private bool TryGrowInPlace(nuint address, nuint oldLength, nuint length)
@@ -143,7 +137,8 @@ static unsafe partial class EmmaHeap
 
                 if (TryExtend(address, oldLength, length))
                 {
-                    // Counted before it shows: should the thread end here, whoever frees the block does not take away more than was counted.
+                    // Counted before it shows: should the thread end here, whoever frees the block does not take away more than was
+                    // counted.
                     ClrInterlocked.Add(ref _bytes, (long)(length - oldLength));
                     SetTail(address, oldLength, length, PageMap.LargeTail);
                     space.Publish(address, length, SlotKind.Large);
@@ -190,7 +185,7 @@ static unsafe partial class EmmaHeap
                 ClrInterlocked.Add(ref _bytes, -(long)length);
             }
 
-            /// <summary>Gives the kernel the tail of a block. If it refuses, the block stays as long as it was.</summary>
+            // Gives the kernel the tail of a block. If it refuses, the block stays as long as it was.
             private void Shrink(nuint address, nuint oldLength, nuint length)
             {
                 // The class bytes go first: with the slots, they may be another block's at once.
@@ -206,7 +201,7 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Sets the class of the pages that a block has at the longer of two lengths and not at the shorter.</summary>
+            // Sets the class of the pages that a block has at the longer of two lengths and not at the shorter.
             private static void SetTail(nuint address, nuint shorter, nuint longer, int pageClass)
             {
                 nuint begin = address + AlignUp(shorter, Segment.PageSize);

@@ -4,18 +4,18 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>What a segment's page 0 says of each page that is in use. A slab's descriptor begins with it, and a page run's is no more.</summary>
+        // What a segment's page 0 says of each page that is in use. A slab's descriptor begins with it, and a page run's is no more.
         internal struct PageSpan
         {
-            /// <summary>The page class.</summary>
+            // The page class.
             internal byte Class;
 
-            /// <summary>In the descriptor of every page of a slab or run: its first page.</summary>
+            // In the descriptor of every page of a slab or run: its first page.
             internal byte HeadPage;
 
             internal byte PageCount;
 
-            /// <summary>Makes this, of the first of some pages, the descriptor of all of them.</summary>
+            // Makes this, of the first of some pages, the descriptor of all of them.
             internal void Describe(PageRun run, int pageClass, int pages)
             {
                 for (int i = 0; i < pages; i++)
@@ -25,13 +25,13 @@ static unsafe partial class EmmaHeap
             }
         }
 
-        /// <summary>Pages handed out by the segment manager.</summary>
+        // Pages handed out by the segment manager.
         internal readonly struct PageRun
         {
             internal readonly Segment* Segment;
             internal readonly int Page;
 
-            /// <summary>Those of the pages, as bits of their segment, that may hold anything but zeros.</summary>
+            // Those of the pages, as bits of their segment, that may hold anything but zeros.
             internal readonly ulong Dirty;
 
             internal PageRun(Segment* segment, int page, ulong dirty)

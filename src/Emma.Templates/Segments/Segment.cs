@@ -7,10 +7,8 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// 4 MiB of memory in 64 pages of 64 KiB. Page 0 holds what describes the others and nothing else, touched as far as they are used:
-        /// this header in the place of its own slab descriptor, the descriptors of pages 1 to 63, their bitmaps.
-        /// </summary>
+        // 4 MiB of memory in 64 pages of 64 KiB. Page 0 holds what describes the others and nothing else, touched as far as they are used:
+        // this header in the place of its own slab descriptor, the descriptors of pages 1 to 63, their bitmaps.
         internal struct Segment
         {
             internal const nuint Size = Window.SlotSize;
@@ -18,38 +16,38 @@ static unsafe partial class EmmaHeap
             internal const nuint PageSize = Window.PageSize;
             internal const int PageCount = (int)(Size / PageSize);
 
-            /// <summary>Every page but the header's.</summary>
+            // Every page but the header's.
             internal const ulong AllPages = ~1UL;
 
             internal const int DescriptorBytes = 64;
             internal const nuint BitmapsOffset = PageCount * DescriptorBytes;
 
-            /// <summary>A bit for each 16 bytes of a page.</summary>
+            // A bit for each 16 bytes of a page.
             internal const nuint BitmapBytes = PageSize / 16 / 8;
 
-            /// <summary>Pages that belong to nobody. Under the segment manager's lock.</summary>
+            // Pages that belong to nobody. Under the segment manager's lock.
             internal ulong FreePages;
 
-            /// <summary>Pages that may hold anything but zeros. Under the segment manager's lock.</summary>
+            // Pages that may hold anything but zeros. Under the segment manager's lock.
             internal ulong DirtyPages;
 
-            /// <summary>Pages of slabs that are empty but kept by their bin, or were until lately. Interlocked: bins change it under their own locks.</summary>
+            // Pages of slabs that are empty but kept by their bin, or were until lately. Interlocked: bins change it under their own locks.
             internal ulong IdlePages;
 
             internal Segment* Next;
             internal Segment* Previous;
 
-            /// <summary>The manager's list it is on: the binary logarithm of its longest run of free pages; -1: none.</summary>
+            // The manager's list it is on: the binary logarithm of its longest run of free pages; -1: none.
             internal int List;
 
-            /// <summary>Whether nothing seems to live here: every page is free or marked idle. A mark may be stale; eviction finds out.</summary>
+            // Whether nothing seems to live here: every page is free or marked idle. A mark may be stale; eviction finds out.
             internal readonly bool HoldsNothing => (ClrVolatile.Read(in FreePages) | ClrVolatile.Read(in IdlePages)) == AllPages;
 
             internal static Segment* Of(nuint address) => (Segment*)(address & ~(Size - 1));
 
             internal static int PageOf(nuint address) => (int)((address >> PageShift) & (PageCount - 1));
 
-            /// <summary>The pages that so many bytes take.</summary>
+            // The pages that so many bytes take.
             internal static int PagesFor(nuint size) => (int)((size + (PageSize - 1)) >> PageShift);
 
             internal static ulong MaskOf(int page, int count) => (count == PageCount ? ~0UL : (1UL << count) - 1) << page;
@@ -73,7 +71,7 @@ static unsafe partial class EmmaHeap
                     ClrInterlocked.And(ref IdlePages, ~pages);
             }
 
-            /// <summary>The lowest page that begins a run of free pages of some length, at a multiple of some number of pages; -1: none.</summary>
+            // The lowest page that begins a run of free pages of some length, at a multiple of some number of pages; -1: none.
             internal static int FindRun(ulong free, int count, int alignment)
             {
                 // After each step bit i says that the next `covered` pages from i on are free.
@@ -89,7 +87,7 @@ static unsafe partial class EmmaHeap
                 return starts == 0 ? -1 : (int)ulong.TrailingZeroCount(starts);
             }
 
-            /// <summary>The binary logarithm of the longest run of free pages, rounded down; -1 if no page is free.</summary>
+            // The binary logarithm of the longest run of free pages, rounded down; -1 if no page is free.
             internal static int LongestRunLog2(ulong free)
             {
                 int log2 = -1;

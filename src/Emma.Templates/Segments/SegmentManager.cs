@@ -10,37 +10,31 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// The segments of a heap: hands out runs of pages and takes them back. Segments with free pages stand on lists by the length
-        /// of their longest run, so that a fitting one is found at once, and fuller ones are used first, so that others can empty.
-        /// </summary>
-        /// <remarks>
-        /// Invariants: a segment is on the list of its longest run, on none if it has no free page, or if the kernel refused to open its pages, until more are freed;
-        /// of the segments in which nothing lives, a few, the reserves, stay mapped. Others may, where two threads empty segments at once or a bin is busy, until they are used and emptied again or
-        /// Trim comes by. All under the manager's lock.
-        /// </remarks>
+        // The segments of a heap: hands out runs of pages and takes them back. Segments with free pages stand on lists by the length of
+        // their longest run, so that a fitting one is found at once, and fuller ones are used first, so that others can empty.
+        // Invariants: a segment is on the list of its longest run, on none if it has no free page, or if the kernel refused to open its
+        // pages, until more are freed; of the segments in which nothing lives, a few, the reserves, stay mapped. Others may, where two
+        // threads empty segments at once or a bin is busy, until they are used and emptied again or Trim comes by. All under the manager's
+        // lock.
         [ClrStructLayout(ClrLayoutKind.Sequential, Size = 2 * Root.CacheLine)]
         internal partial struct SegmentManager
         {
             private const int Lists = 6;
 
-            /// <summary>How many segments of a list that may fit are looked at, as long as a new one can be mapped instead.</summary>
+            // How many segments of a list that may fit are looked at, as long as a new one can be mapped instead.
             private const int Glances = 8;
 
-            /// <summary>
-            /// While a heap is smaller than this, huge pages are kept off its segments: one touched byte would cost 2 MiB.
-            /// </summary>
+            // While a heap is smaller than this, huge pages are kept off its segments: one touched byte would cost 2 MiB.
             private const nuint HugePagesFrom = (nuint)64 << 20;
 
             private Lock _lock;
             private int _count;
 
-            /// <summary>
-            /// Takes the idle slab at a page out of use, or says that it cannot: the one call to the layer above, which is made when a segment is about to be unmapped.
-            /// </summary>
+            // Takes the idle slab at a page out of use, or says that it cannot: the one call to the layer above, which is made when a
+            // segment is about to be unmapped.
             private delegate*<Segment*, int, bool> _tryEvict;
 
-            /// <summary>The first segment of each list, and behind them the reserves.</summary>
+            // The first segment of each list, and behind them the reserves.
             private SegmentTable _segments;
 
             private long _runPages;
@@ -55,9 +49,10 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            internal static void Initialize(SegmentManager* segments, delegate*<Segment*, int, bool> tryEvict) => segments->_tryEvict = tryEvict;
+            internal static void Initialize(SegmentManager* segments, delegate*<Segment*, int, bool> tryEvict) =>
+                segments->_tryEvict = tryEvict;
 
-            /// <summary>Whether a segment is one of those kept although nothing lives in them.</summary>
+            // Whether a segment is one of those kept although nothing lives in them.
             internal bool IsReserve(Segment* segment)
             {
                 bool found = false;
@@ -66,15 +61,15 @@ static unsafe partial class EmmaHeap
                 return found;
             }
 
-            /// <summary>Hands out pages for a slab.</summary>
-            /// <param name="count">Pages.</param>
-            /// <param name="mayMap">Whether a segment is mapped if none has room.</param>
+            // Hands out pages for a slab.
+            // count: Pages.
+            // mayMap: Whether a segment is mapped if none has room.
             internal PageRun AllocateSlab(int count, bool mayMap) => Allocate(count, 1, 0, mayMap);
 
-            /// <summary>Hands out pages for a block of their own.</summary>
-            /// <param name="count">Pages.</param>
-            /// <param name="alignment">Pages; a power of two.</param>
-            /// <param name="mayMap">Whether a segment is mapped if none has room.</param>
+            // Hands out pages for a block of their own.
+            // count: Pages.
+            // alignment: Pages; a power of two.
+            // mayMap: Whether a segment is mapped if none has room.
             internal PageRun AllocateRun(int count, int alignment, bool mayMap) => Allocate(count, alignment, count, mayMap);
 
             private PageRun Allocate(int count, int alignment, int runPages, bool mayMap)
@@ -105,7 +100,7 @@ static unsafe partial class EmmaHeap
                 return run;
             }
 
-            /// <summary>Takes the pages behind a run, if they are free.</summary>
+            // Takes the pages behind a run, if they are free.
             internal bool TryExtendRun(Segment* segment, int page, int count, int newCount)
             {
                 if (page + newCount > Segment.PageCount)
@@ -128,7 +123,7 @@ static unsafe partial class EmmaHeap
                 return free;
             }
 
-            /// <summary>Gives back the last pages of a run.</summary>
+            // Gives back the last pages of a run.
             internal void ShrinkRun(Segment* segment, int page, int count, int newCount)
             {
                 Enter();
@@ -140,11 +135,12 @@ static unsafe partial class EmmaHeap
                 _lock.Release();
             }
 
-            /// <summary>Takes back a page run, and unmaps its segment if nothing lives there any more. The caller holds no lock but, perhaps, that of giving back.</summary>
-            /// <param name="address">The run.</param>
-            /// <param name="givingIsHeld">Whether the caller holds the lock of giving back.</param>
-            /// <param name="unmapped">Has the bytes unmapped added.</param>
-            /// <returns>False: no run begins there any more.</returns>
+            // Takes back a page run, and unmaps its segment if nothing lives there any more. The caller holds no lock but, perhaps, that of
+            // giving back.
+            // address: The run.
+            // givingIsHeld: Whether the caller holds the lock of giving back.
+            // unmapped: Has the bytes unmapped added.
+            // Returns: false: no run begins there any more.
             internal bool TryFreeRun(nuint address, bool givingIsHeld, ref nuint unmapped)
             {
                 Segment* segment = Segment.Of(address);
@@ -167,8 +163,8 @@ static unsafe partial class EmmaHeap
                 return live;
             }
 
-            /// <summary>Takes back a slab's pages.</summary>
-            /// <returns>Whether nothing lives in the segment any more: the caller calls ReleaseIfEmpty once it holds no lock.</returns>
+            // Takes back a slab's pages.
+            // Returns: whether nothing lives in the segment any more: the caller calls ReleaseIfEmpty once it holds no lock.
             internal bool FreeSlab(Segment* segment, int page, int count)
             {
                 Enter();
@@ -178,7 +174,7 @@ static unsafe partial class EmmaHeap
                 return holdsNothing;
             }
 
-            /// <summary>The pages of the run that begins at an address; 0: none does any more.</summary>
+            // The pages of the run that begins at an address; 0: none does any more.
             internal int PagesOfRun(nuint address)
             {
                 Enter();
@@ -189,14 +185,14 @@ static unsafe partial class EmmaHeap
                 return pages;
             }
 
-            /// <summary>Forgets every segment: their memory is gone.</summary>
+            // Forgets every segment: their memory is gone.
             internal void Reset()
             {
                 ForgetSegments();
                 _runPages = 0;
             }
 
-            /// <summary>Adds what the segments hold to a count: bytes of headers, of free pages and of page runs.</summary>
+            // Adds what the segments hold to a count: bytes of headers, of free pages and of page runs.
             internal void AddTo(ref HeapCount count)
             {
                 Enter();
@@ -209,7 +205,7 @@ static unsafe partial class EmmaHeap
                 _lock.Release();
             }
 
-            /// <summary>A segment with room for some pages, the fullest first; null if none is seen among so many of each list.</summary>
+            // A segment with room for some pages, the fullest first; null if none is seen among so many of each list.
             private Segment* FindFitting(int count, int alignment, int glancesPerList)
             {
                 int sure = (int)uint.Log2((uint)(count * 2 - 1));
@@ -241,10 +237,8 @@ static unsafe partial class EmmaHeap
                     ClrVolatile.Write(ref Table[i], 0);
             }
 
-            /// <summary>
-            /// Makes the lists anew after a thread died while it changed them: a segment's masks are whole at any time. Lost are pages that the thread had taken
-            /// out of a mask, and a segment that it was mapping or unmapping.
-            /// </summary>
+            // Makes the lists anew after a thread died while it changed them: a segment's masks are whole at any time. Lost are pages that
+            // the thread had taken out of a mask, and a segment that it was mapping or unmapping.
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private void Recover()
             {
@@ -279,7 +273,8 @@ static unsafe partial class EmmaHeap
                 return segment;
             }
 
-            /// <summary>Takes free pages out. In a hardened heap it may be none: the kernel refuses to open them, and the segment is on no list for a while.</summary>
+            // Takes free pages out. In a hardened heap it may be none: the kernel refuses to open them, and the segment is on no list for a
+            // while.
             private PageRun Take(Segment* segment, int page, int count)
             {
                 if (IsHardened && !Guards.TryOpen(segment, page, count))
@@ -297,7 +292,7 @@ static unsafe partial class EmmaHeap
                 return run;
             }
 
-            /// <summary>Frees pages that a slab or a run is done with.</summary>
+            // Frees pages that a slab or a run is done with.
             private void GivePages(Segment* segment, int page, int count)
             {
                 PageMap.Set(Segment.AddressOf(segment, page), (nuint)count << Segment.PageShift, PageMap.None, PageMap.None);
@@ -345,7 +340,7 @@ static unsafe partial class EmmaHeap
                 segment->List = -1;
             }
 
-            /// <summary>So many words as an array. A buffer of the language's own costs an assembly 150 bytes more.</summary>
+            // So many words as an array. A buffer of the language's own costs an assembly 150 bytes more.
             [ClrStructLayout(ClrLayoutKind.Sequential, Size = (Lists + Policy.MaxReserves) * sizeof(ulong))]
             private struct SegmentTable
             {

@@ -6,15 +6,13 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // How segments and their free pages go back to the kernel. Everything here is called with the lock of giving back held, or takes it;
-        // ReleaseIfEmpty alone is for both kinds of callers.
+        // How segments and their free pages go back to the kernel. Everything here is called with the lock of giving back held, or takes
+        // it; ReleaseIfEmpty alone is for both kinds of callers.
         internal partial struct SegmentManager
         {
-            /// <summary>
-            /// Unmaps a segment in which nothing lives, unless it may become the reserve; it may be gone already. The caller holds no lock but, perhaps,
-            /// that of giving back.
-            /// </summary>
-            /// <returns>Bytes unmapped.</returns>
+            // Unmaps a segment in which nothing lives, unless it may become the reserve; it may be gone already. The caller holds no lock
+            // but, perhaps, that of giving back.
+            // Returns: bytes unmapped.
             internal nuint ReleaseIfEmpty(Segment* segment, bool givingIsHeld)
             {
                 ref Lock giving = ref Heap->Space.Giving;
@@ -27,8 +25,8 @@ static unsafe partial class EmmaHeap
                 return unmapped;
             }
 
-            /// <summary>Unmaps every segment in which nothing lives. The caller holds the lock of giving back.</summary>
-            /// <returns>Bytes unmapped.</returns>
+            // Unmaps every segment in which nothing lives. The caller holds the lock of giving back.
+            // Returns: bytes unmapped.
             internal nuint ReleaseAllEmpty()
             {
                 nuint given = 0;
@@ -38,12 +36,10 @@ static unsafe partial class EmmaHeap
                 return given;
             }
 
-            /// <summary>
-            /// Unmaps a segment in which nothing lives; it may be gone already. The caller holds the lock of giving back and no other.
-            /// </summary>
-            /// <param name="segment">The segment.</param>
-            /// <param name="keepReserve">Whether it may become the reserve instead.</param>
-            /// <returns>Bytes unmapped.</returns>
+            // Unmaps a segment in which nothing lives; it may be gone already. The caller holds the lock of giving back and no other.
+            // segment: The segment.
+            // keepReserve: Whether it may become the reserve instead.
+            // Returns: bytes unmapped.
             internal nuint Release(Segment* segment, bool keepReserve)
             {
                 Assert(Heap->Space.Giving.IsHeld);
@@ -71,11 +67,10 @@ static unsafe partial class EmmaHeap
                 return Heap->Space.Unmap(address, Segment.Size) + LiveMarks.BytesPerSegment;
             }
 
-            /// <summary>
-            /// Gives the kernel what is free in a segment: the whole of it if nothing lives there, else the free pages that may be dirty. These are
-            /// taken out of use first and discarded without the manager's lock; whoever misses them waits for the lock of giving back.
-            /// </summary>
-            /// <returns>Bytes unmapped or discarded.</returns>
+            // Gives the kernel what is free in a segment: the whole of it if nothing lives there, else the free pages that may be dirty.
+            // These are taken out of use first and discarded without the manager's lock; whoever misses them waits for the lock of giving
+            // back.
+            // Returns: bytes unmapped or discarded.
             internal nuint Trim(Segment* segment)
             {
                 Heap->Space.Giving.Acquire();
@@ -130,7 +125,7 @@ static unsafe partial class EmmaHeap
                 return discarded;
             }
 
-            /// <summary>Makes a segment that holds nothing a reserve. False: there are enough that hold nothing either.</summary>
+            // Makes a segment that holds nothing a reserve. False: there are enough that hold nothing either.
             private bool TryReserve(Segment* segment)
             {
                 if (IsReserve(segment))
@@ -158,7 +153,7 @@ static unsafe partial class EmmaHeap
                 return reserve->FreePages == Segment.AllPages;
             }
 
-            /// <summary>Takes a segment with no live page out for unmapping.</summary>
+            // Takes a segment with no live page out for unmapping.
             private void Remove(Segment* segment)
             {
                 for (int i = Lists; i < Lists + Policy.MaxReserves; i++)
@@ -173,7 +168,7 @@ static unsafe partial class EmmaHeap
                 Assert(owned == Segment.Size);
             }
 
-            /// <summary>Takes the empty slabs of a segment from their bins. A bin that is busy right now keeps its slab.</summary>
+            // Takes the empty slabs of a segment from their bins. A bin that is busy right now keeps its slab.
             private void EvictIdleSlabs(Segment* segment)
             {
                 ulong idle = ClrVolatile.Read(ref segment->IdlePages);

@@ -9,37 +9,37 @@ using ClrVolatile = global::System.Threading.Volatile;
 // Slabs: blocks of up to 32 KiB.
 //
 // Basic design
-//   SizeClasses says which sizes there are. A Bin serves one of them from slabs: runs of pages cut into blocks of that size
-//   (Slab). Its lists hold the slabs with free blocks; a full slab is on no list and comes back with the first block freed.
-//   There are a few lists, and a thread takes from one of them, its home. Two threads that took from one slab in turn would get blocks side by side,
-//   and each would take cache lines from the other, even those that the processor fetched ahead. Only before a segment is mapped a slab
-//   of another list changes homes.
-//   An empty slab's pages go back to the segments, where any class may use them, but for one: an empty slab that is the
-//   last on its bin's lists stays there, idle, so that a single block allocated and freed in turn does not make and unmake a slab
-//   each time. Idle pages are marked in their segment, which takes them back when nothing else lives in it.
+//   SizeClasses says which sizes there are. A Bin serves one of them from slabs: runs of pages cut into blocks of that size (Slab). Its
+//   lists hold the slabs with free blocks; a full slab is on no list and comes back with the first block freed. There are a few lists, and
+//   a thread takes from one of them, its home. Two threads that took from one slab in turn would get blocks side by side, and each would
+//   take cache lines from the other, even those that the processor fetched ahead. Only before a segment is mapped a slab of another list
+//   changes homes. An empty slab's pages go back to the segments, where any class may use them, but for one: an empty slab that is the last
+//   on its bin's lists stays there, idle, so that a single block allocated and freed in turn does not make and unmake a slab each time.
+//   Idle pages are marked in their segment, which takes them back when nothing else lives in it.
 //
 // Invariants
 //   * A slab is on the list of its home if, and only if, it has a free block.
-//   * A slab that is empty and on a list is marked idle; at most one of a bin is, unless a thread died while it held the bin's lock. The mark outlasts the next allocation, because marking is
-//     dear: whoever finds a marked slab in use, with its bin's lock held, takes the mark off.
+//   * A slab that is empty and on a list is marked idle; at most one of a bin is, unless a thread died while it held the bin's lock. The
+//     mark outlasts the next allocation, because marking is dear: whoever finds a marked slab in use, with its bin's lock held, takes the
+//     mark off.
 //   * The bin's lock covers its lists and everything of its slabs but the segment's masks.
 static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>What became of a pointer that was to be a block.</summary>
+        // What became of a pointer that was to be a block.
         internal enum PointerCheck
         {
             Valid,
 
-            /// <summary>Valid, and its segment may hold nothing now: the caller lets the segment manager look.</summary>
+            // Valid, and its segment may hold nothing now: the caller lets the segment manager look.
             ValidAndLast,
 
             AlreadyFree,
             NotABlock,
         }
 
-        /// <summary>The blocks of one size class. As large as a cache line, so that bins do not slow each other down.</summary>
+        // The blocks of one size class. As large as a cache line, so that bins do not slow each other down.
         [ClrStructLayout(ClrLayoutKind.Sequential, Size = Root.CacheLine)]
         internal partial struct Bin
         {
@@ -55,7 +55,7 @@ static unsafe partial class EmmaHeap
             private Slab* _third;
             private Slab* _fourth;
 
-            /// <summary>Blocks that are allocated.</summary>
+            // Blocks that are allocated.
             internal readonly long Live => ClrVolatile.Read(in _live);
 
             private readonly nuint BlockSize => SizeClasses.SizeOf(_class);
@@ -68,7 +68,7 @@ static unsafe partial class EmmaHeap
                 _pagesPerSlab = (byte)SizeClasses.PagesPerSlab(BlockSize);
             }
 
-            /// <summary>Allocates a block, or returns 0 if no memory is to be had.</summary>
+            // Allocates a block, or returns 0 if no memory is to be had.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint Allocate()
             {
@@ -90,12 +90,12 @@ static unsafe partial class EmmaHeap
                 return block;
             }
 
-            /// <summary>Allocates blocks for a magazine, the lowest last, so that it is the first to be handed out. Makes at most one slab.</summary>
-            /// <param name="blocks">Receives their addresses.</param>
-            /// <param name="count">How many are wanted.</param>
-            /// <param name="home">Any number: which list they come from.</param>
-            /// <param name="mayMap">Whether a segment is mapped if no block is to be had otherwise.</param>
-            /// <returns>How many there are; 0: no memory is to be had.</returns>
+            // Allocates blocks for a magazine, the lowest last, so that it is the first to be handed out. Makes at most one slab.
+            // blocks: Receives their addresses.
+            // count: How many are wanted.
+            // home: Any number: which list they come from.
+            // mayMap: Whether a segment is mapped if no block is to be had otherwise.
+            // Returns: how many there are; 0: no memory is to be had.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal int AllocateMany(ulong* blocks, int count, int home, bool mayMap)
             {
@@ -121,11 +121,11 @@ static unsafe partial class EmmaHeap
                 return taken;
             }
 
-            /// <summary>Frees the blocks of a magazine, which the caller owns. The caller holds no lock but, perhaps, that of giving back.</summary>
-            /// <param name="blocks">Their addresses.</param>
-            /// <param name="count">How many.</param>
-            /// <param name="givingIsHeld">Whether the caller holds the lock of giving back.</param>
-            /// <returns>Bytes of segments that were unmapped.</returns>
+            // Frees the blocks of a magazine, which the caller owns. The caller holds no lock but, perhaps, that of giving back.
+            // blocks: Their addresses.
+            // count: How many.
+            // givingIsHeld: Whether the caller holds the lock of giving back.
+            // Returns: bytes of segments that were unmapped.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint FreeMany(ulong* blocks, int count, bool givingIsHeld)
             {
@@ -159,7 +159,7 @@ static unsafe partial class EmmaHeap
                 return unmapped;
             }
 
-            /// <summary>Frees a block of this bin's class; an address that is none, or that is free, changes nothing.</summary>
+            // Frees a block of this bin's class; an address that is none, or that is free, changes nothing.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal PointerCheck Free(nuint address)
             {
@@ -169,7 +169,7 @@ static unsafe partial class EmmaHeap
                 return result;
             }
 
-            /// <summary>Whether a live block begins at an address in a page of this bin's class.</summary>
+            // Whether a live block begins at an address in a page of this bin's class.
             internal PointerCheck Examine(nuint address)
             {
                 Enter();
@@ -186,7 +186,7 @@ static unsafe partial class EmmaHeap
                 return result;
             }
 
-            /// <summary>Adds what the bin's slabs hold to a count.</summary>
+            // Adds what the bin's slabs hold to a count.
             internal void AddTo(ref HeapCount count)
             {
                 Enter();
@@ -222,7 +222,7 @@ static unsafe partial class EmmaHeap
             }
         }
 
-        /// <summary>The bins of a heap, one for each size class.</summary>
+        // The bins of a heap, one for each size class.
         [ClrStructLayout(ClrLayoutKind.Sequential, Size = SizeClasses.Count * Root.CacheLine)]
         internal struct BinTable
         {

@@ -11,10 +11,8 @@ static unsafe partial class EmmaHeap
         // Which slabs a bin has, and on which lists they stand.
         internal partial struct Bin
         {
-            /// <summary>
-            /// Takes the idle slab that begins at a page out of its bin for the segment manager, which holds its lock: against the lock order, so this only tries. False: it is in use, or
-            /// its bin is busy.
-            /// </summary>
+            // Takes the idle slab that begins at a page out of its bin for the segment manager, which holds its lock: against the lock
+            // order, so this only tries. False: it is in use, or its bin is busy.
             internal static bool TryEvict(Segment* segment, int page)
             {
                 Slab* slab = Slab.At(segment, page);
@@ -40,8 +38,8 @@ static unsafe partial class EmmaHeap
                 return idle;
             }
 
-            /// <summary>Gives the pages of an idle slab back to its segment.</summary>
-            /// <returns>The segment, in which nothing may live any more; null if no slab was idle.</returns>
+            // Gives the pages of an idle slab back to its segment.
+            // Returns: the segment, in which nothing may live any more; null if no slab was idle.
             internal Segment* ReleaseIdleSlab()
             {
                 Segment* segment = null;
@@ -64,17 +62,16 @@ static unsafe partial class EmmaHeap
                 return segment;
             }
 
-            /// <summary>Forgets every slab: their memory is gone.</summary>
+            // Forgets every slab: their memory is gone.
             internal void Reset()
             {
                 ForgetSlabs();
                 _live = 0;
             }
 
-            /// <summary>
-            /// Finds the bin's slabs again after a thread died while it changed them: every page with the bin's class belongs to a whole slab, whose bitmap says what is free. Lost are
-            /// blocks that the thread had taken, and pages that were to become a slab or were one no more.
-            /// </summary>
+            // Finds the bin's slabs again after a thread died while it changed them: every page with the bin's class belongs to a whole
+            // slab, whose bitmap says what is free. Lost are blocks that the thread had taken, and pages that were to become a slab or were
+            // one no more.
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private void Recover()
             {
@@ -106,7 +103,7 @@ static unsafe partial class EmmaHeap
                 ClrVolatile.Write(ref _live, live);
             }
 
-            /// <summary>Puts a slab that some block of was freed where it belongs now.</summary>
+            // Puts a slab that some block of was freed where it belongs now.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private PointerCheck HasFreed(Slab* slab, bool wasFull)
             {
@@ -115,7 +112,7 @@ static unsafe partial class EmmaHeap
                 return slab->IsEmpty ? Retire(slab) : PointerCheck.Valid;
             }
 
-            /// <summary>Keeps a slab that has become empty as the idle one if it is alone on all lists, or gives its pages back.</summary>
+            // Keeps a slab that has become empty as the idle one if it is alone on all lists, or gives its pages back.
             private PointerCheck Retire(Slab* slab)
             {
                 bool holdsNothing;
@@ -137,7 +134,7 @@ static unsafe partial class EmmaHeap
                 return holdsNothing && !Heap->Segments.IsReserve(segment) ? PointerCheck.ValidAndLast : PointerCheck.Valid;
             }
 
-            /// <summary>Finds a slab with a free block for the list of a home, which is empty; null: no memory is to be had.</summary>
+            // Finds a slab with a free block for the list of a home, which is empty; null: no memory is to be had.
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private Slab* FindSlab(int home, bool mayMap)
             {

@@ -7,42 +7,40 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// The descriptor of a slab: one or more pages of blocks of one class. Which blocks are free is a bitmap of two levels in the segment's
-        /// page 0, never a list inside freed memory: free memory stays untouched, and a write to it cannot capture the allocator. The lowest free
-        /// block is always taken first, so that pages behind the highest one ever used stay untouched.
-        /// </summary>
-        /// <remarks>
-        /// Invariants: bit w of Summary says that word w of the bitmap is not 0; FreeCount is the number of set bits. All under the bin's lock.
-        /// </remarks>
+        // The descriptor of a slab: one or more pages of blocks of one class. Which blocks are free is a bitmap of two levels in the
+        // segment's page 0, never a list inside freed memory: free memory stays untouched, and a write to it cannot capture the allocator.
+        // The lowest free block is always taken first, so that pages behind the highest one ever used stay untouched.
+        // Invariants: bit w of Summary says that word w of the bitmap is not 0; FreeCount is the number of set bits. All under the bin's
+        // lock.
         internal struct Slab
         {
             private const int WordBits = 64;
             private const int WordShift = 6;
 
-            /// <summary>Two levels of words address this many blocks; a page holds no more.</summary>
+            // Two levels of words address this many blocks; a page holds no more.
             internal const int MaxCapacity = WordBits * WordBits;
 
             internal PageSpan Span;
 
-            /// <summary>Which list of its bin it stands on while it has a free block.</summary>
+            // Which list of its bin it stands on while it has a free block.
             internal byte Home;
 
             internal Slab* Next;
             internal Slab* Previous;
             private ulong _summary;
 
-            /// <summary>2^32 / (block size / 16), rounded up: divides offsets within a slab exactly.</summary>
+            // 2^32 / (block size / 16), rounded up: divides offsets within a slab exactly.
             private ulong _reciprocal;
 
             internal int FreeCount;
             internal int Capacity;
             internal int BlockSize;
+
             internal readonly bool IsEmpty => FreeCount == Capacity;
 
             internal static Slab* At(Segment* segment, int page) => (Slab*)Segment.SpanAt(segment, page);
 
-            /// <summary>The descriptor of the slab that an address lies in.</summary>
+            // The descriptor of the slab that an address lies in.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static Slab* Of(nuint address)
             {
@@ -50,7 +48,7 @@ static unsafe partial class EmmaHeap
                 return At(segment, Segment.SpanAt(segment, Segment.PageOf(address))->HeadPage);
             }
 
-            /// <summary>Makes the pages a slab of free blocks.</summary>
+            // Makes the pages a slab of free blocks.
             internal static Slab* Initialize(PageRun run, int sizeClass, int blockSize, int pages)
             {
                 Slab* slab = At(run.Segment, run.Page);
@@ -73,7 +71,7 @@ static unsafe partial class EmmaHeap
                 return slab;
             }
 
-            /// <summary>Restores what follows from the bitmap.</summary>
+            // Restores what follows from the bitmap.
             internal static void Recount(Slab* slab)
             {
                 ulong* bitmap = BitmapOf(slab);
@@ -86,7 +84,7 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Takes the lowest free block; there is one.</summary>
+            // Takes the lowest free block; there is one.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nuint Take(Slab* slab)
             {
@@ -104,8 +102,8 @@ static unsafe partial class EmmaHeap
                 return AddressOf(slab) + (nuint)index * (nuint)slab->BlockSize;
             }
 
-            /// <summary>Takes the lowest free blocks, so many of them as there are.</summary>
-            /// <returns>How many.</returns>
+            // Takes the lowest free blocks, so many of them as there are.
+            // Returns: how many.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal static int TakeMany(Slab* slab, ulong* blocks, int count)
             {
@@ -131,7 +129,7 @@ static unsafe partial class EmmaHeap
                 return taken;
             }
 
-            /// <summary>Gives a block back. False: it is free already.</summary>
+            // Gives a block back. False: it is free already.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static bool TryGive(Slab* slab, int index)
             {
@@ -146,8 +144,9 @@ static unsafe partial class EmmaHeap
                 return true;
             }
 
-            /// <summary>Gives back the last of some blocks, and those before it as far as they are of the same slab. Blocks that are free already stay so.</summary>
-            /// <returns>How many were not free.</returns>
+            // Gives back the last of some blocks, and those before it as far as they are of the same slab. Blocks that are free already
+            // stay so.
+            // Returns: how many were not free.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal static int GiveMany(Slab* slab, ulong* blocks, ref int count)
             {
@@ -185,12 +184,12 @@ static unsafe partial class EmmaHeap
             internal static bool IsFree(Slab* slab, int index) =>
                 (BitmapOf(slab)[index >> WordShift] & (1UL << (index & (WordBits - 1)))) != 0;
 
-            /// <summary>The number of the block that an address in the slab lies in; not below Capacity if it lies behind the last.</summary>
+            // The number of the block that an address in the slab lies in; not below Capacity if it lies behind the last.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static int IndexOf(Slab* slab, nuint address) =>
                 (int)(((ulong)(address - AddressOf(slab)) / (ulong)SizeClasses.Granularity * slab->_reciprocal) >> 32);
 
-            /// <summary>Whether a block of the slab begins at an address in it.</summary>
+            // Whether a block of the slab begins at an address in it.
             internal static bool IsBlockStart(Slab* slab, nuint address)
             {
                 int index = IndexOf(slab, address);

@@ -28,12 +28,12 @@ internal static class Repository
         return templates;
     }
 
-    /// <summary>Those of them that are a plain heap with thread caches, or without: each form leaves out the folder that is the other's alone, and Hardened.</summary>
+    /// <summary>Those of them that are a plain heap with thread caches, or without.</summary>
     public static SortedDictionary<string, string> TemplatesOf(bool threadCache)
     {
         SortedDictionary<string, string> templates = Templates();
-        string others = threadCache ? "Locked/" : "Caching/";
-        foreach (string path in templates.Keys.Where(path => path.StartsWith(others, StringComparison.Ordinal) || path.StartsWith("Hardened/", StringComparison.Ordinal)).ToArray())
+        string other = threadCache ? "Locked" : "Cached";
+        foreach (string path in templates.Keys.Where(path => path.Split('/') is [_, string form, _] && (form == other || form == "Hardened")).ToArray())
             templates.Remove(path);
         return templates;
     }

@@ -6,29 +6,26 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// Where the options have pointers checked: a byte for each 16 bytes of a window, which says that a live block of up to 2 MiB begins there. The slabs
-        /// cannot say it, because to them the blocks in magazines are taken. Whoever owns a block writes its byte, so plain stores do.
-        /// </summary>
-        /// <remarks>
-        /// The marks of a window are one mapping, not reserved, which is touched as the window is used and stays until Destroy: a block freed twice may be
-        /// looked for while its segment is unmapped. Those of mapped segments are counted as mapped; those of a segment that goes are discarded.
-        /// Two frees of one block at the very same time by two threads are not told apart.
-        /// </remarks>
+        // Where the options have pointers checked: a byte for each 16 bytes of a window, which says that a live block of up to 2 MiB begins
+        // there. The slabs cannot say it, because to them the blocks in magazines are taken. Whoever owns a block writes its byte, so plain
+        // stores do.
+        // The marks of a window are one mapping, not reserved, which is touched as the window is used and stays until Destroy: a block
+        // freed twice may be looked for while its segment is unmapped. Those of mapped segments are counted as mapped; those of a segment
+        // that goes are discarded. Two frees of one block at the very same time by two threads are not told apart.
         internal static partial class LiveMarks
         {
-            /// <summary>Bytes of marks that a segment has.</summary>
+            // Bytes of marks that a segment has.
             internal const nuint BytesPerSegment = ChecksBoundaries ? Window.SlotSize / SizeClasses.Granularity : 0;
 
             internal const byte Live = 1;
 
-            /// <summary>A block of a hardened heap that is being handed out, resized or freed: no longer free, and not to be looked at.</summary>
+            // A block of a hardened heap that is being handed out, resized or freed: no longer free, and not to be looked at.
             internal const byte Busy = 2;
 
-            /// <summary>What a block is marked that is handed out.</summary>
+            // What a block is marked that is handed out.
             private const byte Taken = IsHardened ? Busy : Live;
 
-            /// <summary>Maps the marks of a window of some bytes, where there are any. False: the kernel refuses.</summary>
+            // Maps the marks of a window of some bytes, where there are any. False: the kernel refuses.
             internal static bool TryMap(nuint windowSize, out byte* marks)
             {
                 marks = null;
@@ -44,25 +41,25 @@ static unsafe partial class EmmaHeap
                 return true;
             }
 
-            /// <summary>Unmaps the marks of a window, if there are any. False: the kernel refuses.</summary>
+            // Unmaps the marks of a window, if there are any. False: the kernel refuses.
             internal static bool TryUnmap(byte* marks, nuint windowSize) =>
                 marks == null || Syscalls.Munmap((nuint)marks, windowSize / SizeClasses.Granularity) == 0;
 
-            /// <summary>Gives the kernel the marks of a segment that is about to go, in which nothing lives.</summary>
+            // Gives the kernel the marks of a segment that is about to go, in which nothing lives.
             internal static void Discard(nuint segment)
             {
                 if (segment != 0 && BytesPerSegment != 0)
                     Syscalls.Madvise((nuint)MarkOf(segment), BytesPerSegment, Syscalls.MadvDontNeed);
             }
 
-            /// <summary>Marks a block live, where blocks are marked; 0 is none.</summary>
+            // Marks a block live, where blocks are marked; 0 is none.
             internal static void SetIfChecked(nuint block)
             {
                 if (ChecksBoundaries && block != 0)
                     ClrVolatile.Write(ref *MarkOf(block), Taken);
             }
 
-            /// <summary>Takes the mark off a live block. False: none begins at this address, which is one in a slab or a run.</summary>
+            // Takes the mark off a live block. False: none begins at this address, which is one in a slab or a run.
             internal static bool TryClear(nuint block)
             {
                 byte* mark = MarkOf(block);

@@ -9,11 +9,11 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // The marks as a hardened heap uses them. Of two threads that free a block with a mapping of its own at once, or one of no bytes, one comes to own it by way of
-        // its mark; small blocks have their last eight bytes for that (Canary).
+        // The marks as a hardened heap uses them. Of two threads that free a block with a mapping of its own at once, or one of no bytes,
+        // one comes to own it by way of its mark; small blocks have their last eight bytes for that (Canary).
         internal static partial class LiveMarks
         {
-            /// <summary>The mark of an address in one of the heap's windows.</summary>
+            // The mark of an address in one of the heap's windows.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static byte* Of(nuint address)
             {
@@ -26,7 +26,7 @@ static unsafe partial class EmmaHeap
             internal static bool IsLive(nuint block) =>
                 block % SizeClasses.Granularity == 0 && ClrVolatile.Read(ref *Of(block)) == Live;
 
-            /// <summary>Makes a live block's mark Busy. False: none begins at this address.</summary>
+            // Makes a live block's mark Busy. False: none begins at this address.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static bool TryOwn(byte* mark, nuint block)
             {
@@ -46,7 +46,7 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Takes off the mark of a block that has a mapping of its own, and whatever else stands among the marks of its first slot.</summary>
+            // Takes off the mark of a block that has a mapping of its own, and whatever else stands among the marks of its first slot.
             internal static void Forget(nuint start, nuint block)
             {
                 ClrVolatile.Write(ref *Of(block), 0);

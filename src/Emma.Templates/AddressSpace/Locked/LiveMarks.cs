@@ -4,10 +4,10 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>Which blocks are live: here the slabs themselves know, and there are no marks.</summary>
+        // Which blocks are live: here the slabs themselves know, and there are no marks.
         internal static class LiveMarks
         {
-            /// <summary>Bytes of marks that a segment has.</summary>
+            // Bytes of marks that a segment has.
             internal const nuint BytesPerSegment = 0;
 
             internal static bool TryMap(nuint windowSize, out byte* marks)

@@ -6,7 +6,9 @@ using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
 
 static unsafe partial class EmmaHeap
 {
-    /// <summary>The calling thread's cache of this heap, looked up once: for code that allocates and frees many small blocks in a row.</summary>
+    /// <summary>
+    /// The calling thread's cache of this heap, looked up once: for code that allocates and frees many small blocks in a row.
+    /// </summary>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
     public static LocalHeap Local
     {
@@ -19,8 +21,9 @@ static unsafe partial class EmmaHeap
     }
 
     /// <summary>
-    /// This heap as one thread uses it. Its methods mean what those of the same name of the heap mean; blocks may be allocated through one and freed
-    /// through the other. The compiler keeps a <c>ref struct</c> on its thread and out of fields. The default value is not usable.
+    /// This heap as one thread uses it. Its methods mean what those of the same name of the heap mean; blocks may be allocated through one
+    /// and freed through the other. The compiler keeps a <c>ref struct</c> on its thread and out of fields. The default value is not
+    /// usable.
     /// </summary>
     /// <remarks>Valid as long as the thread runs; after <c>Destroy</c> too, when it starts anew like the heap itself.</remarks>
     public readonly ref struct LocalHeap
@@ -32,7 +35,8 @@ static unsafe partial class EmmaHeap
         /// <summary>Allocates a block. Its contents are undefined.</summary>
         /// <param name="byteCount">Bytes; 0 gives a unique block too.</param>
         /// <returns>The block, at a multiple of 16; never null. Free it with <c>Free</c>, here or of the heap, on any thread.</returns>
-        /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
+        /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
+        /// unchanged.</exception>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         public void* Alloc(nuint byteCount)
         {
@@ -56,7 +60,8 @@ static unsafe partial class EmmaHeap
 
         /// <summary>Allocates a block, or returns null. Its contents are undefined.</summary>
         /// <param name="byteCount">Bytes; 0 gives a unique block too.</param>
-        /// <returns>The block, at a multiple of 16, or null if there is no room for it. Free it with <c>Free</c>, here or of the heap, on any thread.</returns>
+        /// <returns>The block, at a multiple of 16, or null if there is no room for it. Free it with <c>Free</c>, here or of the heap, on
+        /// any thread.</returns>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         public void* TryAlloc(nuint byteCount)
         {
@@ -69,7 +74,8 @@ static unsafe partial class EmmaHeap
         /// <summary>Allocates a block of zeros.</summary>
         /// <param name="byteCount">Bytes that are zero; 0 gives a unique block too.</param>
         /// <returns>The block, at a multiple of 16; never null. Free it with <c>Free</c>, here or of the heap, on any thread.</returns>
-        /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
+        /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
+        /// unchanged.</exception>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         public void* AllocZeroed(nuint byteCount)
         {
@@ -84,15 +90,18 @@ static unsafe partial class EmmaHeap
         /// <summary>Allocates a block for elements of a type. Their contents are undefined.</summary>
         /// <typeparam name="T">An unmanaged type.</typeparam>
         /// <param name="count">Elements; 0 gives a unique block too.</param>
-        /// <returns>The first element, at a multiple of 16; never null. Free it with <c>Free</c>, here or of the heap, on any thread.</returns>
-        /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is unchanged.</exception>
+        /// <returns>The first element, at a multiple of 16; never null. Free it with <c>Free</c>, here or of the heap, on any
+        /// thread.</returns>
+        /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
+        /// unchanged.</exception>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         public T* Alloc<T>(nuint count = 1)
             where T : unmanaged => (T*)Alloc(HeapInternals.Product(count, (nuint)sizeof(T)));
 
         /// <summary>Frees a block, aligned or not, from wherever in this heap it came.</summary>
         /// <param name="ptr">A block of this heap; null: nothing happens.</param>
-        /// <exception cref="global::System.ArgumentException"><paramref name="ptr"/> is no block of this heap; see the heap's own <c>Free</c>.</exception>
+        /// <exception cref="global::System.ArgumentException"><paramref name="ptr"/> is no block of this heap; see the heap's own
+        /// <c>Free</c>.</exception>
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         public void Free(void* ptr)
         {

@@ -9,26 +9,28 @@ using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
 // Hardened: what stands between the API and the heap's blocks in a hardened heap, so that misuse is refused, faults, or ends the process.
 //
 // Basic design
-//   Small blocks have eight bytes more than was asked for. The last eight hold the requested size, scrambled with a random number of the heap and with
-//   the address (Canary); what lies between the requested bytes and those is filled with a pattern. Both are checked when the block is freed or resized,
-//   and so are the nearest bytes of its neighbours. Free blocks are all zeros: one is cleared when it is freed, and looked through when it is handed out.
-//   A freed block waits in its thread's Quarantine, and then in a magazine, of which a random block is taken each time. Its mark says Busy while it is
-//   between two states. Whoever exchanges its last eight bytes owns it, so that of two frees one is refused, even at the very same time.
-//   Most blocks go short ways (ThreadCache), which read what they need from the thread's cache, check everything, and only then change anything. Whatever looks
-//   unusual there, an overwritten byte, a pointer that is no block, or just an empty magazine, is looked at again on the ways below, which report it.
-//   Larger blocks are mappings of their own (MappedBlocks), at slots of the window that come in turn: they end, as nearly as their alignment allows,
-//   where nothing is mapped, nothing is mapped before them, and nothing is once they are freed. Blocks of no bytes have addresses without memory (EmptyBlocks).
+//   Small blocks have eight bytes more than was asked for. The last eight hold the requested size, scrambled with a random number of the
+//   heap and with the address (Canary); what lies between the requested bytes and those is filled with a pattern. Both are checked when the
+//   block is freed or resized, and so are the nearest bytes of its neighbours. Free blocks are all zeros: one is cleared when it is freed,
+//   and looked through when it is handed out. A freed block waits in its thread's Quarantine, and then in a magazine, of which a random
+//   block is taken each time. Its mark says Busy while it is between two states. Whoever exchanges its last eight bytes owns it, so that of
+//   two frees one is refused, even at the very same time. Most blocks go short ways (ThreadCache), which read what they need from the
+//   thread's cache, check everything, and only then change anything. Whatever looks unusual there, an overwritten byte, a pointer that is
+//   no block, or just an empty magazine, is looked at again on the ways below, which report it. Larger blocks are mappings of their own
+//   (MappedBlocks), at slots of the window that come in turn: they end, as nearly as their alignment allows, where nothing is mapped,
+//   nothing is mapped before them, and nothing is once they are freed. Blocks of no bytes have addresses without memory (EmptyBlocks).
 //
 // Invariants
 //   * The mark of a small block's first bytes is 0 only while the block is all zeros; it is set to Busy before the first byte is written.
-//   * A block that is marked Live has a valid canary, or one that says that a thread has just come to own it. Its owner alone changes that, and marks it Busy meanwhile.
+//   * A block that is marked Live has a valid canary, or one that says that a thread has just come to own it. Its owner alone changes that,
+//     and marks it Busy meanwhile.
 //
 // Corruption that has happened cannot be undone: it ends the process with a message (Corruption). What is refused in time is an exception.
 static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>Allocates for the API; null: out of memory.</summary>
+        // Allocates for the API; null: out of memory.
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void* AllocateBlock(nuint size, bool zeroed)
         {
@@ -58,10 +60,12 @@ static unsafe partial class EmmaHeap
             }
 
             // What is handed out is zeros in any case.
-            return size <= Canary.MaxSize ? AllocateSmallBlock(SizeClasses.Of(size + Canary.Bytes), size) : MappedBlocks.Allocate(size, SizeClasses.Granularity);
+            return size <= Canary.MaxSize
+                ? AllocateSmallBlock(SizeClasses.Of(size + Canary.Bytes), size)
+                : MappedBlocks.Allocate(size, SizeClasses.Granularity);
         }
 
-        /// <summary>Allocates at a multiple of a power of two; null: out of memory.</summary>
+        // Allocates at a multiple of a power of two; null: out of memory.
         internal static void* AllocateAlignedBlock(nuint size, nuint alignment)
         {
             HeapState.EnsureRunning();
@@ -81,7 +85,7 @@ static unsafe partial class EmmaHeap
             return (void*)block;
         }
 
-        /// <summary>Frees a block; refuses what is none.</summary>
+        // Frees a block; refuses what is none.
         internal static void ReleaseBlock(void* block)
         {
             ThreadCache* cache = SmallBlocks.CurrentCache;
@@ -125,7 +129,7 @@ static unsafe partial class EmmaHeap
             Bin.Of(pageClass)->FreeMany(&alone, 1, givingIsHeld: false);
         }
 
-        /// <summary>Resizes a live block; null: out of memory, and the block is as it was.</summary>
+        // Resizes a live block; null: out of memory, and the block is as it was.
         internal static void* ReallocateBlock(void* block, nuint size, nuint alignment)
         {
             HeapState.EnsureRunning();
@@ -153,7 +157,7 @@ static unsafe partial class EmmaHeap
             return copy;
         }
 
-        /// <summary>Resizes a small block where it lies, if a block of its class is what the new size would get.</summary>
+        // Resizes a small block where it lies, if a block of its class is what the new size would get.
         internal static bool TryResizeSmall(nuint block, nuint oldSize, nuint size)
         {
             int pageClass = PageMap.ClassOf(block);
@@ -172,7 +176,7 @@ static unsafe partial class EmmaHeap
             return true;
         }
 
-        /// <summary>The bytes that were asked for; refuses what is no live block, and ends the process if it was written past its end.</summary>
+        // The bytes that were asked for; refuses what is no live block, and ends the process if it was written past its end.
         internal static nuint UsableSizeOfBlock(void* block, string operation)
         {
             nuint address = (nuint)block;
@@ -185,12 +189,16 @@ static unsafe partial class EmmaHeap
             }
 
             nuint size = 0;
-            if (address % SizeClasses.Granularity != 0 || !Canary.TryRequire(address, BlockSizes.Of((nuint)pageClass), LiveMarks.Of(address), out size))
+            if (address % SizeClasses.Granularity != 0
+                || !Canary.TryRequire(address, BlockSizes.Of((nuint)pageClass), LiveMarks.Of(address), out size))
+            {
                 ThrowNotLive(address, pageClass, operation);
+            }
+
             return size;
         }
 
-        /// <summary>The usable bytes that a block asked for with a size has: those.</summary>
+        // The usable bytes that a block asked for with a size has: those.
         internal static nuint UsableSizeFor(nuint size) => size;
 
         internal static void ThrowNotLive(nuint address, int pageClass, string operation)

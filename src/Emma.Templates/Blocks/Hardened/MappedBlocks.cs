@@ -7,20 +7,18 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// Blocks with a mapping of their own, in a hardened heap all beyond the small ones: slots come in turn, so that a freed block's addresses are not used
-        /// again before the window has been gone through, and they are not filled up to their end, so that whoever runs past a block's end faults.
-        /// </summary>
-        /// <remarks>
-        /// A block lies at the end of its mapping, as nearly as its alignment allows, so it begins within the first 4 KiB. The rest of the mapping holds a
-        /// pattern. What describes the block stands among the marks, at a place that belongs to its slot and that no block's mark has.
-        /// </remarks>
+        // Blocks with a mapping of their own, in a hardened heap all beyond the small ones: slots come in turn, so that a freed block's
+        // addresses are not used again before the window has been gone through, and they are not filled up to their end, so that whoever
+        // runs past a block's end faults.
+        // A block lies at the end of its mapping, as nearly as its alignment allows, so it begins within the first 4 KiB. The rest of the
+        // mapping holds a pattern. What describes the block stands among the marks, at a place that belongs to its slot and that no block's
+        // mark has.
         internal static class MappedBlocks
         {
-            /// <summary>Where the record lies behind the mark of a slot's first address: behind those of its first 4 KiB.</summary>
+            // Where the record lies behind the mark of a slot's first address: behind those of its first 4 KiB.
             private const nuint RecordOffset = AddressSpace.OsPageSize / SizeClasses.Granularity;
 
-            /// <summary>Allocates a block; null: out of memory.</summary>
+            // Allocates a block; null: out of memory.
             internal static void* Allocate(nuint size, nuint alignment)
             {
                 if (size > AddressSpace.MaxBytes || alignment > AddressSpace.MaxBytes)
@@ -46,7 +44,7 @@ static unsafe partial class EmmaHeap
                 return (void*)block;
             }
 
-            /// <summary>Unmaps a block. False: no live one begins there.</summary>
+            // Unmaps a block. False: no live one begins there.
             internal static bool TryFree(nuint address, int pageClass)
             {
                 if (pageClass == PageMap.LargeTail)
@@ -63,7 +61,7 @@ static unsafe partial class EmmaHeap
                 return freed;
             }
 
-            /// <summary>The requested size of a block. False: no live one begins there.</summary>
+            // The requested size of a block. False: no live one begins there.
             internal static bool TryGetSize(nuint address, int pageClass, out nuint size)
             {
                 size = 0;
@@ -76,7 +74,7 @@ static unsafe partial class EmmaHeap
                 return true;
             }
 
-            /// <summary>The block in a mapping whose first slot begins at an address. The caller owns the block.</summary>
+            // The block in a mapping whose first slot begins at an address. The caller owns the block.
             internal static nuint BlockAt(nuint start, out nuint size)
             {
                 nuint* record = RecordOf(start);
@@ -97,7 +95,7 @@ static unsafe partial class EmmaHeap
                 record[1] = offset;
             }
 
-            /// <summary>The requested size; ends the process if what lies around the block was overwritten.</summary>
+            // The requested size; ends the process if what lies around the block was overwritten.
             private static nuint RequireIntact(nuint start, nuint block)
             {
                 nuint recorded = BlockAt(start, out nuint size);

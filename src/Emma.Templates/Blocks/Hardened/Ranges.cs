@@ -7,9 +7,8 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// Refuses memory about to be read or written if it begins in this heap and does not lie within one live block. What begins elsewhere is not judged.
-        /// </summary>
+        // Refuses memory about to be read or written if it begins in this heap and does not lie within one live block. What begins
+        // elsewhere is not judged.
         internal static void RequireRange(void* start, nuint size, string operation)
         {
             nuint address = (nuint)start;
@@ -29,8 +28,8 @@ static unsafe partial class EmmaHeap
 
             if (left < size)
             {
-                throw new ClrArgumentException(
-                    $"{HeapName}.{operation} was given {size} bytes at 0x{address:x}, where {(left == 0 ? "no live block of this heap lies" : $"only {left} bytes of a block are left")}.");
+                string finding = left == 0 ? "no live block of this heap lies" : $"only {left} bytes of a block are left";
+                throw new ClrArgumentException($"{HeapName}.{operation} was given {size} bytes at 0x{address:x}, where {finding}.");
             }
         }
 

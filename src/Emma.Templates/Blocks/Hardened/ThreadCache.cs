@@ -9,26 +9,24 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // How a hardened heap uses a thread's cache.
+        // The short ways of a hardened heap through a thread's cache.
         internal partial struct ThreadCache
         {
-            /// <summary>The largest block of those that the short paths are for: no loop, and no call whose caller has anything left to do.</summary>
+            // The largest block of those that the short paths are for: no loop, and no call whose caller has anything left to do.
             private const nuint FewBytes = 128;
 
-            /// <summary>The class of the smallest such blocks: they fill a wide vector.</summary>
+            // The class of the smallest such blocks: they fill a wide vector.
             internal const int FirstFewClass = 2;
 
             internal const int FewClasses = (int)(FewBytes / SizeClasses.Granularity) - FirstFewClass + 1;
 
-            /// <summary>
-            /// Allocates from the loaded magazine of a class, if it has a block that lies in the first window; 0: nothing has changed. The cache has all that this needs, so that
-            /// nothing is called, and little read that other threads write.
-            /// </summary>
-            /// <param name="cache">The calling thread's.</param>
-            /// <param name="sizeClass">The class.</param>
-            /// <param name="blockSize">Bytes of its blocks.</param>
-            /// <param name="size">Bytes asked for.</param>
-            /// <param name="few">Whether the blocks are of 32 to 128 bytes; a constant.</param>
+            // Allocates from the loaded magazine of a class, if it has a block that lies in the first window; 0: nothing has changed. The
+            // cache has all that this needs, so that nothing is called, and little read that other threads write.
+            // cache: The calling thread's.
+            // sizeClass: The class.
+            // blockSize: Bytes of its blocks.
+            // size: Bytes asked for.
+            // few: Whether the blocks are of 32 to 128 bytes; a constant.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nuint TryAllocate(ThreadCache* cache, nuint sizeClass, nuint blockSize, nuint size, bool few)
             {
@@ -64,7 +62,7 @@ static unsafe partial class EmmaHeap
                 return block;
             }
 
-            /// <summary>The same for any size of a small block that is not 0.</summary>
+            // The same for any size of a small block that is not 0.
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             internal static nuint TryAllocateMany(ThreadCache* cache, nuint size)
             {
@@ -72,7 +70,7 @@ static unsafe partial class EmmaHeap
                 return TryAllocate(cache, sizeClass, BlockSizes.Of(sizeClass), size, few: false);
             }
 
-            /// <summary>Makes a free block one of a size, and marks it live.</summary>
+            // Makes a free block one of a size, and marks it live.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static void Prepare(nuint block, nuint blockSize, nuint size, byte* mark)
             {
@@ -81,10 +79,8 @@ static unsafe partial class EmmaHeap
                 Canary.Write(block, blockSize, size, mark);
             }
 
-            /// <summary>
-            /// Frees a live block of 32 to 128 bytes, if nothing is unusual; else FreeMany looks closer. Everything is read first: the exchange that makes the block the
-            /// caller's has the processor wait, for the stores before it and with the loads behind it.
-            /// </summary>
+            // Frees a live block of 32 to 128 bytes, if nothing is unusual; else FreeMany looks closer. Everything is read first: the
+            // exchange that makes the block the caller's has the processor wait, for the stores before it and with the loads behind it.
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             internal static void Free(ThreadCache* cache, nuint block)
             {
@@ -133,7 +129,7 @@ static unsafe partial class EmmaHeap
                 TopsOf(cache)[Quarantine.ClassIn(oldest)] = (ulong)(top + 1);
             }
 
-            /// <summary>The same for all blocks that lie in the first window; what is none of them, or looks wrong, goes the slow way.</summary>
+            // The same for all blocks that lie in the first window; what is none of them, or looks wrong, goes the slow way.
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private static void FreeMany(ThreadCache* cache, nuint block, nuint pageClass)
             {
@@ -147,7 +143,9 @@ static unsafe partial class EmmaHeap
 
                 ulong word = Canary.WordOf(block, blockSize);
                 bool isIntact = Canary.IsIntact(block, blockSize, word, few: false)
-                    && (Canary.IsAmidst(block, blockSize) ? Canary.AreNeighboursIntact(block, blockSize, mark) : Canary.AreNeighboursIntactAtEnds(block, blockSize, mark));
+                    && (Canary.IsAmidst(block, blockSize)
+                        ? Canary.AreNeighboursIntact(block, blockSize, mark)
+                        : Canary.AreNeighboursIntactAtEnds(block, blockSize, mark));
                 if (!isIntact || !Canary.TryOwn(block, blockSize, word))
                 {
                     ReleaseBlockSlowly((void*)block);
@@ -158,53 +156,13 @@ static unsafe partial class EmmaHeap
                 cache->Quarantine.Hold(cache, block, pageClass);
             }
 
-            /// <summary>Makes a block that the caller owns a free one, all zeros.</summary>
+            // Makes a block that the caller owns a free one, all zeros.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static void Retire(nuint block, nuint blockSize, byte* mark)
             {
                 ClrVolatile.Write(ref *mark, LiveMarks.Busy);
                 Zeros.Clear(block, blockSize);
                 ClrVolatile.Write(ref *mark, 0);
-            }
-
-            /// <summary>A random slot of those that a magazine has up to its last block.</summary>
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            private static ulong* Choose(ThreadCache* cache, ulong* last)
-            {
-                ulong count = (ulong)last % Magazine.Bytes / sizeof(ulong) + 1 - Magazine.HeaderWords;
-                return last - (nint)((cache->Quarantine.Next(cache) * count) >> 32);
-            }
-
-            /// <summary>Takes a block of the loaded magazine of a class, the one that a random number says, and marks nothing; 0: it has none.</summary>
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            internal static nuint TakeAny(ThreadCache* cache, int sizeClass)
-            {
-                ulong* last = (ulong*)TopsOf(cache)[sizeClass] - 1;
-                ulong moved = *last;
-                if (moved == 0)
-                    return 0;
-
-                ulong* chosen = Choose(cache, last);
-                ulong block = *chosen;
-                // The top first: should the thread end in between, a block is lost, and none is in the magazine twice.
-                ClrVolatile.Write(ref TopsOf(cache)[sizeClass], (ulong)last);
-                ClrVolatile.Write(ref *chosen, moved);
-                return (nuint)block;
-            }
-
-            /// <summary>Puts a block, marked live no more, into the loaded magazine of its class, or wherever there is room.</summary>
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            internal static void Give(ThreadCache* cache, int sizeClass, nuint block)
-            {
-                ulong* top = (ulong*)TopsOf(cache)[sizeClass];
-                if (*top == Magazine.Full)
-                {
-                    GiveSlowly(cache, sizeClass, block);
-                    return;
-                }
-
-                *top = block;
-                TopsOf(cache)[sizeClass] = (ulong)(top + 1);
             }
         }
     }

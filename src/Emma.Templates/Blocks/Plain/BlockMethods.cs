@@ -8,26 +8,26 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>Allocates for the API; null: out of memory.</summary>
+        // Allocates for the API; null: out of memory.
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void* AllocateBlock(nuint size, bool zeroed) => Allocate(size, zeroed);
 
-        /// <summary>Allocates at a multiple of a power of two; null: out of memory.</summary>
+        // Allocates at a multiple of a power of two; null: out of memory.
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void* AllocateAlignedBlock(nuint size, nuint alignment) => AllocateAligned(size, alignment);
 
-        /// <summary>Resizes a live block; null: out of memory, and the block is as it was.</summary>
+        // Resizes a live block; null: out of memory, and the block is as it was.
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void* ReallocateBlock(void* block, nuint size, nuint alignment) => Reallocate(block, size, alignment);
 
-        /// <summary>Frees a block; refuses what is none.</summary>
+        // Frees a block; refuses what is none.
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void ReleaseBlock(void* block) => Release(block);
 
-        /// <summary>The usable bytes of a live block; refuses what is none.</summary>
+        // The usable bytes of a live block; refuses what is none.
         internal static nuint UsableSizeOfBlock(void* block, string operation) => SizeOf((nuint)block, RequireBlock(block, operation));
 
-        /// <summary>The usable bytes that a block asked for with a size has.</summary>
+        // The usable bytes that a block asked for with a size has.
         internal static nuint UsableSizeFor(nuint size)
         {
             if (size <= SizeClasses.MaxSize)
@@ -37,7 +37,7 @@ static unsafe partial class EmmaHeap
             return size <= AddressSpace.MaxBytes ? LargeBlocks.LengthFor(size) : size;
         }
 
-        /// <summary>Whether memory about to be read or written lies within one block: nobody asks here.</summary>
+        // Whether memory about to be read or written lies within one block: nobody asks here.
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void RequireRange(void* start, nuint size, string operation)
         {

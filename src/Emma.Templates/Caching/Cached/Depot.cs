@@ -9,20 +9,17 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>The full magazines of one class that no thread holds. As large as a cache line, so that classes do not slow each other down.</summary>
+        // The full magazines of one class that no thread holds. As large as a cache line, so that classes do not slow each other down.
         [ClrStructLayout(ClrLayoutKind.Sequential, Size = Root.CacheLine)]
         internal struct Depot
         {
-            /// <summary>
-            /// The most bytes of blocks that the depot of a class keeps: a thousand blocks of 512 bytes may be allocated and freed in turn
-            /// without the slabs. What exceeds it goes to slabs or segments. All depots together keep 38 MiB at most.
-            /// </summary>
+            // The most bytes of blocks that the depot of a class keeps: a thousand blocks of 512 bytes may be allocated and freed in turn
+            // without the slabs. What exceeds it goes to slabs or segments. All depots together keep 38 MiB at most.
             internal const int MaxBytes = 512 * 1024;
 
-            /// <summary>
-            /// Threads that share a stack hand each other blocks, whose neighbours in a cache line the other still writes to. So there are a few, each thread begins with
-            /// one of them, and uses the others if that is empty or full: enough that a few busy threads seldom share one.
-            /// </summary>
+            // Threads that share a stack hand each other blocks, whose neighbours in a cache line the other still writes to. So there are a
+            // few, each thread begins with one of them, and uses the others if that is empty or full: enough that a few busy threads seldom
+            // share one.
             private const int Stacks = 4;
 
             private MagazineStack _first;
@@ -33,7 +30,7 @@ static unsafe partial class EmmaHeap
             private int _capacity;
             private int _maxMagazines;
 
-            /// <summary>Blocks of a full magazine.</summary>
+            // Blocks of a full magazine.
             internal readonly int Capacity => _capacity;
 
             internal void Initialize(int sizeClass)
@@ -43,8 +40,8 @@ static unsafe partial class EmmaHeap
                 _maxMagazines = MaxBytes / (_capacity * _blockSize);
             }
 
-            /// <summary>A full magazine, or null.</summary>
-            /// <param name="home">Any number: which stack the caller begins with.</param>
+            // A full magazine, or null.
+            // home: Any number: which stack the caller begins with.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal Magazine* TryTake(int home)
             {
@@ -54,9 +51,9 @@ static unsafe partial class EmmaHeap
                 return magazine;
             }
 
-            /// <summary>Takes a full magazine in. False: it keeps as many as it may.</summary>
-            /// <param name="magazine">The magazine.</param>
-            /// <param name="home">Any number: which stack the caller begins with.</param>
+            // Takes a full magazine in. False: it keeps as many as it may.
+            // magazine: The magazine.
+            // home: Any number: which stack the caller begins with.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal bool TryGive(Magazine* magazine, int home)
             {
@@ -73,10 +70,10 @@ static unsafe partial class EmmaHeap
                 return false;
             }
 
-            /// <summary>Gives slabs or segments the blocks of some magazines. The caller holds the lock of giving back.</summary>
-            /// <param name="sizeClass">The depot's class.</param>
-            /// <param name="maxMagazines">How many magazines at most; how many more afterwards.</param>
-            /// <returns>Bytes unmapped.</returns>
+            // Gives slabs or segments the blocks of some magazines. The caller holds the lock of giving back.
+            // sizeClass: The depot's class.
+            // maxMagazines: How many magazines at most; how many more afterwards.
+            // Returns: bytes unmapped.
             internal nuint Flush(int sizeClass, ref int maxMagazines)
             {
                 nuint unmapped = 0;
@@ -104,7 +101,7 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Bytes of the blocks it keeps; about, if others change it meanwhile.</summary>
+            // Bytes of the blocks it keeps; about, if others change it meanwhile.
             internal nuint CachedBytes
             {
                 get
@@ -116,7 +113,7 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Forgets the magazines: their memory is about to go.</summary>
+            // Forgets the magazines: their memory is about to go.
             internal void Reset()
             {
                 for (int i = 0; i < Stacks; i++)

@@ -9,8 +9,8 @@ static unsafe partial class EmmaHeap
         // How a cache is emptied, counted, and changes hands.
         internal partial struct ThreadCache
         {
-            /// <summary>Gives the slabs and segments every block and the store every magazine. The caller holds the lock of giving back.</summary>
-            /// <returns>Bytes unmapped.</returns>
+            // Gives the slabs and segments every block and the store every magazine. The caller holds the lock of giving back.
+            // Returns: bytes unmapped.
             internal static nuint Empty(ThreadCache* cache)
             {
                 nuint unmapped = 0;
@@ -28,8 +28,8 @@ static unsafe partial class EmmaHeap
                 return unmapped;
             }
 
-            /// <summary>Empties the cache of a dead thread. What it was changing when it died is left alone: no block is handed out twice.</summary>
-            /// <returns>Bytes unmapped.</returns>
+            // Empties the cache of a dead thread. What it was changing when it died is left alone: no block is handed out twice.
+            // Returns: bytes unmapped.
             internal static nuint EmptyDead(ThreadCache* cache)
             {
                 if (ClrVolatile.Read(ref cache->_changing) == 0)
@@ -39,7 +39,7 @@ static unsafe partial class EmmaHeap
                 return 0;
             }
 
-            /// <summary>Makes a dead thread's cache its new owner's, magazines and all, unless the dead one was changing them.</summary>
+            // Makes a dead thread's cache its new owner's, magazines and all, unless the dead one was changing them.
             internal static ThreadCache* TakenOver(ThreadCache* cache)
             {
                 if (ClrVolatile.Read(ref cache->_changing) != 0)
@@ -47,7 +47,7 @@ static unsafe partial class EmmaHeap
                 return cache;
             }
 
-            /// <summary>Makes the cache one without magazines, whatever it had.</summary>
+            // Makes the cache one without magazines, whatever it had.
             internal static void Reset(ThreadCache* cache, ulong sentinel)
             {
                 ClrVolatile.Write(ref cache->_pages, 0);
@@ -59,14 +59,15 @@ static unsafe partial class EmmaHeap
                 ClrVolatile.Write(ref cache->_changing, 0);
             }
 
-            /// <summary>Bytes of the blocks it keeps; about, if its owner allocates or frees meanwhile.</summary>
+            // Bytes of the blocks it keeps; about, if its owner allocates or frees meanwhile.
             internal static nuint CachedBytes(ThreadCache* cache)
             {
                 nuint bytes = cache->Quarantine.Bytes;
                 for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
                 {
-                    int blocks = CountAt(ClrVolatile.Read(ref TopsOf(cache)[sizeClass])) + CountAt(ClrVolatile.Read(ref TopsOf(cache)[Spare + sizeClass]));
-                    bytes += (nuint)blocks * SizeClasses.SizeOf(sizeClass);
+                    int loaded = CountAt(ClrVolatile.Read(ref TopsOf(cache)[sizeClass]));
+                    int spare = CountAt(ClrVolatile.Read(ref TopsOf(cache)[Spare + sizeClass]));
+                    bytes += (nuint)(loaded + spare) * SizeClasses.SizeOf(sizeClass);
                 }
 
                 return bytes;
@@ -77,8 +78,9 @@ static unsafe partial class EmmaHeap
                 ulong fingerprint = cache->Quarantine.Fingerprint;
                 for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
                 {
-                    ulong tops = unchecked(ClrVolatile.Read(ref TopsOf(cache)[sizeClass]) * 31 + ClrVolatile.Read(ref TopsOf(cache)[Spare + sizeClass]));
-                    fingerprint = unchecked(fingerprint * 31 + tops);
+                    ulong loaded = ClrVolatile.Read(ref TopsOf(cache)[sizeClass]);
+                    ulong spare = ClrVolatile.Read(ref TopsOf(cache)[Spare + sizeClass]);
+                    fingerprint = unchecked(fingerprint * 31 + loaded * 31 + spare);
                 }
 
                 return fingerprint;

@@ -11,10 +11,10 @@ static unsafe partial class EmmaHeap
         // The slow half: magazines are exchanged with the spare, the depot and the slabs. `_changing` is set meanwhile.
         internal partial struct ThreadCache
         {
-            /// <summary>How many blocks a thread's first magazine of a class is filled with; every time it runs dry again, twice as many.</summary>
+            // How many blocks a thread's first magazine of a class is filled with; every time it runs dry again, twice as many.
             private const int FirstRefill = 8;
 
-            /// <summary>Blocks below this size, two cache lines, are likely to share one with a neighbour.</summary>
+            // Blocks below this size, two cache lines, are likely to share one with a neighbour.
             private const nuint SharesLines = 128;
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
@@ -35,7 +35,7 @@ static unsafe partial class EmmaHeap
                 return alone;
             }
 
-            /// <summary>Takes a block of a class in, by way of the spare or the depot if the loaded magazine is full. It is marked live no more.</summary>
+            // Takes a block of a class in, by way of the spare or the depot if the loaded magazine is full. It is marked live no more.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal static void GiveSlowly(ThreadCache* cache, int sizeClass, nuint block)
             {
@@ -63,7 +63,7 @@ static unsafe partial class EmmaHeap
 
             private static bool IsFull(ulong top) => *(ulong*)top == Magazine.Full;
 
-            /// <summary>Copies what finds the class of a block; another thread may have mapped the window since, or Destroy unmapped it.</summary>
+            // Copies what finds the class of a block; another thread may have mapped the window since, or Destroy unmapped it.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private static void LookAtWindow(ThreadCache* cache)
             {
@@ -86,7 +86,7 @@ static unsafe partial class EmmaHeap
                 TopsOf(cache)[Spare + sizeClass] = loaded;
             }
 
-            /// <summary>Loads a full magazine of the depot; the empty one that was loaded becomes the spare.</summary>
+            // Loads a full magazine of the depot; the empty one that was loaded becomes the spare.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private static bool TryLoadFull(ThreadCache* cache, int sizeClass)
             {
@@ -107,7 +107,7 @@ static unsafe partial class EmmaHeap
                 return true;
             }
 
-            /// <summary>Fills the loaded magazine, or a new one, from the slabs. False: there is no memory for one, or none for a block.</summary>
+            // Fills the loaded magazine, or a new one, from the slabs. False: there is no memory for one, or none for a block.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private static bool TryRefill(ThreadCache* cache, int sizeClass)
             {
@@ -128,10 +128,9 @@ static unsafe partial class EmmaHeap
                 return count != 0;
             }
 
-            /// <summary>
-            /// Puts a few blocks of the slabs above the only one in a magazine. The thread that freed that one had allocated none of its class, so another thread had,
-            /// which probably uses its neighbours: if it were handed out next, the two threads would write to one cache line (Berger and others, "Hoard", 2000).
-            /// </summary>
+            // Puts a few blocks of the slabs above the only one in a magazine. The thread that freed that one had allocated none of its
+            // class, so another thread had, which probably uses its neighbours: if it were handed out next, the two threads would write to
+            // one cache line (Berger and others, "Hoard", 2000).
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private static void Cover(ThreadCache* cache, int sizeClass)
             {
@@ -140,10 +139,8 @@ static unsafe partial class EmmaHeap
                 TopsOf(cache)[sizeClass] = (ulong)(top + count);
             }
 
-            /// <summary>
-            /// Has a magazine with room loaded where the loaded one is full: the spare; or an empty one, and a full one goes to the depot or,
-            /// where that keeps enough, to slabs or segments. False: there is no memory for a magazine.
-            /// </summary>
+            // Has a magazine with room loaded where the loaded one is full: the spare; or an empty one, and a full one goes to the depot
+            // or, where that keeps enough, to slabs or segments. False: there is no memory for a magazine.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private static bool TryMakeRoom(ThreadCache* cache, int sizeClass)
             {

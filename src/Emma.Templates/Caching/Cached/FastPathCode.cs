@@ -6,16 +6,14 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// The fast paths as machine code for x86-64: `ThreadCache.TryTake` and `TryGive`, with the thread's cache found by one load behind fs. It lies
-        /// behind the trampoline in the code page. The routines that find a cache begin alike, up to its load, so that the three numbers of the thread's
-        /// word stand at the same places in each; here they are 0. The first two instructions are left out for a key that nobody had before.
-        /// They are called like managed code, which passes integers as C does: nothing in them waits, throws or calls. A heap has those it runs, the others are empty.
-        /// </summary>
-        /// <remarks>
-        /// A comment is the offset within the routine, the instruction, and what it is for; a test disassembles the bytes and compares. Displacements in
-        /// a cache are the offsets of its first members: 0 `_windowBase`, 8 `_pageMap`, 0x10 `_pages`, 0x18 `_lastTaken`, 0x20 `_tops`, 0x530 `_marks`, 0x538 `_markedBytes`.
-        /// </remarks>
+        // The fast paths as machine code for x86-64: `ThreadCache.TryTake` and `TryGive`, with the thread's cache found by one load behind
+        // fs. It lies behind the trampoline in the code page. The routines that find a cache begin alike, up to its load, so that the three
+        // numbers of the thread's word stand at the same places in each; here they are 0. The first two instructions are left out for a key
+        // that nobody had before. They are called like managed code, which passes integers as C does: nothing in them waits, throws or
+        // calls. A heap has those it runs, the others are empty.
+        // A comment is the offset within the routine, the instruction, and what it is for; a test disassembles the bytes and compares.
+        // Displacements in a cache are the offsets of its first members: 0 `_windowBase`, 8 `_pageMap`, 0x10 `_pages`, 0x18 `_lastTaken`,
+        // 0x20 `_tops`, 0x530 `_marks`, 0x538 `_markedBytes`.
         internal static class FastPathCode
         {
             // Each routine begins in a cache line of its own, but for TakeLarge: it is entered 26 bytes before Take, which it goes on into.
@@ -24,14 +22,14 @@ static unsafe partial class EmmaHeap
             internal const int TakeOffset = 128;
             internal const int GiveOffset = 256;
 
-            /// <summary>The bytes of the first two instructions. No jump behind them leads across them.</summary>
+            // The bytes of the first two instructions. No jump behind them leads across them.
             private const int CheckLength = 15;
 
             private const int SequenceOffsetAt = 5;
             private const int SequenceAt = 9;
             private const int ValueOffsetAt = CheckLength + 5;
 
-            /// <summary><c>ThreadCache* Cache()</c>: the calling thread's cache, or null.</summary>
+            // `ThreadCache* Cache()`: the calling thread's cache, or null.
             internal static global::System.ReadOnlySpan<byte> Cache => new byte[]
             {
                 0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0            ; the entry's sequence number: is the value this key's?
@@ -42,10 +40,8 @@ static unsafe partial class EmmaHeap
                 0xC3,                                                                         // 1b ret
             };
 
-            /// <summary>
-            /// <c>void* TakeLarge(nuint size)</c>, behind its first 24 bytes: `Take` of the class of a size above 128 bytes, as `ThreadCache.TryTakeLarge` finds it; null for more than
-            /// 256 KiB. It goes on into `Take`, which follows.
-            /// </summary>
+            // `void* TakeLarge(nuint size)`, behind its first 24 bytes: `Take` of the class of a size above 128 bytes, as
+            // `ThreadCache.TryTakeLarge` finds it; null for more than 256 KiB. It goes on into `Take`, which follows.
             internal static global::System.ReadOnlySpan<byte> TakeLarge => new byte[]
             {
                 0x48, 0x3D, 0xFF, 0xFF, 0x03, 0x00,       // 00 cmp rax, 0x3ffff
@@ -64,7 +60,7 @@ static unsafe partial class EmmaHeap
                 0x8D, 0x7C, 0xC8, 0xE1,                   // 2e lea edi, [rax+rcx*8-0x1f]
             };
 
-            /// <summary><c>void* Take(nuint sizeClass)</c>: the block at the top of the loaded magazine, or null.</summary>
+            // `void* Take(nuint sizeClass)`: the block at the top of the loaded magazine, or null.
             internal static global::System.ReadOnlySpan<byte> Take => ChecksBoundaries ? default : new byte[]
             {
                 0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0         ; the entry's sequence number: is the value this key's?
@@ -84,7 +80,7 @@ static unsafe partial class EmmaHeap
                 0xC3,                                                                         // 3b ret
             };
 
-            /// <summary>The same, and marks the block live (LiveMarks).</summary>
+            // The same, and marks the block live (LiveMarks).
             internal static global::System.ReadOnlySpan<byte> TakeChecked => !ChecksBoundaries ? default : new byte[]
             {
                 0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0         ; the entry's sequence number: is the value this key's?
@@ -111,7 +107,7 @@ static unsafe partial class EmmaHeap
                 0xC3,                                                                         // 58 ret
             };
 
-            /// <summary><c>void* Give(void* block)</c>: null if the block has joined the loaded magazine of its class, or is null; else the block.</summary>
+            // `void* Give(void* block)`: null if the block has joined the loaded magazine of its class, or is null; else the block.
             internal static global::System.ReadOnlySpan<byte> Give => ChecksBoundaries ? default : new byte[]
             {
                 0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0         ; the entry's sequence number: is the value this key's?
@@ -149,7 +145,7 @@ static unsafe partial class EmmaHeap
                 0xC3,                                                                         // 74 ret
             };
 
-            /// <summary>The same for a block that is marked live, which it is not afterwards; one that is not is left alone.</summary>
+            // The same for a block that is marked live, which it is not afterwards; one that is not is left alone.
             internal static global::System.ReadOnlySpan<byte> GiveChecked => !ChecksBoundaries ? default : new byte[]
             {
                 0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0         ; the entry's sequence number: is the value this key's?
@@ -204,7 +200,7 @@ static unsafe partial class EmmaHeap
                 0xC3,                                                                         // ad ret
             };
 
-            /// <summary>The routines with the numbers of the heap's thread word; empty where there is no such word.</summary>
+            // The routines with the numbers of the heap's thread word; empty where there is no such word.
             internal static byte[] Compose()
             {
                 ThreadWord? word = ThreadWord.EnsureCreated();

@@ -11,40 +11,37 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// An array of free blocks of one class. A cache points at its top, the slot behind the last block. Below the first slot lies a 0 and
-        /// above the last usable one `Full`, so that one load at the top answers both whether there is a block, or room, and which block it is.
-        /// </summary>
+        // An array of free blocks of one class. A cache points at its top, the slot behind the last block. Below the first slot lies a 0
+        // and above the last usable one `Full`, so that one load at the top answers both whether there is a block, or room, and which block
+        // it is.
         [ClrStructLayout(ClrLayoutKind.Sequential, Size = Bytes)]
         internal struct Magazine
         {
             internal const int Bytes = 1 << BytesLog2;
             internal const int BytesLog2 = 10;
 
-            /// <summary>Stands behind the last slot. No block has this address.</summary>
+            // Stands behind the last slot. No block has this address.
             internal const ulong Full = 1;
 
-            /// <summary>Words before the first slot.</summary>
+            // Words before the first slot.
             internal const int HeaderWords = 3;
 
             internal const int MaxCapacity = Bytes / sizeof(ulong) - HeaderWords - 1;
 
-            /// <summary>
-            /// The most bytes of blocks that a magazine is filled with, as long as it has two slots: a swap with the depot costs as much as a few dozen
-            /// allocations, so that for small blocks more would gain nothing, and for large ones it would hoard.
-            /// </summary>
+            // The most bytes of blocks that a magazine is filled with, as long as it has two slots: a swap with the depot costs as much as
+            // a few dozen allocations, so that for small blocks more would gain nothing, and for large ones it would hoard.
             internal const int BlockBytes = 32 * 1024;
 
             private const int MinCapacity = 2;
 
             private nint _next;
 
-            /// <summary>Within a stack: how many magazines it has from this one down.</summary>
+            // Within a stack: how many magazines it has from this one down.
             private int _depth;
 
             private short _capacity;
 
-            /// <summary>How many blocks of slabs it was last to be filled with; 0: none since it was prepared.</summary>
+            // How many blocks of slabs it was last to be filled with; 0: none since it was prepared.
             internal short Filled;
 
             private ulong _belowFirst;
@@ -55,18 +52,18 @@ static unsafe partial class EmmaHeap
                 return capacity > MaxCapacity ? MaxCapacity : capacity < MinCapacity ? MinCapacity : capacity;
             }
 
-            /// <summary>The magazine that a top, not the sentinel's, belongs to.</summary>
+            // The magazine that a top, not the sentinel's, belongs to.
             internal static Magazine* Of(ulong top) => (Magazine*)(top & ~((ulong)Bytes - 1));
 
             internal static ulong* Slots(Magazine* magazine) => (ulong*)magazine + HeaderWords;
 
-            /// <summary>The top of a magazine with so many blocks.</summary>
+            // The top of a magazine with so many blocks.
             internal static ulong TopAt(Magazine* magazine, int count) => (ulong)(Slots(magazine) + count);
 
-            /// <summary>How many blocks lie below a top, which is not the sentinel's.</summary>
+            // How many blocks lie below a top, which is not the sentinel's.
             internal static int CountAt(ulong top) => (int)((ulong*)top - Slots(Of(top)));
 
-            /// <summary>Makes an empty magazine one of some capacity; it had another, or none.</summary>
+            // Makes an empty magazine one of some capacity; it had another, or none.
             internal static void Prepare(Magazine* magazine, int capacity)
             {
                 Assert(((ulong)magazine & (Bytes - 1)) == 0 && capacity is >= MinCapacity and <= MaxCapacity);
@@ -89,23 +86,22 @@ static unsafe partial class EmmaHeap
             }
         }
 
-        /// <summary>
-        /// A lock-free stack of magazines (Treiber, "Systems Programming: Coping with Parallelism", 1986). Its head is an address and a tag in one
-        /// word; the tag changes with every pop and push, so that a thread that was held up does not take an old head for the present one.
-        /// </summary>
+        // A lock-free stack of magazines (Treiber, "Systems Programming: Coping with Parallelism", 1986). Its head is an address and a tag
+        // in one word; the tag changes with every pop and push, so that a thread that was held up does not take an old head for the present
+        // one.
         internal struct MagazineStack
         {
-            /// <summary>A user address has 47 bits, and a magazine's lowest ten are 0.</summary>
+            // A user address has 47 bits, and a magazine's lowest ten are 0.
             private const int AddressBits = 47 - Magazine.BytesLog2;
 
             private const ulong AddressMask = (1UL << AddressBits) - 1;
 
             private long _head;
 
-            /// <summary>A number that changes with each push and pop.</summary>
+            // A number that changes with each push and pop.
             internal readonly long Fingerprint => ClrVolatile.Read(in _head);
 
-            /// <summary>How many magazines it has; about, if others change it meanwhile.</summary>
+            // How many magazines it has; about, if others change it meanwhile.
             internal readonly int Depth => Magazine.DepthOf(AddressIn(ClrVolatile.Read(in _head)));
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
@@ -120,7 +116,7 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Takes the magazine pushed last, or returns null.</summary>
+            // Takes the magazine pushed last, or returns null.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal Magazine* TryPop()
             {
@@ -138,7 +134,7 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Takes all magazines, linked to one another; null if there are none.</summary>
+            // Takes all magazines, linked to one another; null if there are none.
             internal Magazine* TakeAll()
             {
                 while (true)
@@ -153,7 +149,9 @@ static unsafe partial class EmmaHeap
                 (Magazine*)((unchecked((ulong)head) & AddressMask) << Magazine.BytesLog2);
 
             private static long Head(Magazine* magazine, long previous) =>
-                unchecked((long)(((((ulong)previous >> AddressBits) + 1) << AddressBits) | (((ulong)magazine >> Magazine.BytesLog2) & AddressMask)));
+                unchecked((long)(
+                    ((((ulong)previous >> AddressBits) + 1) << AddressBits)
+                    | (((ulong)magazine >> Magazine.BytesLog2) & AddressMask)));
         }
     }
 }

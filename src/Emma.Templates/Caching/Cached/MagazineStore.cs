@@ -8,32 +8,31 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// The memory of the magazines: mappings that each fill a slot of the window little by little. It may be discarded, but is not unmapped and
-        /// serves nothing else before Destroy, because a thread that was overtaken while it popped a stack still reads a magazine it did not get.
-        /// </summary>
-        /// <remarks>Invariant: of the carved magazines, those that no cache and no depot holds are on the stack of unused ones.</remarks>
+        // The memory of the magazines: mappings that each fill a slot of the window little by little. It may be discarded, but is not
+        // unmapped and serves nothing else before Destroy, because a thread that was overtaken while it popped a stack still reads a
+        // magazine it did not get.
+        // Invariant: of the carved magazines, those that no cache and no depot holds are on the stack of unused ones.
         internal struct MagazineStore
         {
-            /// <summary>How much more is mapped when none is left: enough for two magazines of each of 32 classes.</summary>
+            // How much more is mapped when none is left: enough for two magazines of each of 32 classes.
             internal const nuint GrowBytes = 64 * 1024;
 
             private const int MagazinesPerArea = (int)(Window.SlotSize / Magazine.Bytes);
 
-            /// <summary>The most magazines there are: 131072, which is two for each class and each of 860 threads.</summary>
+            // The most magazines there are: 131072, which is two for each class and each of 860 threads.
             private const int MaxAreas = 32;
 
             private Lock _lock;
             private MagazineStack _unused;
             private fixed ulong _areas[MaxAreas];
 
-            /// <summary>Magazines that memory is mapped for, and those of them that have been handed out since they were last discarded.</summary>
+            // Magazines that memory is mapped for, and those of them that have been handed out since they were last discarded.
             private int _mapped;
             private int _carved;
 
             internal readonly nuint MappedBytes => (nuint)ClrVolatile.Read(in _mapped) * Magazine.Bytes;
 
-            /// <summary>Hands out an empty magazine; null if the limit or the kernel refuses.</summary>
+            // Hands out an empty magazine; null if the limit or the kernel refuses.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal Magazine* Take(int capacity)
             {
@@ -45,12 +44,12 @@ static unsafe partial class EmmaHeap
                 return magazine;
             }
 
-            /// <summary>Takes back a magazine, whose slots hold nothing of worth.</summary>
+            // Takes back a magazine, whose slots hold nothing of worth.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal void Give(Magazine* magazine) => _unused.Push(magazine);
 
-            /// <summary>Discards all magazines if none is in use.</summary>
-            /// <returns>Bytes discarded.</returns>
+            // Discards all magazines if none is in use.
+            // Returns: bytes discarded.
             internal nuint DiscardIfUnused()
             {
                 // Or those who want one meanwhile would carve more.
@@ -88,7 +87,7 @@ static unsafe partial class EmmaHeap
                 return discarded;
             }
 
-            /// <summary>Forgets every magazine: their memory is about to go.</summary>
+            // Forgets every magazine: their memory is about to go.
             internal void Reset()
             {
                 _unused.TakeAll();
@@ -102,12 +101,16 @@ static unsafe partial class EmmaHeap
                     Recover();
             }
 
-            /// <summary>After a thread died while it grew the store: what it mapped and did not count is counted now. Lost are magazines that it had in hand, at most all unused ones.</summary>
+            // After a thread died while it grew the store: what it mapped and did not count is counted now. Lost are magazines that it had
+            // in hand, at most all unused ones.
             private void Recover()
             {
                 int area = _mapped / MagazinesPerArea;
-                if (_mapped % MagazinesPerArea != 0)
-                    ClrVolatile.Write(ref _mapped, area * MagazinesPerArea + (int)(Heap->Space.LengthAt((nuint)_areas[area]) / Magazine.Bytes));
+                if (_mapped % MagazinesPerArea == 0)
+                    return;
+
+                int inLastArea = (int)(Heap->Space.LengthAt((nuint)_areas[area]) / Magazine.Bytes);
+                ClrVolatile.Write(ref _mapped, area * MagazinesPerArea + inLastArea);
             }
 
             private Magazine* Carve()

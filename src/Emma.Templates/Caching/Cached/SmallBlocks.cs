@@ -10,25 +10,27 @@ using ClrVolatile = global::System.Threading.Volatile;
 // Caching: what stands between the API and the slabs, so that most allocations and frees take no lock.
 //
 // Basic design (Bonwick and Adams, "Magazines and Vmem", 2001)
-//   A magazine is an array of pointers to free blocks of one class. A thread has two for each class it uses (ThreadCache): it allocates from and
-//   frees into the loaded one. When that is empty, or full, it exchanges it for its spare; when that does not help either, it
+//   A magazine is an array of pointers to free blocks of one class. A thread has two for each class it uses (ThreadCache): it allocates
+//   from and frees into the loaded one. When that is empty, or full, it exchanges it for its spare; when that does not help either, it
 //   exchanges a whole magazine with the depot of the class, a lock-free stack of full magazines (Depot). Only when the depot has none, or
-//   has enough, do blocks come from slabs, or go back to them, a magazine at a time under the bin's lock.
-//   A block may be freed by any thread: it joins that thread's magazine. So there are no owners and no lists of remote frees.
-//   .NET tells nobody that a thread has ended. Caches stand on a list (ThreadCacheList) with their owners' kernel ids, and whoever needs a cache,
-//   or is about to map a segment, asks the kernel for a few of those owners and takes over what the dead have left.
-//   Memory of magazines is type-stable (MagazineStore): a thread that lost the race for one may still read it.
-//   Page runs of up to 256 KiB are kept in the same way, a class for each length, but not fetched ahead of need: they come one by one
-//   from the segments. Not under a MemoryLimit, where what other threads keep is in the way.
+//   has enough, do blocks come from slabs, or go back to them, a magazine at a time under the bin's lock. A block may be freed by any
+//   thread: it joins that thread's magazine. So there are no owners and no lists of remote frees. .NET tells nobody that a thread has
+//   ended. Caches stand on a list (ThreadCacheList) with their owners' kernel ids, and whoever needs a cache, or is about to map a segment,
+//   asks the kernel for a few of those owners and takes over what the dead have left. Memory of magazines is type-stable (MagazineStore): a
+//   thread that lost the race for one may still read it. Page runs of up to 256 KiB are kept in the same way, a class for each length, but
+//   not fetched ahead of need: they come one by one from the segments. Not under a MemoryLimit, where what other threads keep is in the
+//   way.
 //
 // Which cache is mine?
-//   On CoreCLR the cache is a word of the thread control block (ThreadWord), and the fast paths are machine code beside the trampoline, because
-//   no other lookup costs as little in calls that are not inlined and in collectible load contexts (FastPathCode). NativeAOT compiles a
-//   [ThreadStatic] to a single load, so there, and wherever machine code is refused, it is one.
+//   On CoreCLR the cache is a word of the thread control block (ThreadWord), and the fast paths are machine code beside the trampoline,
+//   because no other lookup costs as little in calls that are not inlined and in collectible load contexts (FastPathCode). NativeAOT
+//   compiles a [ThreadStatic] to a single load, so there, and wherever machine code is refused, it is one.
 //
 // Invariants
-//   * A block is live, or in one magazine, or free in its slab, or, if it is a run, no more. The slab, or the segment, counts those in magazines as taken.
-//   * The words of a cache are written by its owner alone; by whoever has taken it from a dead owner; or by Destroy, when no other thread uses the heap.
+//   * A block is live, or in one magazine, or free in its slab, or, if it is a run, no more. The slab, or the segment, counts those in
+//     magazines as taken.
+//   * The words of a cache are written by its owner alone; by whoever has taken it from a dead owner; or by Destroy, when no other thread
+//     uses the heap.
 //   * A class without a magazine has the root's sentinel loaded, which is always empty and always full.
 //   * A depot holds full magazines only.
 //
@@ -37,19 +39,20 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>Blocks of up to 32 KiB, as the API sees them, and short page runs that were freed: this form keeps free ones of each thread's own in front of slabs and segments.</summary>
+        // Blocks of up to 32 KiB, as the API sees them, and short page runs that were freed: this form keeps free ones of each thread's own
+        // in front of slabs and segments.
         internal struct SmallBlocks
         {
-            /// <summary>How many owners of caches the kernel is asked for, at most, before a segment is mapped: little beside what filling one costs.</summary>
+            // How many owners of caches the kernel is asked for, at most, before a segment is mapped: little beside what filling one costs.
             private const int ChecksBeforeMapping = 256;
 
             // First: depots and the cache are aligned to cache lines, as this structure is.
             private DepotTable _depots;
 
-            /// <summary>A cache without magazines that nobody owns and nobody writes, for a thread that cannot have one.</summary>
+            // A cache without magazines that nobody owns and nobody writes, for a thread that cannot have one.
             private ThreadCache _noCache;
 
-            /// <summary>A magazine without slots: no block before its top, and `Full` at it.</summary>
+            // A magazine without slots: no block before its top, and `Full` at it.
             private ulong _sentinelEmpty;
             private ulong _sentinelFull;
 
@@ -57,14 +60,14 @@ static unsafe partial class EmmaHeap
             internal MagazineStore Magazines;
             internal EmptyBlocks Empty;
 
-            /// <summary>The top of the sentinel magazine.</summary>
+            // The top of the sentinel magazine.
             internal static ulong SentinelTop => (ulong)&Heap->Small._sentinelFull;
 
             internal static ThreadCache* NoCache => &Heap->Small._noCache;
 
             internal static Depot* DepotOf(int sizeClass) => &Heap->Small._depots.First + (sizeClass - 1);
 
-            /// <summary>The calling thread's cache by way of machine code, or of a thread static; null if it has none.</summary>
+            // The calling thread's cache by way of machine code, or of a thread static; null if it has none.
             internal static ThreadCache* CurrentCache
             {
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
@@ -78,17 +81,17 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Whether the fast paths are machine code where that is to be had. A constant to the compiler.</summary>
+            // Whether the fast paths are machine code where that is to be had. A constant to the compiler.
             private static bool UsesMachineCode
             {
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
                 get => ClrRuntimeFeature.IsDynamicCodeCompiled;
             }
 
-            /// <summary>Whether there is machine code, and the thread's word is where a cache is found.</summary>
+            // Whether there is machine code, and the thread's word is where a cache is found.
             internal static bool HasMachineCode => ClrVolatile.Read(ref FastPathEntries.Current->Cache) != 0;
 
-            /// <summary>Makes the layer's part of the root, zeros so far.</summary>
+            // Makes the layer's part of the root, zeros so far.
             internal static void Initialize(SmallBlocks* small)
             {
                 small->_sentinelFull = Magazine.Full;
@@ -97,13 +100,13 @@ static unsafe partial class EmmaHeap
                 ThreadCache.Reset(&small->_noCache, (ulong)&small->_sentinelFull);
             }
 
-            /// <summary>Says where the fast paths' machine code lies; 0: there is none, and methods take its place. Nothing else is called before.</summary>
+            // Says where the fast paths' machine code lies; 0: there is none, and methods take its place. Nothing else is called before.
             internal readonly void Start(nint code) => FastPathEntries.Lead(FastPathEntries.Current, code);
 
-            /// <summary>The machine code that the layer wants beside the trampoline; empty where it will not be used.</summary>
+            // The machine code that the layer wants beside the trampoline; empty where it will not be used.
             internal static byte[] MachineCode() => UsesMachineCode ? FastPathCode.Compose() : [];
 
-            /// <summary>The fast half of an allocation: a block from the calling thread's loaded magazine, or null. A hardened heap has none.</summary>
+            // The fast half of an allocation: a block from the calling thread's loaded magazine, or null. A hardened heap has none.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static void* TryTake(nuint size) =>
                 IsHardened ? null
@@ -111,8 +114,9 @@ static unsafe partial class EmmaHeap
                 : size > SizeClasses.MaxTableSize ? unchecked((delegate*<nuint, void*>)FastPathEntries.Current->TakeLarge)(size)
                 : unchecked((delegate*<nuint, void*>)FastPathEntries.Current->Take)(SizeClasses.OfTable(size));
 
-            /// <summary>The fast half of a free: a block of a class that is kept goes to the calling thread's loaded magazine. A hardened heap has none.</summary>
-            /// <returns>Whether it did, or is null; null from now on.</returns>
+            // The fast half of a free: a block of a class that is kept goes to the calling thread's loaded magazine. A hardened heap has
+            // none.
+            // Returns: whether it did, or is null; null from now on.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static bool TryGive(ref void* block)
             {
@@ -122,7 +126,7 @@ static unsafe partial class EmmaHeap
                 return !IsHardened && block == null;
             }
 
-            /// <summary>What the machine code does, for a cache that a thread static finds.</summary>
+            // What the machine code does, for a cache that a thread static finds.
             internal static void* TakeFromStatic(nuint sizeClass)
             {
                 ThreadCache* cache = ThreadCacheList.Static;
@@ -143,7 +147,7 @@ static unsafe partial class EmmaHeap
                 return cache != null && ThreadCache.TryGive(cache, block) ? null : block;
             }
 
-            /// <summary>Allocates a block, or returns 0 if no memory is to be had.</summary>
+            // Allocates a block, or returns 0 if no memory is to be had.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint Allocate(int sizeClass)
             {
@@ -152,14 +156,14 @@ static unsafe partial class EmmaHeap
                 return cache == null ? AllocateUncached(sizeClass) : ThreadCache.TakeAnyhow(cache, sizeClass);
             }
 
-            /// <summary>A page run of a class that the calling thread or the depot keeps; 0: they have none.</summary>
+            // A page run of a class that the calling thread or the depot keeps; 0: they have none.
             internal nuint TakeKept(int pageClass)
             {
                 ThreadCache* cache = Caches.Current();
                 return cache == null ? 0 : ThreadCache.TakeAnyhow(cache, pageClass);
             }
 
-            /// <summary>Allocates a block that no cache had, without waiting for the lock of giving back; 0: no memory is to be had.</summary>
+            // Allocates a block that no cache had, without waiting for the lock of giving back; 0: no memory is to be had.
             internal readonly nuint AllocateUncached(int sizeClass)
             {
                 nuint block = Bin.Of(sizeClass)->Allocate();
@@ -167,7 +171,7 @@ static unsafe partial class EmmaHeap
                 return block;
             }
 
-            /// <summary>Frees a block of a class; where the options have it checked, what is none changes nothing.</summary>
+            // Frees a block of a class; where the options have it checked, what is none changes nothing.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal PointerCheck Free(nuint address, int sizeClass)
             {
@@ -182,7 +186,7 @@ static unsafe partial class EmmaHeap
                 return PointerCheck.Valid;
             }
 
-            /// <summary>Frees a page run: the calling thread keeps it if it is of a class for that. False: none begins there.</summary>
+            // Frees a page run: the calling thread keeps it if it is of a class for that. False: none begins there.
             internal bool FreeRun(nuint address, int pageClass)
             {
                 if (ChecksBoundaries && !LiveMarks.TryClear(address))
@@ -196,11 +200,12 @@ static unsafe partial class EmmaHeap
                 return true;
             }
 
-            /// <summary>Whether a run whose page has its class is a live block, as far as the options have it checked.</summary>
+            // Whether a run whose page has its class is a live block, as far as the options have it checked.
             internal static bool IsLiveRun(nuint address) => !ChecksBoundaries || LiveMarks.IsSet(address);
 
-            /// <summary>Gives blocks that a cache or a depot kept back to where they came from. The caller holds no lock but, perhaps, that of giving back.</summary>
-            /// <returns>Bytes unmapped.</returns>
+            // Gives blocks that a cache or a depot kept back to where they came from. The caller holds no lock but, perhaps, that of giving
+            // back.
+            // Returns: bytes unmapped.
             internal static nuint FreeMany(int sizeClass, ulong* blocks, int count, bool givingIsHeld)
             {
                 if (PageMap.IsSmall(sizeClass))
@@ -212,15 +217,15 @@ static unsafe partial class EmmaHeap
                 return unmapped;
             }
 
-            /// <summary>Whether a live block begins at an address in a page of a class.</summary>
+            // Whether a live block begins at an address in a page of a class.
             internal readonly PointerCheck Examine(nuint address, int sizeClass)
             {
                 PointerCheck check = Bin.Of(sizeClass)->Examine(address);
                 return ChecksBoundaries && check == PointerCheck.Valid && !LiveMarks.IsSet(address) ? PointerCheck.AlreadyFree : check;
             }
 
-            /// <summary>Takes blocks from slabs. Before a segment is mapped for them, the caches of some dead threads are looked through.</summary>
-            /// <returns>How many; 0: no memory is to be had.</returns>
+            // Takes blocks from slabs. Before a segment is mapped for them, the caches of some dead threads are looked through.
+            // Returns: how many; 0: no memory is to be had.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal int FromSlabs(int sizeClass, ulong* blocks, int count, int home)
             {
@@ -233,7 +238,7 @@ static unsafe partial class EmmaHeap
                 return bin->AllocateMany(blocks, count, home, mayMap: true);
             }
 
-            /// <summary>Before a segment is mapped: gives slabs and segments what dead threads have left, or waits for another thread that does.</summary>
+            // Before a segment is mapped: gives slabs and segments what dead threads have left, or waits for another thread that does.
             internal void ReclaimBeforeMapping()
             {
                 ThreadCacheList.NoticeFork();
@@ -242,12 +247,10 @@ static unsafe partial class EmmaHeap
                 Heap->Space.Giving.Release();
             }
 
-            /// <summary>
-            /// Gives slabs and segments every block that no live thread but the caller keeps: of the dead, of the caller, of the depots. It holds the lock of
-            /// giving back for what is in neither meanwhile, so that whoever takes it next finds all of it.
-            /// </summary>
-            /// <param name="maxMagazines">So many magazines of depots, and caches of the dead, at most.</param>
-            /// <returns>Bytes unmapped.</returns>
+            // Gives slabs and segments every block that no live thread but the caller keeps: of the dead, of the caller, of the depots. It
+            // holds the lock of giving back for what is in neither meanwhile, so that whoever takes it next finds all of it.
+            // maxMagazines: So many magazines of depots, and caches of the dead, at most.
+            // Returns: bytes unmapped.
             internal nuint Flush(int maxMagazines)
             {
                 ThreadCacheList.NoticeFork();
@@ -272,11 +275,11 @@ static unsafe partial class EmmaHeap
                 return unmapped;
             }
 
-            /// <summary>Gives the kernel the memory of the magazines, if no thread holds any.</summary>
-            /// <returns>Bytes discarded.</returns>
+            // Gives the kernel the memory of the magazines, if no thread holds any.
+            // Returns: bytes discarded.
             internal nuint TrimMagazines() => Magazines.DiscardIfUnused();
 
-            /// <summary>Adds what the caches hold to a count, and takes it from what the slabs count as live.</summary>
+            // Adds what the caches hold to a count, and takes it from what the slabs count as live.
             internal readonly void AddTo(ref HeapCount count)
             {
                 nuint cached = Caches.CachedBytes(out count.ThreadCaches);
@@ -288,7 +291,7 @@ static unsafe partial class EmmaHeap
                 count.Header += Magazines.MappedBytes + Empty.MappedBytes;
             }
 
-            /// <summary>A number that changes, in all likelihood, when a thread allocates or frees.</summary>
+            // A number that changes, in all likelihood, when a thread allocates or frees.
             internal readonly ulong Fingerprint()
             {
                 ulong fingerprint = Caches.Fingerprint();
@@ -297,7 +300,7 @@ static unsafe partial class EmmaHeap
                 return fingerprint;
             }
 
-            /// <summary>Forgets every cached block: their memory is about to go. The caches stay with their threads, empty.</summary>
+            // Forgets every cached block: their memory is about to go. The caches stay with their threads, empty.
             internal void Reset()
             {
                 Caches.ResetAll();
@@ -307,7 +310,7 @@ static unsafe partial class EmmaHeap
                 Empty.Reset();
             }
 
-            /// <summary>The heap has ended: nothing calls the machine code any more, which is about to be unmapped.</summary>
+            // The heap has ended: nothing calls the machine code any more, which is about to be unmapped.
             internal void Unload()
             {
                 FastPathEntries.Lead(FastPathEntries.Current, 0);

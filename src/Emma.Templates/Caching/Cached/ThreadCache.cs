@@ -10,22 +10,17 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// The free blocks that one thread keeps: two magazines for each class, the loaded one and its spare, and what its fast paths need besides.
-        /// The structure lies in a pinned array, like the root: code that still holds a pointer to it after Destroy may use it.
-        /// </summary>
-        /// <remarks>
-        /// The first seven members are known to the machine code (FastPathCode). Invariants: `_tops[c]` is the top of c's loaded magazine or of the sentinel,
-        /// always the sentinel for what is no class of blocks that are kept; the spare is a magazine only if the loaded one is.
-        /// </remarks>
+        // The free blocks that one thread keeps: two magazines for each class, the loaded one and its spare, and what its fast paths need
+        // besides. The structure lies in a pinned array, like the root: code that still holds a pointer to it after Destroy may use it.
+        // The first seven members are known to the machine code (FastPathCode). Invariants: `_tops[c]` is the top of c's loaded magazine or
+        // of the sentinel, always the sentinel for what is no class of blocks that are kept; the spare is a magazine only if the loaded one
+        // is.
         internal partial struct ThreadCache
         {
-            /// <summary>
-            /// The most bytes of free blocks that one thread keeps from the others: two magazines of each class. A test adds them up.
-            /// </summary>
+            // The most bytes of free blocks that one thread keeps from the others: two magazines of each class. A test adds them up.
             internal const int MaxBytes = 7 << 20;
 
-            /// <summary>Where the tops of the spares begin.</summary>
+            // Where the tops of the spares begin.
             private const int Spare = PageMap.Count;
 
             // The heap's first window, as PageMap.ClassOf uses it. No pages: every free goes the slow way, which looks again.
@@ -33,37 +28,35 @@ static unsafe partial class EmmaHeap
             private byte* _pageMap;
             private nuint _pages;
 
-            /// <summary>
-            /// The class of the block that was taken last: a guess at that of the block given next. To find a block's class takes two loads that wait for one another; where the guess
-            /// is right, what is done with the class need not wait for them.
-            /// </summary>
+            // The class of the block that was taken last: a guess at that of the block given next. To find a block's class takes two loads
+            // that wait for one another; where the guess is right, what is done with the class need not wait for them.
             private nuint _lastTaken;
 
-            /// <summary>The top of each class's loaded magazine, and behind them all that of its spare.</summary>
+            // The top of each class's loaded magazine, and behind them all that of its spare.
             private Tops _tops;
 
             // The window's marks of live blocks and its bytes, where there are marks.
             private byte* _marks;
             private nuint _markedBytes;
 
-            /// <summary>Whose it is.</summary>
+            // Whose it is.
             internal CacheOwner Owner;
 
-            /// <summary>Not 0 while a slow path changes magazines: a cache whose owner died then is not trusted.</summary>
+            // Not 0 while a slow path changes magazines: a cache whose owner died then is not trusted.
             private int _changing;
 
-            /// <summary>Which stack of each depot, and which list of each bin, the owner begins with.</summary>
+            // Which stack of each depot, and which list of each bin, the owner begins with.
             internal int Home;
 
-            /// <summary>The next cache of the heap's list.</summary>
+            // The next cache of the heap's list.
             internal ThreadCache* Next;
 
-            /// <summary>The blocks that the owner freed last and that wait before they are used again, in a hardened heap.</summary>
+            // The blocks that the owner freed last and that wait before they are used again, in a hardened heap.
             internal Quarantine Quarantine;
 
             private static ulong* TopsOf(ThreadCache* cache) => &cache->_tops.First;
 
-            /// <summary>Takes a block from the loaded magazine of a class. Null: it has none, or one to be marked that lies in a later window.</summary>
+            // Takes a block from the loaded magazine of a class. Null: it has none, or one to be marked that lies in a later window.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static void* TryTake(ThreadCache* cache, nuint sizeClass)
             {
@@ -77,7 +70,7 @@ static unsafe partial class EmmaHeap
                 return block;
             }
 
-            /// <summary>The same for a size; null for one that no cache keeps, too.</summary>
+            // The same for a size; null for one that no cache keeps, too.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static void* TryTakeSized(ThreadCache* cache, nuint size) =>
                 size > SizeClasses.MaxTableSize ? TryTakeLarge(cache, size) : TryTake(cache, SizeClasses.OfTable(size));
@@ -88,8 +81,8 @@ static unsafe partial class EmmaHeap
                     ? TryTake(cache, (nuint)(size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(Segment.PagesFor(size))))
                     : null;
 
-            /// <summary>Takes a block from the loaded magazine of a class or, where that has none, from the spare, the depot or the slabs.</summary>
-            /// <returns>The block; 0: no memory is to be had, or, of a class of page runs, none is kept.</returns>
+            // Takes a block from the loaded magazine of a class or, where that has none, from the spare, the depot or the slabs.
+            // Returns: the block; 0: no memory is to be had, or, of a class of page runs, none is kept.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal static nuint TakeAnyhow(ThreadCache* cache, int sizeClass)
             {
@@ -97,7 +90,7 @@ static unsafe partial class EmmaHeap
                 return block != 0 ? block : TakeSlowly(cache, sizeClass);
             }
 
-            /// <summary>Puts a block into the loaded magazine of its class. False: that is full, or the block is of no class that is kept.</summary>
+            // Puts a block into the loaded magazine of its class. False: that is full, or the block is of no class that is kept.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static bool TryGive(ThreadCache* cache, void* block)
             {
@@ -133,7 +126,7 @@ static unsafe partial class EmmaHeap
                 return block;
             }
 
-            /// <summary>Marks a block of the first window live. False: it lies in another.</summary>
+            // Marks a block of the first window live. False: it lies in another.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static bool TryMark(ThreadCache* cache, nuint block)
             {
@@ -145,7 +138,7 @@ static unsafe partial class EmmaHeap
                 return true;
             }
 
-            /// <summary>Takes the mark off a block in a page of the first window. False: no live block begins there.</summary>
+            // Takes the mark off a block in a page of the first window. False: no live block begins there.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static bool TryUnmark(ThreadCache* cache, nuint block)
             {
@@ -159,7 +152,7 @@ static unsafe partial class EmmaHeap
 
             private static bool IsSentinel(ulong top) => top == SmallBlocks.SentinelTop;
 
-            /// <summary>So many words as an array. A buffer of the language's own costs an assembly 150 bytes more.</summary>
+            // So many words as an array. A buffer of the language's own costs an assembly 150 bytes more.
             [ClrStructLayout(ClrLayoutKind.Sequential, Size = (Spare + PageMap.Count) * sizeof(ulong))]
             private struct Tops
             {

@@ -11,10 +11,8 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// Whose a cache is: the kernel's id of a thread, 0 for nobody's, and how often that has changed. Without the count, whoever finds an owner dead could
-        /// take the cache from another thread that was given the dead one's id in between.
-        /// </summary>
+        // Whose a cache is: the kernel's id of a thread, 0 for nobody's, and how often that has changed. Without the count, whoever finds
+        // an owner dead could take the cache from another thread that was given the dead one's id in between.
         internal struct CacheOwner
         {
             private const int IdBits = 32;
@@ -25,30 +23,27 @@ static unsafe partial class EmmaHeap
 
             internal static int IdIn(long word) => unchecked((int)word);
 
-            /// <summary>Makes the cache another owner's. False: it has changed hands since the word was read.</summary>
+            // Makes the cache another owner's. False: it has changed hands since the word was read.
             internal bool TryChange(long word, int owner)
             {
                 long changes = (word >> IdBits) + 1;
                 return ClrInterlocked.CompareExchange(ref _word, unchecked((changes << IdBits) | (uint)owner), word) == word;
             }
 
-            /// <summary>Makes the caller's cache nobody's.</summary>
+            // Makes the caller's cache nobody's.
             internal void Leave() => TryChange(Word, 0);
         }
 
-        /// <summary>
-        /// Every cache that threads of this heap have or had, linked for good: a cache whose owner is dead serves the next thread that needs one, so there are
-        /// about as many as threads lived at once.
-        /// </summary>
-        /// <remarks>
-        /// A cache belongs to the thread whose kernel id its owner word holds. An id that is the caller's own, in a cache it does not know of, is
-        /// a dead predecessor's. An id of which the kernel says that this process has no such thread is a dead thread's; if the id is given out anew right
-        /// then, and its new holder takes the cache over as its predecessor's, the word's other half has changed. An id that is in use
-        /// again by a thread without a cache looks alive until that thread ends or needs a cache.
-        /// </remarks>
+        // Every cache that threads of this heap have or had, linked for good: a cache whose owner is dead serves the next thread that needs
+        // one, so there are about as many as threads lived at once.
+        // A cache belongs to the thread whose kernel id its owner word holds. An id that is the caller's own, in a cache it does not know
+        // of, is a dead predecessor's. An id of which the kernel says that this process has no such thread is a dead thread's; if the id is
+        // given out anew right then, and its new holder takes the cache over as its predecessor's, the word's other half has changed. An id
+        // that is in use again by a thread without a cache looks alive until that thread ends or needs a cache.
         internal struct ThreadCacheList
         {
-            /// <summary>Whoever needs a cache asks after so many owners, or one in eight, if that is more: enough to find the dead while they are few.</summary>
+            // Whoever needs a cache asks after so many owners, or one in eight, if that is more: enough to find the dead while they are
+            // few.
             private const int MinChecks = 4;
 
             private const int ShareChecked = 8;
@@ -60,28 +55,28 @@ static unsafe partial class EmmaHeap
 
             private nint _first;
 
-            /// <summary>Where the next search for dead owners begins.</summary>
+            // Where the next search for dead owners begins.
             private nint _cursor;
 
             private int _count;
 
-            /// <summary>The calling thread's cache where no machine code finds it.</summary>
+            // The calling thread's cache where no machine code finds it.
             internal static ThreadCache* Static
             {
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
                 get => t_cache;
             }
 
-            /// <summary>The calling thread's cache, made if it has none; null: there is no memory for one.</summary>
+            // The calling thread's cache, made if it has none; null: there is no memory for one.
             internal ThreadCache* Current()
             {
                 ThreadCache* cache = SmallBlocks.CurrentCache;
                 return cache != null ? cache : Enter();
             }
 
-            /// <summary>Gives slabs and segments what dead threads have left. The caller holds the lock of giving back.</summary>
-            /// <param name="checks">How many owners are looked at, at most.</param>
-            /// <returns>Bytes unmapped.</returns>
+            // Gives slabs and segments what dead threads have left. The caller holds the lock of giving back.
+            // checks: How many owners are looked at, at most.
+            // Returns: bytes unmapped.
             internal nuint ReclaimDead(int checks)
             {
                 Assert(Heap->Space.Giving.IsHeld);
@@ -101,14 +96,14 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Empties every cache, whoever owns it, without giving anything back.</summary>
+            // Empties every cache, whoever owns it, without giving anything back.
             internal readonly void ResetAll()
             {
                 for (ThreadCache* cache = First; cache != null; cache = cache->Next)
                     ThreadCache.Reset(cache, SmallBlocks.SentinelTop);
             }
 
-            /// <summary>Bytes of the blocks in all caches, and how many of the caches belong to threads.</summary>
+            // Bytes of the blocks in all caches, and how many of the caches belong to threads.
             internal readonly nuint CachedBytes(out int owned)
             {
                 nuint bytes = 0;
@@ -132,7 +127,7 @@ static unsafe partial class EmmaHeap
 
             private readonly ThreadCache* First => (ThreadCache*)ClrVolatile.Read(in _first);
 
-            /// <summary>Must come before any owner is asked for: in a forked process, the only thread's id is not the one its cache bears.</summary>
+            // Must come before any owner is asked for: in a forked process, the only thread's id is not the one its cache bears.
             internal static void NoticeFork()
             {
                 ThreadCache* cache = SmallBlocks.CurrentCache;
@@ -140,7 +135,7 @@ static unsafe partial class EmmaHeap
                     cache->Owner.TryChange(cache->Owner.Word, CurrentThread.Id);
             }
 
-            /// <summary>Gives the calling thread a cache: its dead namesake's, one that nobody has, a dead thread's, or a new one.</summary>
+            // Gives the calling thread a cache: its dead namesake's, one that nobody has, a dead thread's, or a new one.
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private ThreadCache* Enter()
             {
@@ -175,8 +170,9 @@ static unsafe partial class EmmaHeap
                 return dead == null ? null : ThreadCache.TakenOver(dead);
             }
 
-            /// <summary>Goes through a part of the list, from where it last ended, to a cache whose owner is dead, and makes it a new owner's.</summary>
-            /// <returns>The cache, with which the next search begins, because who took it over may not live long either; null: none was found.</returns>
+            // Goes through a part of the list, from where it last ended, to a cache whose owner is dead, and makes it a new owner's.
+            // Returns: the cache, with which the next search begins, because who took it over may not live long either; null: none was
+            // found.
             private ThreadCache* TakeFromDead(int newOwner, ref int checks)
             {
                 ThreadCache* cache = (ThreadCache*)ClrVolatile.Read(ref _cursor);

@@ -8,16 +8,14 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// A word of each thread's own: a POSIX key (pthread_key_create) of glibc's first 32, which lie in the thread control block itself, so that machine
-        /// code reads one with a single load behind the segment register fs. A thread begins with no value, whatever its stack and its control block were
-        /// used for before; that is what tells it from the thread pointer, which the next thread may inherit.
-        /// </summary>
-        /// <remarks>
-        /// A key's entry is a sequence number and a value; the value counts only if the number is the key's own, because glibc leaves values behind when a key
-        /// is deleted. Where the entries lie is not part of glibc's interface. It has been 0x310 bytes into the block since 2007, and is not relied upon: it is
-        /// proved with a value before it is used, and whatever does not agree (another libc, a later layout, keys beyond the first 32) gets a [ThreadStatic].
-        /// </remarks>
+        // A word of each thread's own: a POSIX key (pthread_key_create) of glibc's first 32, which lie in the thread control block itself,
+        // so that machine code reads one with a single load behind the segment register fs. A thread begins with no value, whatever its
+        // stack and its control block were used for before; that is what tells it from the thread pointer, which the next thread may
+        // inherit.
+        // A key's entry is a sequence number and a value; the value counts only if the number is the key's own, because glibc leaves values
+        // behind when a key is deleted. Where the entries lie is not part of glibc's interface. It has been 0x310 bytes into the block
+        // since 2007, and is not relied upon: it is proved with a value before it is used, and whatever does not agree (another libc, a
+        // later layout, keys beyond the first 32) gets a [ThreadStatic].
         internal sealed class ThreadWord
         {
             private const int EntriesOffset = 0x310;
@@ -38,22 +36,22 @@ static unsafe partial class EmmaHeap
                 _delete = delete;
             }
 
-            /// <summary>The bytes from the thread pointer to the sequence number of the word's entry.</summary>
+            // The bytes from the thread pointer to the sequence number of the word's entry.
             internal int SequenceOffset => EntriesOffset + (int)_key * EntryBytes;
 
-            /// <summary>The bytes from the thread pointer to the word.</summary>
+            // The bytes from the thread pointer to the word.
             internal int ValueOffset => SequenceOffset + EntryBytes / 2;
 
-            /// <summary>What the entry's sequence number must be.</summary>
+            // What the entry's sequence number must be.
             internal int Sequence => _sequence;
 
-            /// <summary>Whether nobody had the key before, so that no thread has another's value in its entry.</summary>
+            // Whether nobody had the key before, so that no thread has another's value in its entry.
             internal bool IsFirstOfItsKey => _sequence == 1;
 
-            /// <summary>Whether the machine code uses the word: it is set from then on, and is where a thread's cache is found.</summary>
+            // Whether the machine code uses the word: it is set from then on, and is where a thread's cache is found.
             internal static bool IsUsed => SmallBlocks.HasMachineCode;
 
-            /// <summary>The heap's word, made unless it exists; null where there cannot be one. Any number of threads may race.</summary>
+            // The heap's word, made unless it exists; null where there cannot be one. Any number of threads may race.
             internal static ThreadWord? EnsureCreated()
             {
                 ThreadWord? current = ClrVolatile.Read(ref s_current);
@@ -72,17 +70,18 @@ static unsafe partial class EmmaHeap
                 return winner;
             }
 
-            /// <summary>Sets the calling thread's word.</summary>
+            // Sets the calling thread's word.
             internal static void Set(ThreadCache* value) => s_current!.SetValue((nint)value);
 
-            /// <summary>Gives the key back. Nothing reads the word afterwards.</summary>
+            // Gives the key back. Nothing reads the word afterwards.
             internal static void Release() => ClrInterlocked.Exchange(ref s_current, null)?.Delete();
 
             private static ThreadWord? Create()
             {
                 nint libc = ClrNativeLibrary.GetMainProgramHandle();
                 if (!ClrNativeLibrary.TryGetExport(libc, "gnu_get_libc_version", out nint _)
-                    && !(ClrNativeLibrary.TryLoad("libc.so.6", out libc) && ClrNativeLibrary.TryGetExport(libc, "gnu_get_libc_version", out nint _)))
+                    && !(ClrNativeLibrary.TryLoad("libc.so.6", out libc)
+                        && ClrNativeLibrary.TryGetExport(libc, "gnu_get_libc_version", out nint _)))
                 {
                     return null;
                 }
@@ -107,7 +106,7 @@ static unsafe partial class EmmaHeap
                 return null;
             }
 
-            /// <summary>Proves, in the calling thread's control block, that the word lies where the machine code is going to read it.</summary>
+            // Proves, in the calling thread's control block, that the word lies where the machine code is going to read it.
             private bool IsWhereExpected(byte* threadPointer)
             {
                 // A control block begins with its own address.

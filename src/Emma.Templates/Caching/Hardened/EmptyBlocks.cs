@@ -6,9 +6,8 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// Blocks of no bytes: addresses of an inaccessible mapping, handed out in turn. Where it cannot be had, or all are in use, such a block is a small one.
-        /// </summary>
+        // Blocks of no bytes: addresses of an inaccessible mapping, handed out in turn. Where it cannot be had, or all are in use, such a
+        // block is a small one.
         internal struct EmptyBlocks
         {
             private const nuint AreaBytes = Segment.PageSize;
@@ -26,7 +25,7 @@ static unsafe partial class EmmaHeap
                 return area != 0 && unchecked(address - area) < AreaBytes;
             }
 
-            /// <summary>Hands out a block; 0: there is none left.</summary>
+            // Hands out a block; 0: there is none left.
             internal nuint Allocate()
             {
                 nuint block = 0;
@@ -48,7 +47,7 @@ static unsafe partial class EmmaHeap
                 return block;
             }
 
-            /// <summary>Takes a block back. False: no live one has this address.</summary>
+            // Takes a block back. False: no live one has this address.
             internal readonly bool TryFree(nuint address)
             {
                 if (!Contains(address) || !LiveMarks.TryOwn(LiveMarks.Of(address), address))
@@ -58,7 +57,7 @@ static unsafe partial class EmmaHeap
                 return true;
             }
 
-            /// <summary>Forgets every block: the mapping is about to go.</summary>
+            // Forgets every block: the mapping is about to go.
             internal void Reset()
             {
                 ClrVolatile.Write(ref _area, 0);

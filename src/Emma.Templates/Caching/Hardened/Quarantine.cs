@@ -8,42 +8,42 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// The blocks that a thread freed last, all zeros, first in, first out: a block is not allocated again before so many others have been freed, and what
-        /// is written to it meanwhile shows when it leaves. Part of the thread's cache: whoever takes that over takes these blocks over.
-        /// </summary>
-        /// <remarks>Invariant: the slots from `_oldest` on, `_count` of them, hold blocks of `_bytes` bytes that nothing else of the heap holds.</remarks>
+        // The blocks that a thread freed last, all zeros, first in, first out: a block is not allocated again before so many others have
+        // been freed, and what is written to it meanwhile shows when it leaves. Part of the thread's cache: whoever takes that over takes
+        // these blocks over.
+        // Invariant: the slots from `_oldest` on, `_count` of them, hold blocks of `_bytes` bytes that nothing else of the heap holds.
         internal struct Quarantine
         {
-            /// <summary>The most blocks that one thread holds back; a power of two.</summary>
+            // The most blocks that one thread holds back; a power of two.
             internal const int MaxBlocks = 256;
 
-            /// <summary>The most bytes that one thread holds back.</summary>
+            // The most bytes that one thread holds back.
             internal const int MaxBytes = 512 * 1024;
 
-            /// <summary>The class of the largest blocks of which so many as may be held back keep within the bytes that may be. While there are no others, bytes are not counted.</summary>
+            // The class of the largest blocks of which so many as may be held back keep within the bytes that may be. While there are no
+            // others, bytes are not counted.
             private const int LastUncounted = 40;
 
             private const int Uncounted = -1;
 
-            /// <summary>An address has 47 bits; above them a slot has the block's class.</summary>
+            // An address has 47 bits; above them a slot has the block's class.
             private const int ClassShift = 48;
 
-            /// <summary>Knuth's, of the generator of 64 bits that MMIX has.</summary>
+            // Knuth's, of the generator of 64 bits that MMIX has.
             private const ulong Multiplier = 6364136223846793005;
 
             private ulong _random;
             private uint _oldest;
             private int _count;
 
-            /// <summary>Bytes held back, or Uncounted.</summary>
+            // Bytes held back, or Uncounted.
             private int _bytes;
 
-            /// <summary>Blocks held back that are larger than those of LastUncounted.</summary>
+            // Blocks held back that are larger than those of LastUncounted.
             private int _large;
             private fixed ulong _slots[MaxBlocks];
 
-            /// <summary>Bytes held back; about, if the owner frees meanwhile.</summary>
+            // Bytes held back; about, if the owner frees meanwhile.
             internal readonly nuint Bytes
             {
                 get
@@ -58,25 +58,27 @@ static unsafe partial class EmmaHeap
 
             internal readonly ulong Fingerprint => unchecked((ulong)ClrVolatile.Read(in _oldest) * 31 + (ulong)ClrVolatile.Read(in _count));
 
-            /// <summary>A random number of 32 bits.</summary>
+            // A random number of 32 bits.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal ulong Next(ThreadCache* cache)
             {
-                // A linear congruential generator (Knuth, "The Art of Computer Programming" 2), of which the upper half counts. What is added is a secret of the heap's and the
-                // thread's own, and odd, so that the generator needs no seed. It is not the cookie: who works it back from the addresses seen knows no canary.
+                // A linear congruential generator (Knuth, "The Art of Computer Programming" 2), of which the upper half counts. What is
+                // added is a secret of the heap's and the thread's own, and odd, so that the generator needs no seed. It is not the cookie:
+                // who works it back from the addresses seen knows no canary.
                 ulong random = unchecked(_random * Multiplier + ((Heap->Chance ^ (ulong)cache) | 1));
                 _random = random;
                 return random >> 32;
             }
 
-            /// <summary>Whether as many blocks are held back as may be, and none that counts for more than its share of the bytes: then one takes the place of another.</summary>
+            // Whether as many blocks are held back as may be, and none that counts for more than its share of the bytes: then one takes the
+            // place of another.
             internal readonly bool IsSteady
             {
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
                 get => _bytes == Uncounted;
             }
 
-            /// <summary>Holds a block back, and lets the oldest ones go where that exceeds a bound.</summary>
+            // Holds a block back, and lets the oldest ones go where that exceeds a bound.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal void Hold(ThreadCache* cache, nuint block, nuint sizeClass)
             {
@@ -86,10 +88,9 @@ static unsafe partial class EmmaHeap
                     HoldSlowly(cache, SlotOf(block, sizeClass));
             }
 
-            /// <summary>
-            /// Puts a block in the place of the one that has waited longest, in a steady quarantine. Should the thread end before it has passed that on, it is lost.
-            /// </summary>
-            /// <returns>The slot of that one.</returns>
+            // Puts a block in the place of the one that has waited longest, in a steady quarantine. Should the thread end before it has
+            // passed that on, it is lost.
+            // Returns: the slot of that one.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal ulong Replace(nuint block, nuint sizeClass)
             {
@@ -121,8 +122,8 @@ static unsafe partial class EmmaHeap
                     _bytes = Uncounted;
             }
 
-            /// <summary>Gives the slabs every block.</summary>
-            /// <returns>Bytes unmapped.</returns>
+            // Gives the slabs every block.
+            // Returns: bytes unmapped.
             internal nuint Empty()
             {
                 nuint unmapped = 0;
@@ -138,7 +139,7 @@ static unsafe partial class EmmaHeap
                 return unmapped;
             }
 
-            /// <summary>Forgets every block.</summary>
+            // Forgets every block.
             internal void Reset()
             {
                 _oldest = 0;
@@ -164,7 +165,7 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static void Let(ThreadCache* cache, ulong slot) => ThreadCache.Give(cache, (int)ClassIn(slot), BlockIn(slot));
 
-            /// <summary>Takes a block out. It is nobody's before the caller passes it on: should the thread end here, it is lost, not held twice.</summary>
+            // Takes a block out. It is nobody's before the caller passes it on: should the thread end here, it is lost, not held twice.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private ulong TakeOldest()
             {

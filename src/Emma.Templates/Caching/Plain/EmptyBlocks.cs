@@ -4,7 +4,7 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>Blocks of no bytes: here small blocks like others.</summary>
+        // Blocks of no bytes: here small blocks like others.
         internal struct EmptyBlocks
         {
             internal readonly nuint MappedBytes => 0;

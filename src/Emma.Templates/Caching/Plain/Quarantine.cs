@@ -4,7 +4,7 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>Freed blocks that a thread holds back from use: here none.</summary>
+        // Freed blocks that a thread holds back from use: here none.
         internal struct Quarantine
         {
             internal readonly nuint Bytes => 0;

@@ -6,7 +6,8 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // Draws the heap's random numbers and makes what its parts need before any lock; the kernel can be called. Any number of threads may race.
+        // Draws the heap's random numbers and makes what its parts need before any lock; the kernel can be called. Any number of threads
+        // may race.
         internal static void StartHardening()
         {
             ClrInterlocked.CompareExchange(ref Heap->Cookie, Canary.DrawSecret(), 0);

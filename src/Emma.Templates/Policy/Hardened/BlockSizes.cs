@@ -9,7 +9,8 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>The bytes of each page class's blocks, 0 for what is no slab, once more, as a table: the bins, which say it too, lie in cache lines that other threads write to.</summary>
+        // The bytes of each page class's blocks, 0 for what is no slab, once more, as a table: the bins, which say it too, lie in cache
+        // lines that other threads write to.
         internal static class BlockSizes
         {
             private static global::System.ReadOnlySpan<ushort> Table => new ushort[]

@@ -7,34 +7,31 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// Inaccessible pages: of a segment its free pages, what page 0 has behind the bitmaps, and the last 4 KiB of each slab. They are guard markers in the
-        /// kernel's page tables, which need no mappings of their own, or else, where the kernel has none (before 6.13) or refuses them (memory that is locked), mappings without
-        /// access in a bounded number of segments. Segments beyond that have no inaccessible pages.
-        /// </summary>
-        /// <remarks>
-        /// Invariant: a segment's page that belongs to nobody is closed where the segment has guards, unless the kernel refused right then. A page that is handed
-        /// out is open: what the kernel refuses to open stays with its segment. Under the segment manager's lock, but for TryClose.
-        /// </remarks>
+        // Inaccessible pages: of a segment its free pages, what page 0 has behind the bitmaps, and the last 4 KiB of each slab. They are
+        // guard markers in the kernel's page tables, which need no mappings of their own, or else, where the kernel has none (before 6.13)
+        // or refuses them (memory that is locked), mappings without access in a bounded number of segments. Segments beyond that have no
+        // inaccessible pages.
+        // Invariant: a segment's page that belongs to nobody is closed where the segment has guards, unless the kernel refused right then.
+        // A page that is handed out is open: what the kernel refuses to open stays with its segment. Under the segment manager's lock, but
+        // for TryClose.
         internal static class Guards
         {
-            /// <summary>Bytes behind the last block of a slab that stay inaccessible.</summary>
+            // Bytes behind the last block of a slab that stay inaccessible.
             internal const nuint SlabTail = AddressSpace.OsPageSize;
 
-            /// <summary>
-            /// The most segments that are guarded by mappings. A process has 65 530 of those as a rule (vm.max_map_count); these take up to 8192.
-            /// </summary>
+            // The most segments that are guarded by mappings. A process has 65 530 of those as a rule (vm.max_map_count); these take up to
+            // 8192.
             internal const int MaxProtected = 64;
 
-            /// <summary>The most mappings that a segment becomes: each page that may be a slab, its tail, the header, and what is behind that.</summary>
+            // The most mappings that a segment becomes: each page that may be a slab, its tail, the header, and what is behind that.
             internal const int MappingsPerSegment = 2 * Segment.PageCount;
 
-            /// <summary>Advice: pages fault from then on, without a mapping of their own (Linux 6.13).</summary>
+            // Advice: pages fault from then on, without a mapping of their own (Linux 6.13).
             internal const int MadvGuardInstall = 102;
 
             internal const int MadvGuardRemove = 103;
 
-            /// <summary>What is used of a segment's page 0.</summary>
+            // What is used of a segment's page 0.
             internal const nuint HeaderBytes = Segment.BitmapsOffset + Segment.PageCount * Segment.BitmapBytes;
 
             // How a segment is guarded.
@@ -42,23 +39,26 @@ static unsafe partial class EmmaHeap
             private const int Marked = 1;
             private const int Protected = 2;
 
-            /// <summary>The segments that have been guarded by mappings, as many as may be; some may be gone, or be that no more. Made when the heap starts.</summary>
+            // The segments that have been guarded by mappings, as many as may be; some may be gone, or be that no more. Made when the heap
+            // starts.
             private static nint s_protected;
 
-            /// <summary>Makes the list of segments. Any number of threads may race.</summary>
+            // Makes the list of segments. Any number of threads may race.
             internal static void Start()
             {
-                if (ClrVolatile.Read(ref s_protected) == 0)
-                    ClrInterlocked.CompareExchange(ref s_protected, (nint)PinnedMemory.Allocate(MaxProtected * sizeof(ulong), sizeof(ulong)), 0);
+                if (ClrVolatile.Read(ref s_protected) != 0)
+                    return;
+
+                nint places = (nint)PinnedMemory.Allocate(MaxProtected * sizeof(ulong), sizeof(ulong));
+                ClrInterlocked.CompareExchange(ref s_protected, places, 0);
             }
 
-            /// <summary>
-            /// Opens pages for a slab, all but its tail. That may need mappings; where they are not to be had, the whole segment is opened, which makes one mapping of many.
-            /// False: the kernel refuses that too, and the pages may not be used.
-            /// </summary>
+            // Opens pages for a slab, all but its tail. That may need mappings; where they are not to be had, the whole segment is opened,
+            // which makes one mapping of many. False: the kernel refuses that too, and the pages may not be used.
             internal static bool TryOpen(Segment* segment, int page, int count)
             {
-                if (WayOf(segment) == Unguarded || TryOpen(segment, Segment.AddressOf(segment, page), ((nuint)count << Segment.PageShift) - SlabTail))
+                nuint pages = ((nuint)count << Segment.PageShift) - SlabTail;
+                if (WayOf(segment) == Unguarded || TryOpen(segment, Segment.AddressOf(segment, page), pages))
                     return true;
                 if (!TryOpen(segment, (nuint)segment + HeaderBytes, Segment.Size - HeaderBytes))
                     return false;
@@ -67,7 +67,8 @@ static unsafe partial class EmmaHeap
                 return true;
             }
 
-            /// <summary>Closes pages that a slab is done with, as far as the kernel lets it; from page 0 on, what nobody uses of a segment just mapped.</summary>
+            // Closes pages that a slab is done with, as far as the kernel lets it; from page 0 on, what nobody uses of a segment just
+            // mapped.
             internal static void Close(Segment* segment, int page, int count)
             {
                 if (page == 0)
@@ -83,7 +84,7 @@ static unsafe partial class EmmaHeap
                     Syscalls.Mprotect(Segment.AddressOf(segment, page), length, Syscalls.ProtNone);
             }
 
-            /// <summary>Makes a few pages inaccessible wherever they are, if need be by mappings of their own. False: the kernel refuses.</summary>
+            // Makes a few pages inaccessible wherever they are, if need be by mappings of their own. False: the kernel refuses.
             internal static bool TryClose(nuint address, nuint length) =>
                 Syscalls.Madvise(address, length, MadvGuardInstall) == 0 || Syscalls.Mprotect(address, length, Syscalls.ProtNone) == 0;
 
@@ -105,7 +106,7 @@ static unsafe partial class EmmaHeap
                 WayOf(segment) = Protected;
             }
 
-            /// <summary>How a segment is guarded: the last word of its header, which is zero in a fresh one.</summary>
+            // How a segment is guarded: the last word of its header, which is zero in a fresh one.
             private static ref int WayOf(Segment* segment)
             {
                 Assert(sizeof(Segment) <= Segment.DescriptorBytes - sizeof(int));
@@ -117,7 +118,7 @@ static unsafe partial class EmmaHeap
                     ? Syscalls.Madvise(address, length, MadvGuardRemove)
                     : Syscalls.Mprotect(address, length, Syscalls.ProtReadWrite)) == 0;
 
-            /// <summary>The place of a fresh segment among those guarded by mappings; null: there are enough.</summary>
+            // The place of a fresh segment among those guarded by mappings; null: there are enough.
             private static ulong* FindPlace(Segment* fresh)
             {
                 ulong* places = (ulong*)ClrVolatile.Read(ref s_protected);
@@ -134,7 +135,8 @@ static unsafe partial class EmmaHeap
                 return found;
             }
 
-            /// <summary>Whether a segment of the list still takes mappings: they go with it, so that nobody has to say so, and a thread that dies forgets nothing.</summary>
+            // Whether a segment of the list still takes mappings: they go with it, so that nobody has to say so, and a thread that dies
+            // forgets nothing.
             private static bool HasMappings(nuint segment)
             {
                 nuint kind = segment == 0 ? SlotKind.Free : Heap->Space.KindAt(segment);

@@ -4,10 +4,10 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>Inaccessible pages among a segment's: here none.</summary>
+        // Inaccessible pages among a segment's: here none.
         internal static class Guards
         {
-            /// <summary>Bytes behind the last block of a slab that stay inaccessible.</summary>
+            // Bytes behind the last block of a slab that stay inaccessible.
             internal const nuint SlabTail = 0;
 
             internal static bool TryOpen(Segment* segment, int page, int count) => true;

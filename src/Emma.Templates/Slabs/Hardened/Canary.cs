@@ -16,36 +16,35 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// What a small block has behind the requested bytes: a pattern that nobody can guess, and in its last eight bytes the requested size, twice, scrambled.
-        /// </summary>
+        // What a small block has behind the requested bytes: a pattern that nobody can guess, and in its last eight bytes the requested
+        // size, twice, scrambled.
         internal static class Canary
         {
-            /// <summary>Bytes that a block has besides those asked for, at least.</summary>
+            // Bytes that a block has besides those asked for, at least.
             internal const nuint Bytes = sizeof(ulong);
 
-            /// <summary>The largest size of a small block.</summary>
+            // The largest size of a small block.
             internal const nuint MaxSize = SizeClasses.MaxSize - Bytes;
 
-            /// <summary>So far before and behind a block the bytes of its neighbours are looked at when it is freed.</summary>
+            // So far before and behind a block the bytes of its neighbours are looked at when it is freed.
             private const nuint Reach = 32;
 
-            /// <summary>How often a neighbour is looked at again before it counts as corrupted: its owner may have been just about to change it.</summary>
+            // How often a neighbour is looked at again before it counts as corrupted: its owner may have been just about to change it.
             private const int Glances = 64;
 
-            /// <summary>The requested size stands in both halves of a word.</summary>
+            // The requested size stands in both halves of a word.
             private const int SizeShift = 32;
 
-            /// <summary>What stands in the place of the size while a thread frees or resizes the block: no size, as the halves differ.</summary>
+            // What stands in the place of the size while a thread frees or resizes the block: no size, as the halves differ.
             private const ulong Owned = 1;
 
-            /// <summary>Has the bits of an address that differ most stand where those of a size do not.</summary>
+            // Has the bits of an address that differ most stand where those of a size do not.
             private const int KeyRotation = 20;
 
-            /// <summary>Bytes that are never 0, so that the end of a string shows.</summary>
+            // Bytes that are never 0, so that the end of a string shows.
             private static ulong NeverZero => 0x0101_0101_0101_0101;
 
-            /// <summary>Fills what lies behind the requested bytes of a block that the caller owns, marks it Live and lets go of it.</summary>
+            // Fills what lies behind the requested bytes of a block that the caller owns, marks it Live and lets go of it.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static void Write(nuint block, nuint blockSize, nuint size, byte* mark)
             {
@@ -68,7 +67,8 @@ static unsafe partial class EmmaHeap
                 ClrVolatile.Write(ref *(ulong*)end, key ^ ((ulong)size | ((ulong)size << SizeShift)));
             }
 
-            /// <summary>The requested size of a block marked Live. False: another thread owns it, or has freed it. The process ends if it was written past its end.</summary>
+            // The requested size of a block marked Live. False: another thread owns it, or has freed it. The process ends if it was written
+            // past its end.
             internal static bool TryRequire(nuint block, nuint blockSize, byte* mark, out nuint size)
             {
                 size = 0;
@@ -87,11 +87,11 @@ static unsafe partial class EmmaHeap
                 return false;
             }
 
-            /// <summary>Whether a live block looks as if it was not written past its end. Its owner alone can be sure.</summary>
-            /// <param name="block">The block.</param>
-            /// <param name="blockSize">Bytes with what the heap adds.</param>
-            /// <param name="word">Its last eight bytes.</param>
-            /// <param name="few">Whether it has, as a rule, fewer than sixteen bytes to look at; a constant. Those that have more do not look intact.</param>
+            // Whether a live block looks as if it was not written past its end. Its owner alone can be sure.
+            // block: The block.
+            // blockSize: Bytes with what the heap adds.
+            // word: Its last eight bytes.
+            // few: Whether it has, as a rule, fewer than sixteen bytes to look at; a constant. Those that have more do not look intact.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static bool IsIntact(nuint block, nuint blockSize, ulong word, bool few)
             {
@@ -106,17 +106,14 @@ static unsafe partial class EmmaHeap
                 return !few && IsFilled(begin, end, key | NeverZero);
             }
 
-            /// <summary>
-            /// Makes the caller the owner of a live block whose last eight bytes it has seen: of two threads one, because they become a word that stands for no size. Whoever
-            /// owns it marks it Busy next. False: another thread owned it.
-            /// </summary>
+            // Makes the caller the owner of a live block whose last eight bytes it has seen: of two threads one, because they become a word
+            // that stands for no size. Whoever owns it marks it Busy next. False: another thread owned it.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static bool TryOwn(nuint block, nuint blockSize, ulong word) =>
-                ClrInterlocked.CompareExchange(ref *(long*)(block + blockSize - Bytes), unchecked((long)(KeyOf(block) ^ Owned)), unchecked((long)word)) == unchecked((long)word);
+                ClrInterlocked.CompareExchange(ref *(ulong*)(block + blockSize - Bytes), KeyOf(block) ^ Owned, word) == word;
 
-            /// <summary>
-            /// As above, for a block that begins at some address, if one does, and marks it Busy. The process ends if the block was written past its end.
-            /// </summary>
+            // As above, for a block that begins at some address, if one does, and marks it Busy. The process ends if the block was written
+            // past its end.
             internal static bool TryOwn(nuint block, nuint blockSize, byte* mark, out nuint size)
             {
                 size = 0;
@@ -147,25 +144,26 @@ static unsafe partial class EmmaHeap
                 return false;
             }
 
-            /// <summary>The last eight bytes of a block.</summary>
+            // The last eight bytes of a block.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static ulong WordOf(nuint block, nuint blockSize) => ClrVolatile.Read(ref *(ulong*)(block + blockSize - Bytes));
 
-            /// <summary>Whether the bytes between the requested ones and the last eight are as Write left them.</summary>
+            // Whether the bytes between the requested ones and the last eight are as Write left them.
             private static bool IsTailFilled(nuint begin, nuint end, ulong pattern) =>
                 end - begin < 2 * sizeof(ulong) ? ShortTail(begin, end, pattern) == 0 : IsFilled(begin, end, pattern);
 
-            /// <summary>The bits in which fewer than sixteen bytes differ from what Write left there.</summary>
+            // The bits in which fewer than sixteen bytes differ from what Write left there.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static ulong ShortTail(nuint begin, nuint end, ulong pattern)
             {
                 nuint length = end - begin;
-                // Of the first eight bytes those before the last whole word, which overwrote the others: 7 at most, 0 at least. A shift by 64 would be one by 0.
+                // Of the first eight bytes those before the last whole word, which overwrote the others: 7 at most, 0 at least. A shift by
+                // 64 would be one by 0.
                 ulong difference = ((*(ulong*)begin ^ pattern) << ((7 - ((int)length & 7)) * 8)) << 8;
                 return length < sizeof(ulong) ? difference : difference | (*(ulong*)(end - sizeof(ulong)) ^ pattern);
             }
 
-            /// <summary>Fills the bytes up to an end, behind which eight bytes more may be overwritten, with a pattern.</summary>
+            // Fills the bytes up to an end, behind which eight bytes more may be overwritten, with a pattern.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static void Fill(nuint begin, nuint end, ulong pattern)
             {
@@ -176,7 +174,7 @@ static unsafe partial class EmmaHeap
                     *(ulong*)address = pattern;
             }
 
-            /// <summary>Whether bytes hold a pattern. Eight bytes behind their end may be read.</summary>
+            // Whether bytes hold a pattern. Eight bytes behind their end may be read.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static bool IsFilled(nuint begin, nuint end, ulong pattern)
             {
@@ -192,7 +190,7 @@ static unsafe partial class EmmaHeap
                 return difference == 0 && differences == ClrVector.Zero;
             }
 
-            /// <summary>Ends the process if a free block is not all zeros.</summary>
+            // Ends the process if a free block is not all zeros.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static void RequireUntouched(nuint block, nuint blockSize)
             {
@@ -200,7 +198,8 @@ static unsafe partial class EmmaHeap
                     Corruption.UsedAfterFree(block, blockSize);
             }
 
-            /// <summary>Whether one block on either side of a block is all that is within reach, and its page has room for those, so that they are blocks of its slab.</summary>
+            // Whether one block on either side of a block is all that is within reach, and its page has room for those, so that they are
+            // blocks of its slab.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static bool IsAmidst(nuint block, nuint blockSize)
             {
@@ -208,10 +207,8 @@ static unsafe partial class EmmaHeap
                 return offset >= blockSize && offset + 2 * blockSize <= Segment.PageSize - Guards.SlabTail && blockSize >= Reach;
             }
 
-            /// <summary>
-            /// Whether the bytes nearest to a block amidst others look as if nobody wrote past its ends: those of free neighbours are zeros, and a live one before it has its canary. Another
-            /// thread may be changing a neighbour: see RequireNeighbours.
-            /// </summary>
+            // Whether the bytes nearest to a block amidst others look as if nobody wrote past its ends: those of free neighbours are zeros,
+            // and a live one before it has its canary. Another thread may be changing a neighbour: see RequireNeighbours.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static bool AreNeighboursIntact(nuint block, nuint blockSize, byte* mark)
             {
@@ -221,14 +218,17 @@ static unsafe partial class EmmaHeap
                 ClrWideVector free = ClrWideVector.Zero;
                 if (before == 0)
                     free = *(ClrWideVector*)(block - Reach);
-                else if (before == LiveMarks.Live && !TryReadSize(ClrVolatile.Read(ref *(ulong*)(block - Bytes)), blockSize, KeyOf(block - blockSize), out nuint _))
+                else if (before == LiveMarks.Live && !TryReadSize(WordBefore(block), blockSize, KeyOf(block - blockSize), out nuint _))
                     return false;
                 if (behind == 0)
                     free |= *(ClrWideVector*)(block + blockSize);
                 return free == ClrWideVector.Zero;
             }
 
-            /// <summary>The same for blocks of less than 32 bytes, and at the ends of pages.</summary>
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            private static ulong WordBefore(nuint block) => ClrVolatile.Read(ref *(ulong*)(block - Bytes));
+
+            // The same for blocks of less than 32 bytes, and at the ends of pages.
             internal static bool AreNeighboursIntactAtEnds(nuint block, nuint blockSize, byte* mark)
             {
                 NeighboursOf(block, blockSize, out nuint before, out nuint behind);
@@ -247,10 +247,8 @@ static unsafe partial class EmmaHeap
                 return true;
             }
 
-            /// <summary>
-            /// Ends the process if the bytes nearest to a block, which its caller owns, show that somebody wrote past its ends. A neighbour is looked at more than once
-            /// if it looks wrong: another thread may be just handing it out or freeing it.
-            /// </summary>
+            // Ends the process if the bytes nearest to a block, which its caller owns, show that somebody wrote past its ends. A neighbour
+            // is looked at more than once if it looks wrong: another thread may be just handing it out or freeing it.
             internal static void RequireNeighbours(nuint block, nuint blockSize, byte* mark)
             {
                 NeighboursOf(block, blockSize, out nuint before, out nuint behind);
@@ -267,7 +265,7 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>So many bytes before and behind a block are blocks of its slab that are within reach: the smallest are shorter than that.</summary>
+            // So many bytes before and behind a block are blocks of its slab that are within reach: the smallest are shorter than that.
             private static void NeighboursOf(nuint block, nuint blockSize, out nuint before, out nuint behind)
             {
                 nuint near = ClrMath.Max(blockSize, Reach);
@@ -302,7 +300,9 @@ static unsafe partial class EmmaHeap
                 if (mark == 0)
                     return AreZerosIn(neighbour + blockSize - ClrMath.Min(blockSize, Reach), blockSize);
                 ulong word = WordOf(neighbour, blockSize);
-                return mark != LiveMarks.Live || TryReadSize(word, blockSize, KeyOf(neighbour), out nuint _) || word == (KeyOf(neighbour) ^ Owned);
+                return mark != LiveMarks.Live
+                    || TryReadSize(word, blockSize, KeyOf(neighbour), out nuint _)
+                    || word == (KeyOf(neighbour) ^ Owned);
             }
 
             private static bool IsBehindIntact(nuint neighbour, nuint blockSize, byte* mark)
@@ -317,11 +317,12 @@ static unsafe partial class EmmaHeap
                 return false;
             }
 
-            private static bool LooksIntactBehind(nuint neighbour, nuint blockSize, byte mark) => mark != 0 || AreZerosIn(neighbour, blockSize);
+            private static bool LooksIntactBehind(nuint neighbour, nuint blockSize, byte mark) =>
+                mark != 0 || AreZerosIn(neighbour, blockSize);
 
             private static bool AreZerosIn(nuint begin, nuint blockSize) => Zeros.Are(begin, ClrMath.Min(blockSize, Reach));
 
-            /// <summary>The requested size that the last eight bytes of a block stand for. False: they stand for none.</summary>
+            // The requested size that the last eight bytes of a block stand for. False: they stand for none.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static bool TryReadSize(ulong word, nuint blockSize, ulong key, out nuint size)
             {
@@ -333,10 +334,10 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static ulong KeyOf(nuint block) => Heap->Cookie ^ ClrBitOperations.RotateLeft(block, KeyRotation);
 
-            /// <summary>A pattern for what lies around a block with a mapping of its own.</summary>
+            // A pattern for what lies around a block with a mapping of its own.
             internal static ulong PatternOf(nuint block) => KeyOf(block) | NeverZero;
 
-            /// <summary>A random number that is not 0.</summary>
+            // A random number that is not 0.
             internal static ulong DrawSecret()
             {
                 ulong secret = 0;

@@ -9,17 +9,16 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// Makes blocks zeros and finds out whether they are, with vectors of 32 bytes: the last ones overlap the first where the length asks for fewer, so that up to 128 bytes
-        /// there is no loop, and blocks of neighbouring classes differ little in what is predicted. Lengths are multiples of 16 that are not 0. The base library's methods
-        /// for the same are slower, by a tenth at 32 KiB and by a quarter at 1 KiB.
-        /// </summary>
+        // Makes blocks zeros and finds out whether they are, with vectors of 32 bytes: the last ones overlap the first where the length
+        // asks for fewer, so that up to 128 bytes there is no loop, and blocks of neighbouring classes differ little in what is predicted.
+        // Lengths are multiples of 16 that are not 0. The base library's methods for the same are slower, by a tenth at 32 KiB and by a
+        // quarter at 1 KiB.
         internal static class Zeros
         {
             private const nuint Narrow = 16;
             private const nuint Wide = 32;
 
-            /// <summary>So many bytes are done at a time, beyond so many.</summary>
+            // So many bytes are done at a time, beyond so many.
             private const nuint ManyBytes = 128;
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
@@ -41,7 +40,7 @@ static unsafe partial class EmmaHeap
                 return size <= ManyBytes ? Any(begin, size) == ClrWideVector.Zero : AreMany(begin, size);
             }
 
-            /// <summary>Clears 32 to 128 bytes.</summary>
+            // Clears 32 to 128 bytes.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static void ClearFew(nuint begin, nuint size)
             {
@@ -55,7 +54,7 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>The bits of 32 to 128 bytes, some above others: none is set if all bytes are zeros.</summary>
+            // The bits of 32 to 128 bytes, some above others: none is set if all bytes are zeros.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static ClrWideVector Any(nuint begin, nuint size)
             {

@@ -14,7 +14,7 @@ public static unsafe partial class EmmaHeap
         /// <summary>The machine code of the fast paths, held against its listing, the structures whose offsets it knows, and the code page.</summary>
         public class FastPathCodeTests
         {
-            private static readonly Listing[] s_listings = Listing.AllIn("Caching/FastPathCode.cs");
+            private static readonly Listing[] s_listings = Listing.AllIn("Caching/Cached/FastPathCode.cs");
 
             /// <summary>What a C function, and managed code with it, may change without saving it.</summary>
             private static readonly Register[] s_scratch =

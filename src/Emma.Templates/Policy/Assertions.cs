@@ -7,10 +7,8 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        /// <summary>
-        /// States an invariant. Checked only where EMMA_ASSERT is defined, so that a Debug build of an application does not pay for it;
-        /// a failure ends the process, because the heap cannot be trusted any more.
-        /// </summary>
+        // States an invariant. Checked only where EMMA_ASSERT is defined, so that a Debug build of an application does not pay for it; a
+        // failure ends the process, because the heap cannot be trusted any more.
         [ClrConditional("EMMA_ASSERT")]
         internal static void Assert(
             bool condition,

@@ -1,0 +1,147 @@
+using Emma.Generator.Tests.Harness;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+
+namespace Emma.Generator.Tests;
+
+/// <summary>The layers of the templates know those beneath them only. An arrow is a name that a file uses and that another folder declares.</summary>
+public class LayerTests
+{
+    private const string FrontPage = "Root";
+
+    /// <summary>From the bottom up, as Root.cs lists them.</summary>
+    private static readonly string[] s_layers =
+        ["Policy", "Kernel", "AddressSpace", "Segments", "Slabs", "Caching", "Lifetime", "Blocks", "Api"];
+
+    [Fact]
+    public void No_layer_names_what_is_above_it_but_for_those_listed_here()
+    {
+        Dictionary<string, string> homes = Declarations();
+        SortedSet<string> upwards = new(StringComparer.Ordinal);
+        foreach ((string path, string text) in Repository.Templates())
+        {
+            string layer = LayerOf(path);
+            if (layer == FrontPage)
+                continue;
+
+            foreach (string name in NamesUsedIn(text))
+            {
+                if (homes.TryGetValue(name, out string? home) && home != FrontPage && RankOf(home) > RankOf(layer))
+                    upwards.Add($"{path}: {home}'s {name}");
+            }
+        }
+
+        Assert.Equal<string[]>(
+            [
+                // They compile all of the heap before it runs.
+                "Lifetime/Compilation.cs: Api's HeapStatistics",
+                "Lifetime/Compilation.cs: Api's LocalHeap",
+            ],
+            [.. upwards]);
+    }
+
+    [Fact]
+    public void Every_folder_is_a_layer_that_the_front_page_lists()
+    {
+        string[] folders = [.. Repository.Templates().Keys.Select(LayerOf).Distinct().Where(layer => layer != FrontPage)];
+        Assert.Equal(s_layers.Order(StringComparer.Ordinal), folders.Order(StringComparer.Ordinal));
+
+        string page = Repository.Templates()["Root.cs"];
+        int[] places = [.. s_layers.Select(layer => page.IndexOf($"//   {layer} ", StringComparison.Ordinal))];
+        Assert.DoesNotContain(-1, places);
+        Assert.Equal(places.Order(), places);
+    }
+
+    [Fact]
+    public void The_folders_of_a_layer_are_named_after_forms() =>
+        Assert.All(
+            Repository.Templates().Keys.Select(path => path.Split('/')).Where(parts => parts.Length > 2),
+            parts => Assert.Contains(parts[1], (string[])["Cached", "Locked", "Plain", "Hardened"]));
+
+    private static string LayerOf(string path) => path.Contains('/') ? path[..path.IndexOf('/')] : FrontPage;
+
+    private static int RankOf(string layer) => Array.IndexOf(s_layers, layer);
+
+    /// <summary>The folder of each type, and of each member that the heap's classes have themselves.</summary>
+    private static Dictionary<string, string> Declarations()
+    {
+        Dictionary<string, string> homes = new(StringComparer.Ordinal);
+        foreach ((string path, string text) in Repository.Templates())
+        {
+            foreach (MemberDeclarationSyntax member in MembersOfHeap(text))
+            {
+                foreach (string name in NamesOf(member))
+                {
+                    // A partial type is of the lowest layer that declares a part of it; of an overloaded method as well.
+                    string layer = LayerOf(path);
+                    if (!homes.TryGetValue(name, out string? other) || RankOf(layer) < RankOf(other))
+                        homes[name] = layer;
+                }
+            }
+        }
+
+        return homes;
+    }
+
+    private static IEnumerable<MemberDeclarationSyntax> MembersOfHeap(string text)
+    {
+        ClassDeclarationSyntax heap = CSharpSyntaxTree.ParseText(text).GetRoot().DescendantNodes().OfType<ClassDeclarationSyntax>().First();
+        foreach (MemberDeclarationSyntax member in heap.Members)
+        {
+            if (member is ClassDeclarationSyntax { Identifier.ValueText: "HeapInternals" } inner)
+            {
+                foreach (MemberDeclarationSyntax part in inner.Members)
+                    yield return part;
+            }
+            else
+            {
+                yield return member;
+            }
+        }
+    }
+
+    private static IEnumerable<string> NamesOf(MemberDeclarationSyntax member) => member switch
+    {
+        BaseTypeDeclarationSyntax type => [type.Identifier.ValueText],
+        MethodDeclarationSyntax method => [method.Identifier.ValueText],
+        BaseFieldDeclarationSyntax field => field.Declaration.Variables.Select(variable => variable.Identifier.ValueText),
+        _ => [],
+    };
+
+    /// <summary>
+    /// Names that stand alone, and parts of the heap reached through its root (`Heap->Segments`), which are named after or typed as what
+    /// their folder declares.
+    /// </summary>
+    private static IEnumerable<string> NamesUsedIn(string text)
+    {
+        Dictionary<string, string> parts = PartsOfRoot();
+        SyntaxNode root = CSharpSyntaxTree.ParseText(text).GetRoot();
+        HashSet<string> own = [.. root.DescendantNodes().Select(OwnName).OfType<string>()];
+        foreach (SimpleNameSyntax name in root.DescendantNodes().OfType<SimpleNameSyntax>())
+        {
+            bool isMember = name.Parent is MemberAccessExpressionSyntax access && access.Name == name;
+            if (!isMember && !own.Contains(name.Identifier.ValueText))
+                yield return name.Identifier.ValueText;
+            else if (isMember && ((MemberAccessExpressionSyntax)name.Parent!).Expression.ToString() is "Heap" or "root"
+                && parts.TryGetValue(name.Identifier.ValueText, out string? type))
+                yield return type;
+        }
+    }
+
+    /// <summary>What a file declares within its types: members and variables that hide a name of another layer's.</summary>
+    private static string? OwnName(SyntaxNode node) => node switch
+    {
+        MethodDeclarationSyntax method => method.Identifier.ValueText,
+        PropertyDeclarationSyntax property => property.Identifier.ValueText,
+        VariableDeclaratorSyntax variable => variable.Identifier.ValueText,
+        ParameterSyntax parameter => parameter.Identifier.ValueText,
+        _ => null,
+    };
+
+    private static Dictionary<string, string> PartsOfRoot() =>
+        CSharpSyntaxTree.ParseText(Repository.Templates()["Root.cs"]).GetRoot().DescendantNodes()
+            .OfType<StructDeclarationSyntax>().Single(type => type.Identifier.ValueText == "Root").Members
+            .OfType<FieldDeclarationSyntax>()
+            .ToDictionary(field => field.Declaration.Variables[0].Identifier.ValueText, field => field.Declaration.Type.ToString());
+}
