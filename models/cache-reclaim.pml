@@ -1,6 +1,6 @@
 /*
- * The list of thread caches and what becomes of those of dead threads: src/Emma.Templates/Caching/ThreadCacheList.cs (CacheOwner, ThreadCacheList), and of
- * ThreadCache.cs the mark `_changing`, EmptyDead and TakenOver.
+ * The list of thread caches and what becomes of those of dead threads: src/Emma.Templates/Caching/Cached/ThreadCacheList.cs (CacheOwner, ThreadCacheList),
+ * and of Emptying.cs the mark `_changing`, EmptyDead and TakenOver.
  *
  * Claims: one live thread at a time uses a cache; whoever gets a dead thread's cache never uses what that thread was changing; no cache gets out of reach:
  * in the end each one that was ever linked is on the list, and nobody's or a dead thread's.

@@ -1,5 +1,5 @@
 /*
- * The stacks of magazines and the memory under them: MagazineStack in src/Emma.Templates/Caching/Magazine.cs, MagazineStore.cs, Depot.cs.
+ * The stacks of magazines and the memory under them: MagazineStack in src/Emma.Templates/Caching/Cached/Magazine.cs, MagazineStore.cs, Depot.cs.
  *
  * Claims: a magazine is in one hand at most; none in a hand is discarded; a thread that was overtaken reads memory that is mapped, whatever it holds by now;
  * unless a thread died, every magazine is in a hand or on a stack in the end, and the depths say how many lie below.

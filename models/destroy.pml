@@ -1,6 +1,6 @@
 /*
- * The end: src/Emma.Templates/Lifetime/HeapState.cs (Clear, Unload), IdleTrim.cs, UnloadSentinel.cs; Segments/AddressSpace.cs (UnmapAll); Caching/SmallBlocks.cs (Reset,
- * Unload), Depot.cs (Flush), ThreadCache.cs (LookAtWindow).
+ * The end: src/Emma.Templates/Lifetime/HeapState.cs (Clear, Unload), IdleTrim.cs, UnloadSentinel.cs;
+ * AddressSpace/Unmapping.cs (UnmapAll); Caching/Cached/SmallBlocks.cs (Reset, Unload), Depot.cs (Flush), Exchange.cs (LookAtWindow).
  *
  * Claims: nobody uses what was unmapped: neither the trimming that runs beside Destroy, nor a thread that used the heap before and uses it again, nor finalizers; also if
  * the thread that destroys dies before any step; nothing stays mapped after unloading, unless a thread died.

@@ -1,6 +1,6 @@
 /*
- * How blocks go from hand to hand: src/Emma.Templates/Caching/ThreadCache.cs (TakeAnyhow, TakeLoaded and TryTake, TryGive, TakeSlowly, GiveSlowly, Exchange, TryLoadFull, TryRefill,
- * TryMakeRoom, Empty, EmptyDead, TakenOver), with the depot of Depot.cs, the store of MagazineStore.cs and the slabs behind them.
+ * How blocks go from hand to hand: src/Emma.Templates/Caching/Cached/ThreadCache.cs (TakeAnyhow, TakeLoaded and TryTake, TryGive),
+ * Exchange.cs (TakeSlowly, GiveSlowly, Exchange, TryLoadFull, TryRefill, TryMakeRoom) and Emptying.cs (Empty, EmptyDead, TakenOver), with the depot of Depot.cs, the store of MagazineStore.cs and the slabs behind them.
  *
  * Claims: no block is in two hands, nor freed twice; each one is in a hand, in one magazine or free in its slab in the end, unless a thread died while its
  * cache was marked as being changed, or with a block in hand.

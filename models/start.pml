@@ -1,6 +1,6 @@
 /*
- * The start: src/Emma.Templates/Lifetime/HeapState.cs (EnsureRunning, Start, KeepSentinel), Kernel/KernelEntry.cs (EnsureCreated, Create, Invoke), Caching/SmallBlocks.cs
- * (Start, MayTake, TryTake).
+ * The start: src/Emma.Templates/Lifetime/HeapState.cs (EnsureRunning, Start, KeepSentinel), Kernel/KernelEntry.cs (EnsureCreated, Create, Invoke),
+ * Caching/Cached/SmallBlocks.cs (Start, MayTake, TryTake).
  *
  * Claims: one code page wins and the others are unmapped, but those of threads that died; nobody calls code that is not built yet or unmapped already; a page has a
  * sentinel before it is mapped; a heap that runs has its label and its entry, and looks after itself once; no thread waits for another.

@@ -121,7 +121,7 @@ public class IncrementalityTests
 
         Assert.Equal(IncrementalStepRunReason.Modified, Assert.Single(HeapSteps(result, "Audio.Mixer")));
         Assert.Contains(
-            "MemoryLimit = 2097152;",
+            "DeclaredLimit = 2097152;",
             result.GeneratedSources.Single(source => source.HintName == "Audio.Mixer/Options.g.cs").SourceText.ToString(),
             StringComparison.Ordinal);
     }

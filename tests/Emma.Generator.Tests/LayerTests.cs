@@ -59,6 +59,29 @@ public class LayerTests
             Repository.Templates().Keys.Select(path => path.Split('/')).Where(parts => parts.Length > 2),
             parts => Assert.Contains(parts[1], (string[])["Cached", "Locked", "Plain", "Hardened"]));
 
+    [Fact]
+    public void The_table_in_the_architecture_page_says_which_file_is_in_which_form()
+    {
+        string[] columns = ["", "Cached", "Locked", "Plain", "Hardened"];
+        string[] rows =
+        [
+            .. s_layers.Select(layer => $"| {layer} | " + string.Join(" | ", columns.Select(form => FilesIn(layer, form))) + " |").Select(Squeeze),
+        ];
+
+        string[] page = [.. File.ReadAllLines(Repository.Path("docs", "architecture.md")).Select(Squeeze)];
+        Assert.All(rows, row => Assert.Contains(row, page));
+
+        static string Squeeze(string line) => line.Replace(" ", "", StringComparison.Ordinal);
+    }
+
+    private static string FilesIn(string layer, string form)
+    {
+        string folder = form.Length == 0 ? $"{layer}/" : $"{layer}/{form}/";
+        return string.Join(", ", Repository.Templates().Keys
+            .Where(path => path.StartsWith(folder, StringComparison.Ordinal) && !path[folder.Length..].Contains('/'))
+            .Select(path => Path.GetFileNameWithoutExtension(path)));
+    }
+
     private static string LayerOf(string path) => path.Contains('/') ? path[..path.IndexOf('/')] : FrontPage;
 
     private static int RankOf(string layer) => Array.IndexOf(s_layers, layer);
