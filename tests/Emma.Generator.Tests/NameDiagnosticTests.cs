@@ -35,10 +35,10 @@ public class NameDiagnosticTests
     [InlineData("\"_\"")]
     [InlineData("\"System\"")]
     [InlineData("\"System.Memory.Mixer\"")]
-    [InlineData("\"HeapName\"")]
+    [InlineData("\"HeapInternals\"")]
     [InlineData("\"Audio.KernelAccess\"")]
     [InlineData("\"Audio.LocalHeap\"")]
-    [InlineData("\"Audio.Depot\"")]
+    [InlineData("\"Audio.Free\"")]
     [InlineData("\"Audio.ClrInterlocked\"")]
     public async Task A_text_that_cannot_name_a_class_is_refused(string name) =>
         await DiagnosticAssert.MatchesAsync(new TestProject($$"""[assembly: Emma.EmmaAllocator({|EMMA0002:{{name}}|})]"""), emitted: []);

@@ -240,7 +240,7 @@ public class RunningTests
                     {
                         Free(Alloc(10));
                         Destroy();
-                        return HeapName;
+                        return HeapInternals.HeapName;
                     }
                 }
             }
