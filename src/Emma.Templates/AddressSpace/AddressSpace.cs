@@ -40,6 +40,11 @@ static unsafe partial class EmmaHeap
         {
             internal const nuint OsPageSize = 4096;
 
+            private const uint FirstShare = 4;
+
+            // More than any window has, with whatever is added.
+            private const nuint AllSlots = int.MaxValue;
+
             // How often a mapping whose place turns out to be taken by others is tried elsewhere.
             private const int MapAttempts = 64;
 
@@ -84,6 +89,11 @@ static unsafe partial class EmmaHeap
                 }
             }
 
+            // How many slots of the first window are kept from a large block, because the fast paths know that window alone: a quarter, and all
+            // of them from one that would take a quarter by itself.
+            private static nuint KeptOfFirst(nuint length) =>
+                length > Window.DefaultSize / FirstShare ? AllSlots : SlotCountOf(Window.DefaultSize / FirstShare);
+
             private static nuint SlotCountOf(nuint length) => AlignUp(length, Window.SlotSize) / Window.SlotSize;
 
             // Maps fresh, zeroed memory at the head of free slots.
@@ -92,14 +102,15 @@ static unsafe partial class EmmaHeap
             // kind: What the head slot becomes.
             // metadata: Bytes of metadata that come with it, charged together: charged before, they might be in the way of somebody who has
             // room without them.
+            // isNear: Whether it is for small blocks, which the fast paths find in the first window only.
             // Returns: the address, or 0: the limit is reached or the kernel refused.
-            internal nuint Map(nuint length, nuint alignment, nuint kind, nuint metadata = 0)
+            internal nuint Map(nuint length, nuint alignment, nuint kind, nuint metadata = 0, bool isNear = false)
             {
                 Assert(length % OsPageSize == 0 && length <= MaxBytes);
                 if (!TryCharge(length + metadata))
                     return 0;
 
-                nuint address = MapUncharged(length, alignment, Syscalls.ProtReadWrite);
+                nuint address = MapUncharged(length, alignment, Syscalls.ProtReadWrite, isNear);
                 if (address == 0)
                 {
                     Uncharge(length + metadata);
@@ -112,11 +123,11 @@ static unsafe partial class EmmaHeap
             }
 
             // Maps at the head of free slots, which stay Busy. The caller has charged the bytes or does not own them yet.
-            internal nuint MapUncharged(nuint length, nuint alignment, int protection)
+            internal nuint MapUncharged(nuint length, nuint alignment, int protection, bool isNear = false)
             {
                 for (int attempt = 0; attempt < MapAttempts; attempt++)
                 {
-                    nuint address = Claim(length, alignment, attempt);
+                    nuint address = Claim(length, alignment, attempt, isNear);
                     if (address == 0)
                         return 0;
 
@@ -271,7 +282,8 @@ static unsafe partial class EmmaHeap
             // length: Bytes.
             // alignment: A power of two.
             // failures: How many places turned out to be taken: the next one is sought that much farther away.
-            private nuint Claim(nuint length, nuint alignment, int failures)
+            // isNear: Whether it is for small blocks.
+            private nuint Claim(nuint length, nuint alignment, int failures, bool isNear)
             {
                 if (length > Window.DefaultSize && !IsConceivable(length))
                     return 0;
@@ -281,8 +293,16 @@ static unsafe partial class EmmaHeap
                 Window* last = null;
                 for (Window* window = First; window != null && address == 0; window = window->Next)
                 {
-                    address = window->Claim(SlotCountOf(length), alignment, failures);
+                    nuint kept = isNear || window != First ? 0 : KeptOfFirst(length);
+                    if (window->HasRoomFor(SlotCountOf(length) + kept))
+                        address = window->Claim(SlotCountOf(length), alignment, failures);
                     last = window;
+                }
+
+                if (address == 0 && last == null && KeptOfFirst(length) == AllSlots)
+                {
+                    last = Window.Map(ref this, Window.SlotSize, Window.SlotSize);
+                    First = last;
                 }
 
                 if (address == 0)

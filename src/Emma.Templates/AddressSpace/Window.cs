@@ -8,40 +8,10 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // What a slot of a window is used for; the low bits of its word. The rest of the word is the mapped length.
-        internal static class SlotKind
-        {
-            internal const nuint Free = 0;
-            internal const nuint Segment = 1;
-
-            // A live large block.
-            internal const nuint Large = 2;
-
-            // A freed large block's mapping, kept for reuse.
-            internal const nuint Cached = 3;
-
-            // Memory of magazines: what caches keep their blocks' addresses in. Grows within its slot.
-            internal const nuint Magazines = 4;
-
-            // Being mapped, moved or unmapped by one thread.
-            internal const nuint Busy = 5;
-
-            // Could not be unmapped: empty, counted as mapped, tried again later.
-            internal const nuint Retained = 6;
-
-            // Unusable: the kernel failed half-way, and whose mapping lies there cannot be told.
-            internal const nuint Abandoned = 7;
-
-            // Belongs to the mapping that begins in an earlier slot.
-            internal const nuint Tail = 8;
-
-            internal const nuint Mask = 15;
-        }
-
         // A stretch of addresses from which a heap maps: its slots and its page map. The structure lies at the start of a mapping of its
-        // own below the window, `header | label | slot words | page map`, which is touched only as far as the window is used. Slots change
+        // own below the window, `header | label | slot words | their bits | page map`, which is touched only as far as the window is used. Slots change
         // under the address space's lock, or by their owner.
-        internal struct Window
+        internal partial struct Window
         {
             internal const int SlotShift = 22;
             internal const nuint SlotSize = (nuint)1 << SlotShift;
@@ -52,7 +22,7 @@ static unsafe partial class EmmaHeap
             internal static nuint DefaultSize => unchecked((nuint)(1UL << 36));
 
             // Marks the structure for heaps that look for the owner of a foreign pointer; the last digits version its layout.
-            private const ulong MagicLow = 0x6E69572D616D6D45, MagicHigh = 0x3230302D776F646E;
+            private const ulong MagicLow = 0x6E69572D616D6D45, MagicHigh = 0x3330302D776F646E;
 
             // Bytes of the header and the label together.
             internal const nuint HeaderBytes = AddressSpace.OsPageSize;
@@ -74,6 +44,10 @@ static unsafe partial class EmmaHeap
             internal nuint Size;
             internal nuint MetadataLength;
             internal nuint* Slots;
+
+            // A bit for each slot: whether it is not free.
+            internal ulong* TakenBits;
+
             internal byte* PageMap;
 
             // The marks of live blocks, where there are any; a mapping of its own.
@@ -106,7 +80,9 @@ static unsafe partial class EmmaHeap
 
             // Bytes of a window's metadata, for a window of some size.
             internal static nuint MetadataBytes(nuint size) =>
-                AlignUp(HeaderBytes + (size >> SlotShift) * (nuint)sizeof(nuint) + (size >> PageShift), AddressSpace.OsPageSize);
+                AlignUp(HeaderBytes + (size >> SlotShift) * (nuint)sizeof(nuint) + BitBytes(size) + (size >> PageShift), AddressSpace.OsPageSize);
+
+            private static nuint BitBytes(nuint size) => AlignUp(size >> SlotShift, 64) / 8;
 
             private readonly nuint MetadataReach => AlignUp(MetadataLength, SlotSize);
 
@@ -176,128 +152,14 @@ static unsafe partial class EmmaHeap
                 return Syscalls.Munmap((nuint)window, window->MetadataLength) == 0;
             }
 
-            // Finds free slots, ascending from where the last search ended, and marks them Busy.
-            // Returns: the address of the first, or 0.
-            internal nuint Claim(nuint count, nuint alignment, int failures)
-            {
-                nuint step = alignment > SlotSize ? alignment >> SlotShift : 1;
-                if (failures > 0)
-                    _cursor += (nuint)1 << (failures < 14 ? failures : 14);
-
-                nuint slot = FindFree(_cursor, count, step);
-                if (slot == NotFound)
-                    slot = FindFree(0, count, step);
-                if (slot == NotFound)
-                    return 0;
-
-                Take(slot, 1, SlotKind.Busy);
-                Take(slot + 1, count - 1, SlotKind.Tail);
-                _cursor = slot + count;
-                return AddressOf(slot);
-            }
-
-            internal readonly bool AreFree(nuint slot, nuint count)
-            {
-                if (slot + count > Size >> SlotShift)
-                    return false;
-
-                for (nuint i = 0; i < count; i++)
-                {
-                    if (ClrVolatile.Read(ref Slots[slot + i]) != SlotKind.Free)
-                        return false;
-                }
-
-                return true;
-            }
-
-            // Makes free slots the head or the tail of a mapping.
-            internal void Take(nuint slot, nuint count, nuint kind)
-            {
-                for (nuint i = 0; i < count; i++)
-                    ClrVolatile.Write(ref Slots[slot + i], kind);
-                _taken += count;
-                if (slot + count > _slotsUsed)
-                    ClrVolatile.Write(ref _slotsUsed, slot + count);
-            }
-
-            // Makes slots free, the last one first, so that no other slot ever looks like a tail without a head. Some may be free already,
-            // if a thread died while it did that.
-            internal void Release(nuint slot, nuint count)
-            {
-                for (nuint i = count; i > 0; i--)
-                {
-                    ref nuint word = ref Slots[slot + i - 1];
-                    _taken -= ClrVolatile.Read(ref word) == SlotKind.Free ? (nuint)0 : 1;
-                    ClrVolatile.Write(ref word, SlotKind.Free);
-                }
-            }
-
-            // Restores what follows from the slot words.
-            internal void Recount()
-            {
-                nuint taken = 0;
-                nuint used = 0;
-                for (nuint slot = 0; slot < Size >> SlotShift; slot++)
-                {
-                    if (ClrVolatile.Read(ref Slots[slot]) == SlotKind.Free)
-                        continue;
-                    taken++;
-                    used = slot + 1;
-                }
-
-                _taken = taken;
-                ClrVolatile.Write(ref _slotsUsed, used);
-            }
-
-            // Gives the kernel the memory of the slot words and the page map of a window in which nothing is mapped: they are all zeros,
-            // and zeros again when they are read next. Where magazines are all that is mapped, only the page map is.
-            internal void DiscardIfEmpty()
-            {
-                if (_taken == 0)
-                {
-                    if (Syscalls.Madvise((nuint)Slots, MetadataLength - HeaderBytes, Syscalls.MadvDontNeed) == 0)
-                        ClrVolatile.Write(ref _slotsUsed, 0);
-                    return;
-                }
-
-                nuint magazines = 0;
-                for (nuint slot = 0; slot < _slotsUsed; slot++)
-                    magazines += (ClrVolatile.Read(ref Slots[slot]) & SlotKind.Mask) == SlotKind.Magazines ? 1U : 0U;
-                nuint wholePages = AlignUp((nuint)PageMap, AddressSpace.OsPageSize);
-                if (magazines == _taken)
-                    Syscalls.Madvise(wholePages, (nuint)PageMap + (Size >> PageShift) - wholePages, Syscalls.MadvDontNeed);
-            }
-
-            private static nuint NotFound => nuint.MaxValue;
-
-            private readonly nuint FindFree(nuint from, nuint count, nuint step)
-            {
-                // Slot s is aligned when s + phase is a multiple of step.
-                nuint phase = (Base >> SlotShift) & (step - 1);
-                nuint slots = Size >> SlotShift;
-                nuint slot = from;
-                while (true)
-                {
-                    slot = AlignUp(slot + phase, step) - phase;
-                    if (slot > slots || count > slots - slot)
-                        return NotFound;
-
-                    nuint i = 0;
-                    while (i < count && ClrVolatile.Read(ref Slots[slot + i]) == SlotKind.Free)
-                        i++;
-                    if (i == count)
-                        return slot;
-                    slot += i + 1;
-                }
-            }
-
             private void Initialize(nuint start, nuint size, nuint metadata)
             {
                 Base = start;
                 Size = size;
                 MetadataLength = metadata;
                 Slots = (nuint*)(start - GuardBytes - AlignUp(metadata, SlotSize) + HeaderBytes);
-                PageMap = (byte*)(Slots + (size >> SlotShift));
+                TakenBits = (ulong*)(Slots + (size >> SlotShift));
+                PageMap = (byte*)TakenBits + BitBytes(size);
                 LabelLength = CopyLabel();
                 MagicA = MagicLow;
                 MagicB = MagicHigh;
@@ -321,35 +183,6 @@ static unsafe partial class EmmaHeap
                 if (Syscalls.GetRandom(&random, sizeof(ulong)) != sizeof(ulong))
                     random = unchecked((ulong)ClrStopwatch.GetTimestamp() * 0x9E37_79B9_7F4A_7C15);
                 return random;
-            }
-        }
-
-        // A walk over the used slots of all windows, in order.
-        internal struct SlotWalk
-        {
-            private Window* _window;
-            private nuint _slot;
-
-            internal SlotWalk(Window* first)
-            {
-                _window = first;
-                _slot = 0;
-            }
-
-            // The address of the next mapping of some kind, or 0 at the end.
-            internal nuint Next(nuint kind)
-            {
-                for (; _window != null; _window = _window->Next, _slot = 0)
-                {
-                    while (_slot < _window->SlotsUsed)
-                    {
-                        nuint slot = _slot++;
-                        if ((ClrVolatile.Read(ref _window->Slots[slot]) & SlotKind.Mask) == kind)
-                            return _window->AddressOf(slot);
-                    }
-                }
-
-                return 0;
             }
         }
     }

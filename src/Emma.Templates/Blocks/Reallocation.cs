@@ -1,5 +1,6 @@
 namespace Emma.Templates;
 
+using ClrArgumentException = global::System.ArgumentException;
 using ClrMath = global::System.Math;
 using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
 
@@ -12,46 +13,93 @@ static unsafe partial class EmmaHeap
         {
             HeapState.EnsureRunning();
             int pageClass = RequireBlock(block, "Realloc");
+            if (pageClass == PageMap.Large)
+                return ReallocateLarge(block, size, alignment);
+
             nuint oldSize = SizeOf((nuint)block, pageClass);
-            bool aligned = ((nuint)block & (alignment - 1)) == 0;
+            bool aligned = IsAligned(block, alignment);
             if (aligned && TryResizeInPlace((nuint)block, pageClass, oldSize, size))
                 return block;
 
-            if (pageClass == PageMap.Large && size > oldSize && size <= AddressSpace.MaxBytes)
-            {
-                void* moved = Grow(block, size, alignment, aligned);
-                if (moved != null)
-                    return moved;
-            }
-
-            void* copy = alignment <= SizeClasses.Granularity ? Allocate(size, false) : AllocateAligned(size, alignment);
+            void* copy = AllocateForCopy(size, alignment);
             if (copy == null)
                 return aligned && size <= oldSize ? block : null;
 
             ClrNativeMemory.Copy(block, copy, ClrMath.Min(oldSize, size));
-            Release(block);
+            ReleaseCopied(block, copy);
             return copy;
         }
 
-        // Grows a large block without copying it: by moving, or, once memory has been reclaimed, in either way. Null: neither goes.
-        internal static void* Grow(void* block, nuint size, nuint alignment, bool inPlace)
+        // The same for a large block. It is the caller's alone meanwhile: a thread that frees it is refused, or was first.
+        internal static void* ReallocateLarge(void* block, nuint size, nuint alignment)
         {
             ref LargeBlocks large = ref Heap->Large;
-            nuint moved = large.TryMove((nuint)block, size, alignment);
+            nuint oldLength = large.TryOwn((nuint)block);
+            if (oldLength == 0)
+                ThrowBadPointer(block, "Realloc", PointerCheck.AlreadyFree);
+
+            bool aligned = IsAligned(block, alignment);
+            bool staysLarge = size > LargeBlocks.Threshold && size <= AddressSpace.MaxBytes;
+            if (aligned && staysLarge && large.TryResizeInPlace((nuint)block, oldLength, size))
+                return block;
+
+            if (staysLarge && size > oldLength)
+            {
+                void* moved = Grow(block, oldLength, size, alignment, aligned);
+                if (moved != null)
+                    return moved;
+            }
+
+            void* copy = AllocateForCopy(size, alignment);
+            if (copy == null)
+            {
+                large.Disown((nuint)block, oldLength);
+                return aligned && size <= oldLength ? block : null;
+            }
+
+            ClrNativeMemory.Copy(block, copy, ClrMath.Min(oldLength, size));
+            large.FreeOwned((nuint)block, oldLength);
+            return copy;
+        }
+
+        internal static bool IsAligned(void* block, nuint alignment) => ((nuint)block & (alignment - 1)) == 0;
+
+        internal static void* AllocateForCopy(nuint size, nuint alignment) =>
+            alignment <= SizeClasses.Granularity ? Allocate(size, false) : AllocateAligned(size, alignment);
+
+        // Frees a block whose contents have been copied. If another thread was first, the copy is nobody's.
+        internal static void ReleaseCopied(void* block, void* copy)
+        {
+            try
+            {
+                Release(block);
+            }
+            catch (ClrArgumentException)
+            {
+                Release(copy);
+                throw;
+            }
+        }
+
+        // Grows a large block that the caller owns without copying it: by moving, or, once memory has been reclaimed, in either way. Null:
+        // neither goes.
+        internal static void* Grow(void* block, nuint oldLength, nuint size, nuint alignment, bool inPlace)
+        {
+            ref LargeBlocks large = ref Heap->Large;
+            nuint moved = large.TryMove((nuint)block, oldLength, size, alignment);
             if (moved != 0)
                 return (void*)moved;
 
             Reclaim(int.MaxValue);
-            return inPlace && large.TryResizeInPlace((nuint)block, size) ? block : (void*)large.TryMove((nuint)block, size, alignment);
+            return inPlace && large.TryResizeInPlace((nuint)block, oldLength, size)
+                ? block
+                : (void*)large.TryMove((nuint)block, oldLength, size, alignment);
         }
 
         internal static bool TryResizeInPlace(nuint block, int pageClass, nuint oldSize, nuint size)
         {
             if (PageMap.IsSmall(pageClass))
                 return size <= oldSize && size >= oldSize / 2;
-
-            if (pageClass == PageMap.Large)
-                return size > LargeBlocks.Threshold && size <= AddressSpace.MaxBytes && Heap->Large.TryResizeInPlace(block, size);
 
             if (size is <= SizeClasses.MaxSize or > LargeBlocks.Threshold)
                 return false;

@@ -127,7 +127,10 @@ static unsafe partial class EmmaHeap
             internal static int IdIn(long name) => unchecked((int)name);
 
             // Whether no thread of this process has a kernel id.
-            internal static bool IsDead(int thread) => Syscalls.TgKill(Syscalls.GetPid(), thread, 0) == -Syscalls.ErrorNoSuchProcess;
+            internal static bool IsDead(int thread) => IsDead(Syscalls.GetPid(), thread);
+
+            // The same for the process's id, which does not change but in a forked child.
+            internal static bool IsDead(int process, int thread) => Syscalls.TgKill(process, thread, 0) == -Syscalls.ErrorNoSuchProcess;
 
             // Asks the kernel anew: the only thread of a forked process has another id than where it was forked. The caller holds no lock.
             // Returns: whether the id has changed.

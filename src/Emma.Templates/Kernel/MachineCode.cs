@@ -24,6 +24,8 @@ static unsafe partial class EmmaHeap
                 0xC3,                         // 1d ret
             };
 
+            internal const int Read = 0;
+            internal const int Close = 3;
             internal const int Mmap = 9;
             internal const int Mprotect = 10;
             internal const int Munmap = 11;
@@ -33,6 +35,7 @@ static unsafe partial class EmmaHeap
             internal const int GetTid = 186;
             internal const int Futex = 202;
             internal const int TgKill = 234;
+            internal const int OpenAt = 257;
             internal const int GetRandom = 318;
             internal const int Membarrier = 324;
         }

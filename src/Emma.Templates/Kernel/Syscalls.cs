@@ -29,6 +29,8 @@ static unsafe partial class EmmaHeap
             internal const int ErrorNoSuchProcess = 3;
             internal const int ErrorExists = 17;
 
+            private const int CurrentFolder = -100;
+            private const int OpenCloseOnExec = 0x8_0000;
             private const int FutexWaitPrivate = 0 | 128;
             private const int FutexWakePrivate = 1 | 128;
 
@@ -57,6 +59,18 @@ static unsafe partial class EmmaHeap
 
             internal static nint FutexWake(int* word, int waiters) =>
                 KernelEntry.Invoke(MachineCode.Futex, (nint)word, FutexWakePrivate, waiters);
+
+            // Opens a file to be read, which a child that is executed does not inherit. The path is UTF-8 that ends with a 0.
+            internal static nint Open(global::System.ReadOnlySpan<byte> path)
+            {
+                fixed (byte* name = path)
+                    return KernelEntry.Invoke(MachineCode.OpenAt, CurrentFolder, (nint)name, OpenCloseOnExec);
+            }
+
+            internal static nint Read(nint file, void* buffer, nuint length) =>
+                KernelEntry.Invoke(MachineCode.Read, file, (nint)buffer, (nint)length);
+
+            internal static nint Close(nint file) => KernelEntry.Invoke(MachineCode.Close, file);
 
             internal static nint Membarrier(int command) => KernelEntry.Invoke(MachineCode.Membarrier, command);
 

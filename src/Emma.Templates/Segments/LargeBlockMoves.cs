@@ -1,8 +1,5 @@
 namespace Emma.Templates;
 
-using ClrException = global::System.Exception;
-using ClrFile = global::System.IO.File;
-
 static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
@@ -71,31 +68,11 @@ static unsafe partial class EmmaHeap
                 if (again > 0 && again != (nint)target)
                     Syscalls.Munmap((nuint)again, length);
 
-                bool ours = again == (nint)target || IsInaccessible(target, length);
+                bool ours = again == (nint)target || MappingList.HasInaccessible(target, target + length);
                 if (ours && Syscalls.Munmap(target, length) == 0)
                     space.FreeSlots(target, length);
                 else
                     space.Publish(target, length, SlotKind.Abandoned);
-            }
-
-            // Whether a mapping of exactly this range, inaccessible as a target is, stands in the process's list.
-            private static bool IsInaccessible(nuint address, nuint length)
-            {
-                try
-                {
-                    string wanted = $"{address:x}-{address + length:x} ---p ";
-                    foreach (string mapping in ClrFile.ReadLines("/proc/self/maps"))
-                    {
-                        if (mapping.StartsWith(wanted, global::System.StringComparison.Ordinal))
-                            return true;
-                    }
-                }
-                catch (ClrException)
-                {
-                    // No /proc, or no descriptor: it cannot be told.
-                }
-
-                return false;
             }
         }
     }

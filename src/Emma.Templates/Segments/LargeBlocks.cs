@@ -77,38 +77,49 @@ static unsafe partial class EmmaHeap
             // Frees a block: in a hardened heap its pages are gone at once. False: no live block begins there.
             internal bool TryFree(nuint address)
             {
-                nuint length = Heap->Space.TryOwn(address, SlotKind.Large);
+                nuint length = TryOwn(address);
                 if (length == 0)
                     return false;
 
+                FreeOwned(address, length);
+                return true;
+            }
+
+            // Makes a live block the caller's alone, for as long as it is resized: nobody frees it meanwhile.
+            // Returns: its length; 0: no live block begins there.
+            internal readonly nuint TryOwn(nuint address) => Heap->Space.TryOwn(address, SlotKind.Large);
+
+            internal readonly void Disown(nuint address, nuint length) => Heap->Space.Publish(address, length, SlotKind.Large);
+
+            internal void FreeOwned(nuint address, nuint length)
+            {
                 Unregister(address, length);
                 if (IsHardened || length > MaxCachedBytes)
                     Heap->Space.Unmap(address, length);
                 else
                     Cache(address, length);
-                return true;
             }
 
-            // Resizes a block where it lies. False: it must move.
-            internal bool TryResizeInPlace(nuint address, nuint size)
+            // Resizes a block that the caller owns where it lies, and disowns it. False: it must move, and is the caller's still.
+            internal bool TryResizeInPlace(nuint address, nuint oldLength, nuint size)
             {
-                ref AddressSpace space = ref Heap->Space;
-                nuint oldLength = space.LengthAt(address);
                 nuint length = LengthFor(size);
                 if (length <= oldLength)
                 {
                     if (oldLength - length > length >> SlackShift)
                         Shrink(address, oldLength, length);
+                    else
+                        Disown(address, oldLength);
                     return true;
                 }
 
                 return TryGrowInPlace(address, oldLength, WithSlack(length)) || TryGrowInPlace(address, oldLength, length);
             }
 
-            // Grows a block by moving its pages, not its bytes, to a place with room. 0: the kernel or the limit refuses.
-            internal nuint TryMove(nuint address, nuint size, nuint alignment)
+            // Grows a block that the caller owns by moving its pages, not its bytes, to a place with room, and disowns it there. 0: the kernel
+            // or the limit refuses, and it is the caller's still.
+            internal nuint TryMove(nuint address, nuint oldLength, nuint size, nuint alignment)
             {
-                nuint oldLength = Heap->Space.LengthAt(address);
                 nuint length = LengthFor(size);
                 if (length <= oldLength)
                     return 0;
@@ -141,7 +152,7 @@ static unsafe partial class EmmaHeap
                     // counted.
                     ClrInterlocked.Add(ref _bytes, (long)(length - oldLength));
                     SetTail(address, oldLength, length, PageMap.LargeTail);
-                    space.Publish(address, length, SlotKind.Large);
+                    Disown(address, length);
                     return true;
                 }
 
@@ -162,7 +173,6 @@ static unsafe partial class EmmaHeap
                     return 0;
                 }
 
-                space.Publish(address, oldLength, SlotKind.Busy);
                 Unregister(address, oldLength);
                 space.FreeSlots(address, oldLength);
                 Register(target, length);
@@ -192,12 +202,13 @@ static unsafe partial class EmmaHeap
                 SetTail(address, length, oldLength, PageMap.None);
                 if (Heap->Space.TryUnmapTail(address, oldLength, length))
                 {
-                    Heap->Space.Publish(address, length, SlotKind.Large);
                     ClrInterlocked.Add(ref _bytes, -(long)(oldLength - length));
+                    Disown(address, length);
                 }
                 else
                 {
                     SetTail(address, length, oldLength, PageMap.LargeTail);
+                    Disown(address, oldLength);
                 }
             }
 

@@ -42,11 +42,9 @@ static unsafe partial class EmmaHeap
         // that is in use again by a thread without a cache looks alive until that thread ends or needs a cache.
         internal struct ThreadCacheList
         {
-            // Whoever needs a cache asks after so many owners, or one in eight, if that is more: enough to find the dead while they are
-            // few.
-            private const int MinChecks = 4;
-
-            private const int ShareChecked = 8;
+            // Whoever needs a cache looks at so many, from where the last search ended: a bounded time with any number of threads. So each is
+            // looked at once for so many threads that come, and at most one in so many is a dead thread's where threads come and go.
+            private const int LooksForOne = 8;
 
             private const nuint CacheAlignment = 64;
 
@@ -87,7 +85,7 @@ static unsafe partial class EmmaHeap
                 while (true)
                 {
                     // The caller's own meanwhile: if it dies, somebody finds the cache with it.
-                    ThreadCache* dead = TakeFromDead(CurrentThread.Id, ref checks);
+                    ThreadCache* dead = TakeUnused(CurrentThread.Id, ref checks, emptyToo: false);
                     if (dead == null)
                         return unmapped;
 
@@ -156,30 +154,22 @@ static unsafe partial class EmmaHeap
 
             private ThreadCache* TakeOver(int self)
             {
-                for (ThreadCache* cache = First; cache != null; cache = cache->Next)
-                {
-                    long word = cache->Owner.Word;
-                    int owner = CacheOwner.IdIn(word);
-                    if ((owner == self || owner == 0) && cache->Owner.TryChange(word, self))
-                        return ThreadCache.TakenOver(cache);
-                }
-
-                int share = ClrVolatile.Read(ref _count) / ShareChecked;
-                int checks = share > MinChecks ? share : MinChecks;
-                ThreadCache* dead = TakeFromDead(self, ref checks);
-                return dead == null ? null : ThreadCache.TakenOver(dead);
+                int looks = LooksForOne;
+                ThreadCache* cache = TakeUnused(self, ref looks, emptyToo: true);
+                return cache == null ? null : ThreadCache.TakenOver(cache);
             }
 
-            // Goes through a part of the list, from where it last ended, to a cache whose owner is dead, and makes it a new owner's.
-            // Returns: the cache, with which the next search begins, because who took it over may not live long either; null: none was
-            // found.
-            private ThreadCache* TakeFromDead(int newOwner, ref int checks)
+            // Goes through a part of the list, from where it last ended, to a cache that no living thread has, and makes it a new owner's.
+            // emptyToo: Whether one that is nobody's will do, and one that bears the new owner's own id, which is a dead predecessor's.
+            // Returns: the cache, with which the next search begins, because who took it over may not live long either; null: none was found.
+            private ThreadCache* TakeUnused(int newOwner, ref int looks, bool emptyToo)
             {
                 ThreadCache* cache = (ThreadCache*)ClrVolatile.Read(ref _cursor);
                 ThreadCache* found = null;
-                while (found == null && checks > 0)
+                int process = Syscalls.GetPid();
+                while (found == null && looks > 0)
                 {
-                    checks--;
+                    looks--;
                     if (cache == null)
                         cache = First;
                     if (cache == null)
@@ -187,11 +177,12 @@ static unsafe partial class EmmaHeap
 
                     long word = cache->Owner.Word;
                     int owner = CacheOwner.IdIn(word);
-                    if (owner > 0 && CurrentThread.IsDead(owner) && cache->Owner.TryChange(word, newOwner))
+                    bool unused = owner == 0 || owner == newOwner ? emptyToo : CurrentThread.IsDead(process, owner);
+                    if (unused && cache->Owner.TryChange(word, newOwner))
                     {
                         // The next search looks at it once more.
                         found = cache;
-                        checks++;
+                        looks++;
                     }
                     else
                     {

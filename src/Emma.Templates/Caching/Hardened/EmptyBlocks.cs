@@ -1,5 +1,6 @@
 namespace Emma.Templates;
 
+using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -13,9 +14,16 @@ static unsafe partial class EmmaHeap
             private const nuint AreaBytes = Segment.PageSize;
             private const int Capacity = (int)(AreaBytes / SizeClasses.Granularity);
 
+            // So many addresses are looked at for one that is free: a bounded time where nearly all are in use.
+            private const int MaxLooks = 64;
+
             private Lock _lock;
             private ulong _area;
             private int _next;
+
+            // Counted before a block is handed out and after it is back: what a thread leaves that dies in between is an address that is not
+            // used again before Destroy.
+            private int _live;
 
             internal readonly nuint MappedBytes => ClrVolatile.Read(in _area) == 0 ? 0 : AreaBytes;
 
@@ -29,16 +37,20 @@ static unsafe partial class EmmaHeap
             internal nuint Allocate()
             {
                 nuint block = 0;
+                if (ClrVolatile.Read(ref _live) == Capacity)
+                    return 0;
+
                 _lock.Acquire();
                 if (_area == 0)
                     Map();
-                for (int i = 0; _area != 0 && block == 0 && i < Capacity; i++)
+                for (int i = 0; _area != 0 && block == 0 && i < MaxLooks; i++)
                 {
                     nuint candidate = (nuint)_area + (nuint)_next * SizeClasses.Granularity;
                     _next = (_next + 1) % Capacity;
                     byte* mark = LiveMarks.Of(candidate);
                     if (ClrVolatile.Read(ref *mark) != 0)
                         continue;
+                    ClrInterlocked.Increment(ref _live);
                     ClrVolatile.Write(ref *mark, LiveMarks.Live);
                     block = candidate;
                 }
@@ -48,12 +60,13 @@ static unsafe partial class EmmaHeap
             }
 
             // Takes a block back. False: no live one has this address.
-            internal readonly bool TryFree(nuint address)
+            internal bool TryFree(nuint address)
             {
                 if (!Contains(address) || !LiveMarks.TryOwn(LiveMarks.Of(address), address))
                     return false;
 
                 ClrVolatile.Write(ref *LiveMarks.Of(address), 0);
+                ClrInterlocked.Decrement(ref _live);
                 return true;
             }
 
@@ -61,6 +74,7 @@ static unsafe partial class EmmaHeap
             internal void Reset()
             {
                 ClrVolatile.Write(ref _area, 0);
+                ClrVolatile.Write(ref _live, 0);
                 _next = 0;
             }
 
