@@ -5,10 +5,12 @@ internal static class FastPathProgram
 {
     /// <summary>
     /// The source of a program that uses the heap <c>MyHeap</c> first and runs the methods then, so that they are compiled as they are in a
-    /// program that has run for a while. With an argument it does so in a collectible load context, as a plugin would.
+    /// program that has run for a while. With the argument <c>early</c> it has them compiled before anything of the heap has run but the
+    /// module initializer. With <c>collectible</c> it does so in a collectible load context, as a plugin would.
     /// </summary>
     public const string Source =
         """
+        using System.Reflection;
         using System.Runtime.CompilerServices;
         using System.Runtime.Loader;
 
@@ -38,8 +40,10 @@ internal static class FastPathProgram
             [MethodImpl(MethodImplOptions.NoInlining)]
             private static void FastLocalFree(MyHeap.LocalHeap local, void* block) => local.Free(block);
 
-            public static void Run()
+            public static void Run(bool early)
             {
+                if (early)
+                    Compile();
                 MyHeap.Free(MyHeap.Alloc(64));
                 MyHeap.LocalHeap local = MyHeap.Local;
                 local.Free(local.Alloc(64));
@@ -52,16 +56,27 @@ internal static class FastPathProgram
                 FastLocalFree(local, FastLocalAllocConstant(local));
             }
 
+            private static void Compile()
+            {
+                foreach (MethodInfo method in typeof(Program).GetMethods(BindingFlags.NonPublic | BindingFlags.Static))
+                {
+                    if (method.Name.StartsWith("Fast"))
+                        RuntimeHelpers.PrepareMethod(method.MethodHandle);
+                }
+            }
+
             private static void Main(string[] arguments)
             {
-                if (arguments.Length == 0)
+                bool early = System.Array.IndexOf(arguments, "early") >= 0;
+                if (System.Array.IndexOf(arguments, "collectible") < 0)
                 {
-                    Run();
+                    Run(early);
                     return;
                 }
 
                 AssemblyLoadContext plugin = new("plugin", isCollectible: true);
-                plugin.LoadFromAssemblyPath(typeof(Program).Assembly.Location).GetType("Program")!.GetMethod("Run")!.Invoke(null, null);
+                System.Type program = plugin.LoadFromAssemblyPath(typeof(Program).Assembly.Location).GetType("Program")!;
+                program.GetMethod("Run")!.Invoke(null, [early]);
             }
         }
         """;

@@ -13,7 +13,7 @@ public class FastPathTests
     private const string Checked = ", BoundaryChecks = true";
     private const string Locked = ", ThreadCache = false";
 
-    private static readonly ConcurrentDictionary<(string Options, bool Collectible), Lazy<Dictionary<string, JitListing>>> s_runs = new();
+    private static readonly ConcurrentDictionary<(string Options, string Arguments), Lazy<Dictionary<string, JitListing>>> s_runs = new();
 
     /// <summary>
     /// The recorded figures, of the compiler of .NET 10.0: the form of the heap, the method, instructions and conditional jumps on the way, and
@@ -50,7 +50,32 @@ public class FastPathTests
     [Theory]
     [MemberData(nameof(Figures))]
     public void The_fast_half_is_no_longer_in_a_collectible_load_context(string options, string method, int instructions, int branches, int calls) =>
-        AssertFigures(Listing(options, method, collectible: true), instructions, branches, calls);
+        AssertFigures(Listing(options, method, "collectible"), instructions, branches, calls);
+
+    /// <summary>
+    /// Code is compiled for good in a collectible load context: what a plugin has compiled before its heap starts must not be slow ever after.
+    /// </summary>
+    [Theory]
+    [MemberData(nameof(Figures))]
+    public void The_fast_half_is_no_longer_where_it_is_compiled_before_the_heap_starts(
+        string options, string method, int instructions, int branches, int calls)
+    {
+        AssertFigures(Listing(options, method, "early"), instructions, branches, calls);
+        AssertFigures(Listing(options, method, "collectible early"), instructions, branches, calls);
+    }
+
+    /// <summary>The method that runs first, a plugin's entry, is compiled after the module initializer has run.</summary>
+    [Theory]
+    [InlineData("early")]
+    [InlineData("collectible early")]
+    public void The_first_method_of_an_assembly_finds_the_constants_as_well(string arguments)
+    {
+        JitListing listing = Listing(Cached, "Run", arguments);
+
+        Assert.Contains(listing.Instructions, IsSlowHalf);
+        Assert.DoesNotContain("CORINFO_HELP", listing.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain(listing.Instructions, instruction => instruction.Contains("FromStatic", StringComparison.Ordinal));
+    }
 
     /// <summary>No helper of the runtime, which would allocate, look a static up, or throw; no lock; one slow half.</summary>
     [Theory]
@@ -123,9 +148,9 @@ public class FastPathTests
 
     private static bool IsThroughPointer(string instruction) => JitListing.IsCall(instruction) && !instruction.Contains(':');
 
-    private static JitListing Listing(string options, string method, bool collectible = false)
+    private static JitListing Listing(string options, string method, string arguments = "")
     {
         Assert.SkipUnless(Environment.Version.Major == 10, "The figures are those of the compiler of .NET 10.");
-        return s_runs.GetOrAdd((options, collectible), static run => new(() => JitRun.Of(run.Options, run.Collectible))).Value[method];
+        return s_runs.GetOrAdd((options, arguments), static run => new(() => JitRun.Of(run.Options, run.Arguments.Split(' ')))).Value[method];
     }
 }

@@ -11,7 +11,7 @@ internal static class JitRun
 {
     private static readonly TimeSpan s_timeLimit = TimeSpan.FromMinutes(2);
 
-    public static Dictionary<string, JitListing> Of(string options, bool collectible)
+    public static Dictionary<string, JitListing> Of(string options, params string[] arguments)
     {
         TestProject project = new($"""[assembly: Emma.EmmaAllocator("MyHeap"{options})]""", FastPathProgram.Source)
         {
@@ -30,7 +30,7 @@ internal static class JitRun
             File.WriteAllText(
                 Path.ChangeExtension(program, ".runtimeconfig.json"),
                 $$"""{ "runtimeOptions": { "framework": { "name": "Microsoft.NETCore.App", "version": "{{Environment.Version}}" } } }""");
-            return JitListing.Read(Run(program, collectible));
+            return JitListing.Read(Run(program, arguments));
         }
         finally
         {
@@ -38,16 +38,16 @@ internal static class JitRun
         }
     }
 
-    private static string Run(string program, bool collectible)
+    private static string Run(string program, string[] arguments)
     {
         string output = Path.ChangeExtension(program, ".asm");
         ProcessStartInfo start = new(DotnetPath()) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.ArgumentList.Add(program);
-        if (collectible)
-            start.ArgumentList.Add("collectible");
-        start.Environment["DOTNET_JitDisasm"] = "Program:Fast*";
+        foreach (string argument in arguments)
+            start.ArgumentList.Add(argument);
+        start.Environment["DOTNET_JitDisasm"] = "Program:Fast* Program:Run";
         start.Environment["DOTNET_JitStdOutFile"] = output;
-        // Optimized at the first call: by then the heap has run, so that its constants are known.
+        // Optimized at the first call, and for good: what is no constant to the compiler then never will be.
         start.Environment["DOTNET_TieredCompilation"] = "0";
         start.Environment["DOTNET_TieredPGO"] = "0";
         // The same instructions whatever vectors the machine has.

@@ -4,6 +4,7 @@ using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrRuntimeFeature = global::System.Runtime.CompilerServices.RuntimeFeature;
+using ClrRuntimeHelpers = global::System.Runtime.CompilerServices.RuntimeHelpers;
 using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
 using ClrVolatile = global::System.Threading.Volatile;
 
@@ -86,6 +87,13 @@ static unsafe partial class EmmaHeap
             {
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
                 get => ClrRuntimeFeature.IsDynamicCodeCompiled;
+            }
+
+            // Makes constants of what the fast paths read, for code that is compiled from now on.
+            internal static void RunClassConstructors()
+            {
+                ClrRuntimeHelpers.RunClassConstructor(typeof(FastPathEntries).TypeHandle);
+                ClrRuntimeHelpers.RunClassConstructor(typeof(ClrRuntimeFeature).TypeHandle);
             }
 
             // Whether there is machine code, and the thread's word is where a cache is found.

@@ -18,6 +18,10 @@ static unsafe partial class EmmaHeap
             // The machine code that the layer wants beside the trampoline: none.
             internal static byte[] MachineCode() => [];
 
+            internal static void RunClassConstructors()
+            {
+            }
+
             internal static void Initialize(SmallBlocks* small)
             {
             }
