@@ -10,5 +10,6 @@ internal static class MarkerAttribute
 
     public const string HintName = "EmmaAllocatorAttribute.g.cs";
 
-    public static SourceText Text { get; } = EmittedText.From(Resources.Read("EmmaAllocatorAttribute.cs"));
+    public static SourceText Text { get; } =
+        EmittedText.From(Resources.Read("EmmaAllocatorAttribute.cs").Replace("{version}", HeapEmitter.ToolVersion));
 }

@@ -40,6 +40,19 @@ public class MarkerTests
         Assert.Equal(["Boolean BoundaryChecks = False", "Boolean Hardened = False", "Boolean Public = False", "Boolean ThreadCache = True", "Int64 MemoryLimit = 0"], options);
     }
 
+    /// <summary>Otherwise its lines count as the user's that no test covers.</summary>
+    [Fact]
+    public void The_marker_is_generated_code_that_no_coverage_counts()
+    {
+        ISymbol marker = new TestProject("").Generate().Compilation.GetTypeByMetadataName("Emma.EmmaAllocatorAttribute")!;
+
+        string[] attributes = [.. marker.GetAttributes().Select(attribute => attribute.ToString()!)];
+        Assert.Contains("System.Diagnostics.CodeAnalysis.ExcludeFromCodeCoverageAttribute", attributes);
+        Assert.Contains(
+            $"System.CodeDom.Compiler.GeneratedCodeAttribute(\"Emma.Generator\", \"{typeof(EmmaGenerator).Assembly.GetName().Version}\")",
+            attributes);
+    }
+
     [Fact]
     public void A_friend_assembly_does_not_see_the_marker()
     {

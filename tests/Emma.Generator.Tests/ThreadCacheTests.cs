@@ -8,23 +8,6 @@ namespace Emma.Generator.Tests;
 /// <summary>The option chooses between two forms of the heap that look alike from outside.</summary>
 public class ThreadCacheTests
 {
-    private const SymbolDisplayMiscellaneousOptions NullabilityAndKeywords =
-        SymbolDisplayMiscellaneousOptions.IncludeNullableReferenceTypeModifier | SymbolDisplayMiscellaneousOptions.UseSpecialTypes;
-
-    /// <summary>All that the compiler can print of a declaration.</summary>
-    private static readonly SymbolDisplayFormat s_declaration = new(
-        SymbolDisplayGlobalNamespaceStyle.Omitted,
-        SymbolDisplayTypeQualificationStyle.NameAndContainingTypesAndNamespaces,
-        (SymbolDisplayGenericsOptions)0xFF,
-        (SymbolDisplayMemberOptions)0xFF,
-        SymbolDisplayDelegateStyle.NameAndSignature,
-        SymbolDisplayExtensionMethodStyle.Default,
-        (SymbolDisplayParameterOptions)0xFF,
-        SymbolDisplayPropertyStyle.ShowReadWriteDescriptor,
-        SymbolDisplayLocalOptions.None,
-        SymbolDisplayKindOptions.IncludeTypeKeyword,
-        NullabilityAndKeywords);
-
     private static readonly GeneratorOutput s_cached = Emit("true");
     private static readonly GeneratorOutput s_locked = Emit("false");
 
@@ -54,21 +37,21 @@ public class ThreadCacheTests
     [Fact]
     public void Both_forms_have_exactly_the_same_public_members()
     {
-        string[] cached = [.. PublicMembers(s_cached).Select(Declaration)];
+        string[] cached = [.. PublicSurface.Of(s_cached).Select(PublicSurface.Declaration)];
 
         Assert.Contains("public static MyHeap.LocalHeap MyHeap.Local { get; }", cached);
         Assert.Contains("readonly ref struct MyHeap.LocalHeap", cached);
         Assert.Contains("public T* MyHeap.LocalHeap.Alloc<T>([nuint count = 1]) where T : unmanaged", cached);
-        Assert.Equal(cached, PublicMembers(s_locked).Select(Declaration));
+        Assert.Equal(cached, PublicSurface.Of(s_locked).Select(PublicSurface.Declaration));
     }
 
     [Fact]
     public void Every_public_member_is_documented_in_both_forms_down_to_its_parameters()
     {
-        foreach (ISymbol member in PublicMembers(s_cached).Concat(PublicMembers(s_locked)))
+        foreach (ISymbol member in PublicSurface.Of(s_cached).Concat(PublicSurface.Of(s_locked)))
         {
             XElement documentation = XElement.Parse(member.GetDocumentationCommentXml() is { Length: > 0 } xml ? xml : "<member />");
-            Assert.True(documentation.Element("summary")?.Value.Trim().Length > 0, $"{Declaration(member)} has no summary.");
+            Assert.True(documentation.Element("summary")?.Value.Trim().Length > 0, $"{PublicSurface.Declaration(member)} has no summary.");
             if (member is not IMethodSymbol method)
                 continue;
 
@@ -76,15 +59,15 @@ public class ThreadCacheTests
             Assert.Equal(method.TypeParameters.Select(parameter => parameter.Name), NamesOf(documentation, "typeparam"));
             Assert.True(
                 method.ReturnsVoid || method.Parameters.IsEmpty || documentation.Element("returns") is not null,
-                $"{Declaration(member)} does not say what it returns.");
+                $"{PublicSurface.Declaration(member)} does not say what it returns.");
         }
     }
 
     [Fact]
     public void A_member_of_LocalHeap_is_documented_alike_in_both_forms() =>
         Assert.Equal(
-            PublicMembers(s_cached).Where(IsOfLocalHeap).Select(member => member.GetDocumentationCommentXml()),
-            PublicMembers(s_locked).Where(IsOfLocalHeap).Select(member => member.GetDocumentationCommentXml()));
+            PublicSurface.Of(s_cached).Where(IsOfLocalHeap).Select(member => member.GetDocumentationCommentXml()),
+            PublicSurface.Of(s_locked).Where(IsOfLocalHeap).Select(member => member.GetDocumentationCommentXml()));
 
     [Theory]
     [InlineData("true")]
@@ -151,32 +134,7 @@ public class ThreadCacheTests
                 .Order(StringComparer.Ordinal),
         ];
 
-    /// <summary>What a user sees of a heap: its class, and all that is public in it, however deep.</summary>
-    private static ISymbol[] PublicMembers(GeneratorOutput output)
-    {
-        List<ISymbol> members = [];
-        Add(output.Compilation.GetTypeByMetadataName("MyHeap")!);
-        return [.. members.OrderBy(Declaration, StringComparer.Ordinal)];
-
-        void Add(INamedTypeSymbol type)
-        {
-            members.Add(type);
-            foreach (ISymbol member in type.GetMembers().Where(IsVisible))
-            {
-                if (member is INamedTypeSymbol nested)
-                    Add(nested);
-                else
-                    members.Add(member);
-            }
-        }
-    }
-
-    private static bool IsVisible(ISymbol member) =>
-        member is { DeclaredAccessibility: Accessibility.Public, IsImplicitlyDeclared: false } and not IMethodSymbol { AssociatedSymbol: not null };
-
     private static bool IsOfLocalHeap(ISymbol member) => member.ContainingType?.Name == "LocalHeap";
-
-    private static string Declaration(ISymbol member) => member.ToDisplayString(s_declaration);
 
     private static string[] NamesOf(XElement documentation, string element) =>
         [

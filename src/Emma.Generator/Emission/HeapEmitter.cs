@@ -21,8 +21,8 @@ internal static class HeapEmitter
 
         """;
 
-    // The assembly's version, unlike the package's, does not carry the commit: the text changes only when the generator does
-    private static readonly string s_version = typeof(HeapEmitter).Assembly.GetName().Version!.ToString();
+    /// <summary>The assembly's version, which, unlike the package's, does not carry the commit: the text changes only when the generator does.</summary>
+    public static readonly string ToolVersion = typeof(HeapEmitter).Assembly.GetName().Version!.ToString();
 
     public static void Emit(SourceProductionContext context, Heap heap)
     {
@@ -76,7 +76,7 @@ internal static class HeapEmitter
         /// A native-memory heap of its own: no block, lock or mapping of it is shared with any other heap of the process.
         /// The methods have the names and the meaning of those of <see cref="global::System.Runtime.InteropServices.NativeMemory"/>.
         /// </summary>
-        [global::System.CodeDom.Compiler.GeneratedCodeAttribute("{{ToolName}}", "{{s_version}}")]
+        [global::System.CodeDom.Compiler.GeneratedCodeAttribute("{{ToolName}}", "{{ToolVersion}}")]
         [global::System.Diagnostics.CodeAnalysis.ExcludeFromCodeCoverageAttribute]
         {{(heap.IsPublic ? "public " : "")}}static unsafe partial class {{ClassName(heap)}}
         {

@@ -10,6 +10,8 @@ namespace Emma
     /// </summary>
     /// <example><code>[assembly: EmmaAllocator("Audio.Memory.Mixer", MemoryLimit = 64 &lt;&lt; 20)]</code></example>
     [global::Microsoft.CodeAnalysis.EmbeddedAttribute]
+    [global::System.CodeDom.Compiler.GeneratedCodeAttribute("Emma.Generator", "{version}")]
+    [global::System.Diagnostics.CodeAnalysis.ExcludeFromCodeCoverageAttribute]
     [global::System.AttributeUsageAttribute(global::System.AttributeTargets.Assembly, AllowMultiple = true)]
     internal sealed class EmmaAllocatorAttribute : global::System.Attribute
     {

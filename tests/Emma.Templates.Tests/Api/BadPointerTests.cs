@@ -30,6 +30,14 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
+            public void The_stack_of_a_refusal_begins_where_the_heap_was_called_not_with_what_throws()
+            {
+                Exception refusal = Expect.Throws<ArgumentException>(() => Free((void*)16));
+                Expect.DoesNotContain("ThrowBadPointer", refusal.StackTrace);
+                Expect.DoesNotContain("ThrowBadAlignment", Expect.Throws<ArgumentException>(() => AlignedAlloc(1, 3)).StackTrace);
+            }
+
+            [Fact]
             public void Random_addresses_are_refused()
             {
                 Random random = new Random(4711);

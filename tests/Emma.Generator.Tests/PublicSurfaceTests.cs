@@ -1,0 +1,28 @@
+using Emma.Generator.Tests.Harness;
+
+namespace Emma.Generator.Tests;
+
+/// <summary>The emitted API is the contract: every change of it shows in a snapshot.</summary>
+public class PublicSurfaceTests
+{
+    [Fact]
+    public void The_public_surface_is_the_accepted_one() => Snapshot.Matches(SurfaceOf(""));
+
+    [Theory]
+    [InlineData(", ThreadCache = false")]
+    [InlineData(", BoundaryChecks = true")]
+    [InlineData(", Hardened = true")]
+    [InlineData(", MemoryLimit = 64 << 20")]
+    [InlineData(", Hardened = true, MemoryLimit = 64 << 20")]
+    public void Every_form_has_the_same_public_surface(string options) => Assert.Equal(SurfaceOf(""), SurfaceOf(options));
+
+    [Fact]
+    public void A_public_heap_has_the_same_surface_and_a_public_class() =>
+        Assert.Equal(SurfaceOf(""), SurfaceOf(", Public = true"));
+
+    private static string SurfaceOf(string options)
+    {
+        GeneratorOutput output = new TestProject($"""[assembly: Emma.EmmaAllocator("MyHeap"{options})]""").Generate();
+        return string.Concat(PublicSurface.Of(output).Select(member => PublicSurface.Declaration(member) + "\n"));
+    }
+}
