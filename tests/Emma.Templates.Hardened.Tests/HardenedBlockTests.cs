@@ -75,6 +75,28 @@ public static unsafe partial class EmmaHeap
                 }
             }
 
+            /// <summary>Beyond the addresses that there are for them they are small blocks; nothing is searched then.</summary>
+            [Fact]
+            public void More_blocks_of_no_bytes_than_have_addresses_are_had_and_freed_in_any_order()
+            {
+                const int count = 6000;
+                nuint[] blocks = new nuint[count];
+                for (int i = 0; i < count; i++)
+                    blocks[i] = (nuint)Alloc(0);
+                Expect.Equal(count, blocks.Distinct().Count());
+                Expect.Equal(4096, blocks.Count(block => Heap->Small.Empty.Contains(block)));
+
+                new Random(7).Shuffle(blocks);
+                for (int i = 0; i < count / 2; i++)
+                    Free((void*)blocks[i]);
+                for (int i = 0; i < count / 2; i++)
+                    blocks[i] = (nuint)Alloc(0);
+                Expect.Equal(count, blocks.Distinct().Count());
+                foreach (nuint block in blocks)
+                    Free((void*)block);
+                Expect.Throws<ArgumentException>(() => Free((void*)blocks[0]));
+            }
+
             [Fact]
             public void Realloc_keeps_the_contents_and_shows_nobody_what_was_there_before()
             {

@@ -42,6 +42,50 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
+            public void A_large_block_that_one_thread_resizes_can_be_neither_freed_nor_resized_by_another()
+            {
+                void* block = Alloc(5 * MiB);
+                Pattern.Write(block, 5 * MiB, 77);
+                nuint length = Heap->Large.TryOwn((nuint)block);
+                Expect.Equal(5 * MiB, length);
+
+                Expect.Throws<ArgumentException>(() => Free(block));
+                Expect.Throws<ArgumentException>(() => Realloc(block, 9 * MiB));
+                Expect.Throws<ArgumentException>(() => Realloc(block, 100));
+                Heap->Large.Disown((nuint)block, length);
+
+                block = Realloc(block, 9 * MiB);
+                Expect.True(Pattern.FirstDifference(block, 5 * MiB, 77) < 0);
+                Free(block);
+                AssertStatisticsAddUp();
+            }
+
+            [Fact]
+            public void A_copy_whose_original_another_thread_has_freed_meanwhile_is_not_leaked()
+            {
+                void* block = Alloc(5 * MiB);
+                void* copy = Alloc(9 * MiB);
+                Free(block);
+
+                Expect.Throws<ArgumentException>(() => ReleaseCopied(block, copy));
+                AssertStatisticsAddUp();
+                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+            }
+
+            [Fact]
+            public void A_large_block_is_as_it_was_where_there_is_no_memory_to_resize_it()
+            {
+                void* block = Alloc(5 * MiB);
+                Pattern.Write(block, 5 * MiB, 78);
+
+                Expect.True(TryRealloc(block, (nuint)1 << 46) == null);
+                Expect.Equal(5 * MiB, UsableSize(block));
+                Expect.True(Pattern.FirstDifference(block, 5 * MiB, 78) < 0);
+                Free(block);
+                AssertStatisticsAddUp();
+            }
+
+            [Fact]
             public void AlignedRealloc_keeps_contents_and_gives_the_new_alignment()
             {
                 ulong seed = 1000;
