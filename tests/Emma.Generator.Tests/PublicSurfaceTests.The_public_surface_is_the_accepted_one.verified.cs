@@ -3,14 +3,18 @@ MyHeap.KernelAccess.Trampolines = 0
 class MyHeap
 enum MyHeap.KernelAccess
 public T* MyHeap.LocalHeap.Alloc<T>([nuint count = 1]) where T : unmanaged
-public int MyHeap.HeapStatistics.Segments { get; }
-public int MyHeap.HeapStatistics.ThreadCaches { get; }
+public long MyHeap.HeapStatistics.CachedBytes { get; }
+public long MyHeap.HeapStatistics.FreeBytes { get; }
+public long MyHeap.HeapStatistics.HeaderBytes { get; }
+public long MyHeap.HeapStatistics.InUseBytes { get; }
 public long MyHeap.HeapStatistics.LargeBlocks { get; }
-public nuint MyHeap.HeapStatistics.CachedBytes { get; }
-public nuint MyHeap.HeapStatistics.FreeBytes { get; }
-public nuint MyHeap.HeapStatistics.HeaderBytes { get; }
-public nuint MyHeap.HeapStatistics.InUseBytes { get; }
-public nuint MyHeap.HeapStatistics.MappedBytes { get; }
+public long MyHeap.HeapStatistics.LiveBlocks { get; }
+public long MyHeap.HeapStatistics.MappedBytes { get; }
+public long MyHeap.HeapStatistics.MemoryLimit { get; }
+public long MyHeap.HeapStatistics.PeakMappedBytes { get; }
+public long MyHeap.HeapStatistics.Segments { get; }
+public long MyHeap.HeapStatistics.ThreadCaches { get; }
+public override string MyHeap.HeapStatistics.ToString()
 public static MyHeap.HeapStatistics MyHeap.GetStatistics()
 public static MyHeap.KernelAccess MyHeap.Kernel { get; }
 public static MyHeap.LocalHeap MyHeap.Local { get; }

@@ -37,7 +37,7 @@ public static unsafe partial class EmmaHeap
                 Free((void*)block);
                 Trim();
                 Destroy();
-                Expect.Equal(KernelEntry.MappedBytes, GetStatistics().MappedBytes);
+                Expect.Equal(KernelEntry.MappedBytes, (nuint)GetStatistics().MappedBytes);
             }
 
             public static void GuardsByMappingsAreBounded()
@@ -132,7 +132,7 @@ public static unsafe partial class EmmaHeap
                 }
 
                 Destroy();
-                Expect.Equal(KernelEntry.MappedBytes, GetStatistics().MappedBytes);
+                Expect.Equal(KernelEntry.MappedBytes, (nuint)GetStatistics().MappedBytes);
             }
 
             /// <summary>Allocates blocks, fills them, and frees them; what the kernel has not opened would end the process.</summary>

@@ -193,8 +193,8 @@ public static unsafe partial class EmmaHeap
 
                 Trim();
                 HeapStatistics s = GetStatistics();
-                Expect.Equal((nuint)32, s.InUseBytes);
-                Expect.Equal((nuint)0, s.CachedBytes);
+                Expect.Equal((nuint)32, (nuint)s.InUseBytes);
+                Expect.Equal((nuint)0, (nuint)s.CachedBytes);
                 Free(pin);
             }
 
@@ -244,7 +244,7 @@ public static unsafe partial class EmmaHeap
                 Threads.Run(1, _ => Array.ForEach(blocks, block => Free((void*)block)));
                 Trim();
                 HeapStatistics s = GetStatistics();
-                Expect.True(s.InUseBytes < 100 && s.CachedBytes < 100, $"in use: {s.InUseBytes}, cached: {s.CachedBytes}");
+                Expect.True((nuint)s.InUseBytes < 100 && (nuint)s.CachedBytes < 100, $"in use: {(nuint)s.InUseBytes}, cached: {(nuint)s.CachedBytes}");
                 Free(pin);
             }
 
@@ -269,7 +269,7 @@ public static unsafe partial class EmmaHeap
                 Trim();
                 AssertStatisticsAddUp(pin);
                 Destroy();
-                Expect.Equal(BytesOfEmptyHeap, GetStatistics().MappedBytes);
+                Expect.Equal(BytesOfEmptyHeap, (nuint)GetStatistics().MappedBytes);
             }
 
             [Fact]

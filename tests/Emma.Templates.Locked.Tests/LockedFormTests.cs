@@ -30,8 +30,8 @@ public static unsafe partial class EmmaHeap
                         Free((void*)block);
                 });
                 HeapStatistics s = GetStatistics();
-                Expect.Equal((nuint)16, s.InUseBytes);
-                Expect.Equal((nuint)0, s.CachedBytes);
+                Expect.Equal((nuint)16, (nuint)s.InUseBytes);
+                Expect.Equal((nuint)0, (nuint)s.CachedBytes);
                 Expect.Equal(0, s.ThreadCaches);
                 Expect.Empty(SlotsOf(SlotKind.Magazines));
                 AssertStatisticsAddUp((void*)pin);
@@ -115,7 +115,7 @@ public static unsafe partial class EmmaHeap
                 long* elements = Local.Alloc<long>(10);
                 Expect.Equal((nuint)80, UsableSize(elements));
                 Local.Free(elements);
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
             }
         }
     }

@@ -12,17 +12,17 @@ public sealed record HeapView
     /// <summary>How the heap reaches the kernel.</summary>
     public required string Kernel { get; init; }
 
-    public required ulong Mapped { get; init; }
+    public required long Mapped { get; init; }
 
-    public required ulong InUse { get; init; }
+    public required long InUse { get; init; }
 
-    public required ulong Free { get; init; }
+    public required long Free { get; init; }
 
-    public required ulong Header { get; init; }
+    public required long Header { get; init; }
 
-    public required ulong Cached { get; init; }
+    public required long Cached { get; init; }
 
-    public required int Segments { get; init; }
+    public required long Segments { get; init; }
 
     public required long LargeBlocks { get; init; }
 }

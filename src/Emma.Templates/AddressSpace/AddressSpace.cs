@@ -70,6 +70,7 @@ static unsafe partial class EmmaHeap
             private nint _spent;
 
             private long _mapped;
+            private long _peak;
             private long _retained;
             private long _metadata;
 
@@ -118,6 +119,7 @@ static unsafe partial class EmmaHeap
                 }
 
                 ClrInterlocked.Add(ref _metadata, (long)metadata);
+                NotePeak();
                 Publish(address, length, kind);
                 return address;
             }
@@ -156,6 +158,7 @@ static unsafe partial class EmmaHeap
                 nint result = Syscalls.Mmap(address + oldLength, added, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress);
                 if (result == (nint)(address + oldLength))
                 {
+                    NotePeak();
                     Publish(address, newLength, kind);
                     return true;
                 }

@@ -4,17 +4,19 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // What the layers add up for the statistics.
+        // What the layers add up for the statistics, in bytes and numbers.
         internal struct HeapCount
         {
-            internal nuint Mapped;
-            internal nuint InUse;
-            internal nuint Free;
-            internal nuint Header;
-            internal nuint Cached;
+            internal long Mapped;
+            internal long PeakMapped;
+            internal long InUse;
+            internal long Free;
+            internal long Header;
+            internal long Cached;
+            internal long LiveBlocks;
             internal long LargeBlocks;
-            internal int Segments;
-            internal int ThreadCaches;
+            internal long Segments;
+            internal long ThreadCaches;
         }
     }
 }

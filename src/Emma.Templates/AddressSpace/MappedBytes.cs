@@ -13,6 +13,9 @@ static unsafe partial class EmmaHeap
             // Bytes mapped now: what MemoryLimit bounds.
             internal readonly nuint Mapped => (nuint)ClrVolatile.Read(in _mapped) + KernelEntry.MappedBytes;
 
+            // The most bytes that were mapped at once; about, if one thread's mapping failed while another's succeeded.
+            internal readonly nuint PeakMapped => (nuint)ClrVolatile.Read(in _peak) + KernelEntry.MappedBytes;
+
             // Bytes that could not be unmapped; part of Mapped.
             internal readonly nuint Retained => (nuint)ClrVolatile.Read(in _retained);
 
@@ -29,6 +32,20 @@ static unsafe partial class EmmaHeap
                         return false;
                     if (ClrInterlocked.CompareExchange(ref _mapped, mapped + (long)bytes, mapped) == mapped)
                         return true;
+                }
+            }
+
+            // To be called when what was charged has been mapped.
+            internal void NotePeak()
+            {
+                long mapped = ClrVolatile.Read(ref _mapped);
+                long peak = ClrVolatile.Read(ref _peak);
+                while (mapped > peak)
+                {
+                    long seen = ClrInterlocked.CompareExchange(ref _peak, mapped, peak);
+                    if (seen == peak)
+                        return;
+                    peak = seen;
                 }
             }
 

@@ -1,11 +1,15 @@
 namespace Emma.Templates;
 
+using ClrCultureInfo = global::System.Globalization.CultureInfo;
+using ClrDebuggerDisplay = global::System.Diagnostics.DebuggerDisplayAttribute;
+
 static unsafe partial class EmmaHeap
 {
     /// <summary>
     /// What a heap holds, in bytes and counts. <see cref="MappedBytes"/> is the sum of <see cref="InUseBytes"/>, <see cref="FreeBytes"/>,
     /// <see cref="HeaderBytes"/> and <see cref="CachedBytes"/>, exactly so if no other thread allocated or freed while it was taken.
     /// </summary>
+    [ClrDebuggerDisplay("{ToString(),nq}")]
     public readonly struct HeapStatistics
     {
         private readonly HeapInternals.HeapCount _count;
@@ -13,28 +17,37 @@ static unsafe partial class EmmaHeap
         internal HeapStatistics(void* count) => _count = *(HeapInternals.HeapCount*)count;
 
         /// <summary>Bytes of address space the heap has mapped, touched or not: what <c>MemoryLimit</c> bounds.</summary>
-        public nuint MappedBytes => _count.Mapped;
+        public long MappedBytes => _count.Mapped;
+
+        /// <summary>The most bytes that were mapped at once since the heap started, <c>Destroy</c> or not.</summary>
+        public long PeakMappedBytes => _count.PeakMapped;
+
+        /// <summary>The most bytes that the heap may map; 0: no limit.</summary>
+        public long MemoryLimit => HeapInternals.DeclaredLimit;
 
         /// <summary>Bytes of the live blocks, each at its real size (see <c>UsableSize</c>).</summary>
-        public nuint InUseBytes => _count.InUse;
+        public long InUseBytes => _count.InUse;
 
         /// <summary>Bytes of free blocks and free pages, ready to be allocated.</summary>
-        public nuint FreeBytes => _count.Free;
+        public long FreeBytes => _count.Free;
 
         /// <summary>
         /// Bytes that describe the others: segment headers, the page map, what threads' free blocks are listed in, the code page. Most of
         /// them are never touched.
         /// </summary>
-        public nuint HeaderBytes => _count.Header;
+        public long HeaderBytes => _count.Header;
 
         /// <summary>
         /// Bytes of freed blocks that threads keep for themselves or for each other, and of freed large blocks that stay mapped;
         /// <c>Trim</c> gives them back, but for what other threads keep.
         /// </summary>
-        public nuint CachedBytes => _count.Cached;
+        public long CachedBytes => _count.Cached;
+
+        /// <summary>Blocks that were allocated and not freed.</summary>
+        public long LiveBlocks => _count.LiveBlocks;
 
         /// <summary>Segments of 4 MiB that serve blocks of up to 2 MiB.</summary>
-        public int Segments => _count.Segments;
+        public long Segments => _count.Segments;
 
         /// <summary>Live blocks with a mapping of their own: those of more than 2 MiB.</summary>
         public long LargeBlocks => _count.LargeBlocks;
@@ -43,6 +56,27 @@ static unsafe partial class EmmaHeap
         /// Threads that keep free blocks for themselves, or did when they ended and have not been noticed since; 0 without
         /// <c>ThreadCache</c>.
         /// </summary>
-        public int ThreadCaches => _count.ThreadCaches;
+        public long ThreadCaches => _count.ThreadCaches;
+
+        /// <summary>The figures in one line, in binary units (1 MiB is 1 048 576 bytes).</summary>
+        /// <returns>The heap's name and its figures.</returns>
+        public override string ToString()
+        {
+            string limit = MemoryLimit == 0 ? "no limit" : $"limit {Size(MemoryLimit)}";
+            return $"{HeapInternals.HeapName}: {Size(InUseBytes)} in {LiveBlocks.ToString(ClrCultureInfo.InvariantCulture)} blocks, " +
+                $"{Size(MappedBytes)} mapped (peak {Size(PeakMappedBytes)}, {limit}): " +
+                $"{Size(FreeBytes)} free, {Size(CachedBytes)} cached, {Size(HeaderBytes)} headers";
+        }
+
+        private static string Size(long bytes)
+        {
+            const int unitShift = 10;
+            string[] units = ["B", "KiB", "MiB", "GiB", "TiB"];
+            int unit = 0;
+            while (unit < units.Length - 1 && bytes >> (unitShift * (unit + 1)) != 0)
+                unit++;
+            double size = (double)bytes / (1L << (unitShift * unit));
+            return size.ToString(unit == 0 || size >= 100 ? "0" : "0.#", ClrCultureInfo.InvariantCulture) + " " + units[unit];
+        }
     }
 }

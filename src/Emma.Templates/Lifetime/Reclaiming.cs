@@ -67,10 +67,12 @@ static unsafe partial class EmmaHeap
                 Bin.Of(sizeClass)->AddTo(ref count);
             root.Segments.AddTo(ref count);
             root.Small.AddTo(ref count);
-            count.Mapped = root.Space.Mapped;
-            count.InUse += root.Large.Bytes;
-            count.Header += root.Space.Metadata;
-            count.Cached += root.Large.CachedBytes + root.Space.Retained;
+            count.Mapped = (long)root.Space.Mapped;
+            count.PeakMapped = (long)root.Space.PeakMapped;
+            count.InUse += (long)root.Large.Bytes;
+            count.LiveBlocks += root.Large.Count;
+            count.Header += (long)root.Space.Metadata;
+            count.Cached += (long)(root.Large.CachedBytes + root.Space.Retained);
             count.LargeBlocks = root.Large.Count;
             return count;
         }

@@ -148,6 +148,7 @@ static unsafe partial class EmmaHeap
 
                 if (TryExtend(address, oldLength, length))
                 {
+                    space.NotePeak();
                     // Counted before it shows: should the thread end here, whoever frees the block does not take away more than was
                     // counted.
                     ClrInterlocked.Add(ref _bytes, (long)(length - oldLength));
@@ -182,6 +183,7 @@ static unsafe partial class EmmaHeap
             private void Register(nuint address, nuint length)
             {
                 PageMap.Set(address, length, PageMap.Large, PageMap.LargeTail);
+                Heap->Space.NotePeak();
                 Heap->Space.Publish(address, length, SlotKind.Large);
                 ClrInterlocked.Increment(ref _count);
                 ClrInterlocked.Increment(ref _everAllocated);

@@ -38,6 +38,7 @@ static unsafe partial class EmmaHeap
             private SegmentTable _segments;
 
             private long _runPages;
+            private long _runs;
 
             private ulong* Table
             {
@@ -93,6 +94,7 @@ static unsafe partial class EmmaHeap
 
                     run = Take(segment, Segment.FindRun(segment->FreePages, count, alignment), count);
                     _runPages += runPages;
+                    _runs += runPages != 0 && !run.IsNone ? 1 : 0;
                 }
                 while (IsHardened && run.IsNone && --attempts > 0);
 
@@ -154,6 +156,7 @@ static unsafe partial class EmmaHeap
                     int count = Segment.SpanAt(segment, page)->PageCount;
                     GivePages(segment, page, count);
                     _runPages -= count;
+                    _runs--;
                     isLast = segment->HoldsNothing && !IsReserve(segment);
                 }
 
@@ -190,6 +193,7 @@ static unsafe partial class EmmaHeap
             {
                 ForgetSegments();
                 _runPages = 0;
+                _runs = 0;
             }
 
             // Adds what the segments hold to a count: bytes of headers, of free pages and of page runs.
@@ -197,11 +201,12 @@ static unsafe partial class EmmaHeap
             {
                 Enter();
                 count.Segments = _count;
-                count.Header += (nuint)_count * Segment.PageSize;
-                count.InUse += (nuint)_runPages << Segment.PageShift;
+                count.Header += _count * (long)Segment.PageSize;
+                count.InUse += _runPages << Segment.PageShift;
+                count.LiveBlocks += _runs;
                 SlotWalk walk = Heap->Space.Walk();
                 for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
-                    count.Free += (nuint)ulong.PopCount(((Segment*)address)->FreePages) << Segment.PageShift;
+                    count.Free += (long)ulong.PopCount(((Segment*)address)->FreePages) << Segment.PageShift;
                 _lock.Release();
             }
 

@@ -190,9 +190,10 @@ static unsafe partial class EmmaHeap
             internal void AddTo(ref HeapCount count)
             {
                 Enter();
-                nuint inUse = (nuint)_live * BlockSize;
+                long inUse = _live * (long)BlockSize;
+                count.LiveBlocks += _live;
                 count.InUse += inUse;
-                count.Free += ((nuint)_slabCount * _pagesPerSlab << Segment.PageShift) - inUse;
+                count.Free += ((long)_slabCount * _pagesPerSlab << Segment.PageShift) - inUse;
                 _lock.Release();
             }
 

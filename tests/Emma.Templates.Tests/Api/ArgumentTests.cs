@@ -33,7 +33,7 @@ public static unsafe partial class EmmaHeap
                     Expect.Equal("alignment", error.ParamName);
                 }
 
-                Expect.Equal((nuint)16, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)16, (nuint)GetStatistics().InUseBytes);
                 Free(block);
             }
 
@@ -84,7 +84,7 @@ public static unsafe partial class EmmaHeap
                 Expect.True(TryAlloc<long>(nuint.MaxValue) == null);
                 Expect.True(TryRealloc(null, nuint.MaxValue) == null);
                 Expect.True(TryAlignedAlloc(nuint.MaxValue, 4096) == null);
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
             }
 
             [Fact]
@@ -132,7 +132,7 @@ public static unsafe partial class EmmaHeap
                 Expect.True(blocks.Add((nuint)AlignedAlloc(0, 1 << 30)));
                 foreach (nuint block in blocks)
                     Free((void*)block);
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
             }
 
             [Fact]
@@ -166,10 +166,10 @@ public static unsafe partial class EmmaHeap
                 span.Fill(-1);
                 Span<byte> empty = AllocSpan<byte>(0);
                 Expect.Equal(0, empty.Length);
-                Expect.True(GetStatistics().InUseBytes >= 4016);
+                Expect.True((nuint)GetStatistics().InUseBytes >= 4016);
                 Free(span);
                 Free(empty);
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
                 Expect.Throws<ArgumentOutOfRangeException>(() => AllocSpan<int>(-1));
                 Expect.Throws<ArgumentOutOfRangeException>(() => AllocSpan<int>(int.MinValue));
             }

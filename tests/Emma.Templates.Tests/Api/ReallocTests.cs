@@ -38,7 +38,7 @@ public static unsafe partial class EmmaHeap
                 }
 
                 AssertStatisticsAddUp();
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
             }
 
             [Fact]
@@ -69,7 +69,7 @@ public static unsafe partial class EmmaHeap
 
                 Expect.Throws<ArgumentException>(() => ReleaseCopied(block, copy));
                 AssertStatisticsAddUp();
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
             }
 
             [Fact]

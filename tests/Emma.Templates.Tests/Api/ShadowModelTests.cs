@@ -20,7 +20,7 @@ public static unsafe partial class EmmaHeap
                 {
                     model.Run(400);
                     AssertStatisticsAddUp(model.AnyBlock);
-                    Expect.Equal(model.UsableBytes, GetStatistics().InUseBytes);
+                    Expect.Equal(model.UsableBytes, (nuint)GetStatistics().InUseBytes);
                 }
 
                 model.CheckAll();
@@ -75,7 +75,7 @@ public static unsafe partial class EmmaHeap
             {
                 HeapStatistics before = GetStatistics();
                 AssertStatisticsAddUp();
-                Expect.Equal((nuint)0, before.InUseBytes);
+                Expect.Equal((nuint)0, (nuint)before.InUseBytes);
                 Expect.Equal(0, before.LargeBlocks);
                 // Blocks that threads keep, keep their segments.
                 Expect.True(Form.HasThreadCaches || before.Segments <= Policy.MaxReserves, $"{before.Segments} segments although nothing lives");
@@ -83,8 +83,8 @@ public static unsafe partial class EmmaHeap
                 Trim();
                 HeapStatistics after = GetStatistics();
                 Expect.Equal(0, after.Segments);
-                Expect.Equal((nuint)0, after.InUseBytes + after.FreeBytes + after.CachedBytes);
-                Expect.Equal(after.HeaderBytes, after.MappedBytes);
+                Expect.Equal((nuint)0, (nuint)after.InUseBytes + (nuint)after.FreeBytes + (nuint)after.CachedBytes);
+                Expect.Equal((nuint)after.HeaderBytes, (nuint)after.MappedBytes);
             }
         }
     }

@@ -13,8 +13,8 @@ public static unsafe partial class EmmaHeap
             {
                 Expect.Equal(KernelAccess.Trampolines, Kernel);
                 HeapStatistics s = GetStatistics();
-                Expect.Equal(BytesOfEmptyHeap, s.MappedBytes);
-                Expect.Equal(BytesOfEmptyHeap, s.HeaderBytes);
+                Expect.Equal(BytesOfEmptyHeap, (nuint)s.MappedBytes);
+                Expect.Equal(BytesOfEmptyHeap, (nuint)s.HeaderBytes);
                 Expect.Equal(0, s.Segments);
                 Expect.Equal(0, s.LargeBlocks);
             }
@@ -28,13 +28,75 @@ public static unsafe partial class EmmaHeap
             {
                 void* block = Alloc(64);
                 HeapStatistics s = GetStatistics();
-                Expect.Equal((nuint)64, s.InUseBytes);
+                Expect.Equal((nuint)64, (nuint)s.InUseBytes);
                 Expect.Equal(1, s.Segments);
                 nuint metadata = Window.MetadataBytes(Window.DefaultSize);
                 nuint header = BytesOfEmptyHeap + metadata + Form.FirstMagazinesBytes + LiveMarks.BytesPerSegment;
-                Expect.Equal(header + Segment.Size, s.MappedBytes);
-                Expect.Equal(header + Segment.PageSize, s.HeaderBytes);
+                Expect.Equal(header + Segment.Size, (nuint)s.MappedBytes);
+                Expect.Equal(header + Segment.PageSize, (nuint)s.HeaderBytes);
                 AssertStatisticsAddUp(block);
+            }
+
+            [Fact]
+            public void Live_blocks_of_every_kind_are_counted_and_those_that_caches_keep_are_not()
+            {
+                nuint[] sizes = [0, 1, 100, 5000, 32_768, 32_769, 200_000, 1_000_000, 3_000_000, 70_000_000];
+                List<nuint> blocks = [];
+                for (int round = 0; round < 3; round++)
+                {
+                    foreach (nuint size in sizes)
+                    {
+                        blocks.Add((nuint)Alloc(size));
+                        Expect.Equal(blocks.Count, GetStatistics().LiveBlocks);
+                    }
+                }
+
+                foreach (nuint block in blocks.ToArray())
+                {
+                    Free((void*)block);
+                    blocks.Remove(block);
+                    Expect.Equal(blocks.Count, GetStatistics().LiveBlocks);
+                }
+
+                Trim();
+                Expect.Equal(0, GetStatistics().LiveBlocks);
+            }
+
+            [Fact]
+            public void The_peak_is_what_was_mapped_at_most_also_after_it_is_gone_and_not_what_was_refused()
+            {
+                void* small = Alloc(1);
+                long before = GetStatistics().PeakMappedBytes;
+                void* block = Alloc(300 << 20);
+                long mapped = GetStatistics().MappedBytes;
+                Expect.True(mapped >= 300 << 20);
+                Free(block);
+                Free(small);
+                Trim();
+
+                Expect.True(TryAlloc((nuint)1 << 46) == null);
+                Expect.True(GetStatistics().MappedBytes < mapped);
+                Expect.Equal(Math.Max(mapped, before), GetStatistics().PeakMappedBytes);
+            }
+
+            [Fact]
+            public void The_figures_print_as_one_line_in_binary_units()
+            {
+                void* block = Alloc(3 << 20);
+                string line = GetStatistics().ToString();
+
+                Expect.StartsWith($"{HeapName}: 3 MiB in 1 blocks, ", line);
+                Expect.Contains("no limit", line);
+                Expect.DoesNotContain('\n', line);
+                Free(block);
+            }
+
+            [Fact]
+            public void The_figures_can_be_written_as_JSON()
+            {
+                string json = System.Text.Json.JsonSerializer.Serialize(GetStatistics());
+                Expect.Contains("\"InUseBytes\":0", json);
+                Expect.Contains("\"MemoryLimit\":0", json);
             }
 
             [Fact]
@@ -47,7 +109,7 @@ public static unsafe partial class EmmaHeap
                     void* block = Alloc(size);
                     expected += UsableSize(block);
                     blocks.Add((nuint)block);
-                    Expect.Equal(expected, GetStatistics().InUseBytes);
+                    Expect.Equal(expected, (nuint)GetStatistics().InUseBytes);
                     AssertStatisticsAddUp(block);
                 }
 
@@ -56,7 +118,7 @@ public static unsafe partial class EmmaHeap
                 {
                     expected -= UsableSize((void*)block);
                     Free((void*)block);
-                    Expect.Equal(expected, GetStatistics().InUseBytes);
+                    Expect.Equal(expected, (nuint)GetStatistics().InUseBytes);
                     AssertStatisticsAddUp();
                 }
             }
@@ -76,12 +138,12 @@ public static unsafe partial class EmmaHeap
             {
                 void* block = LeaveEverythingCached();
                 HeapStatistics before = GetStatistics();
-                Expect.True(before.CachedBytes > 0);
+                Expect.True((nuint)before.CachedBytes > 0);
                 Expect.True(TryAlloc(unchecked((nuint)(1UL << 47))) == null);
                 HeapStatistics after = GetStatistics();
-                Expect.Equal(before.InUseBytes, after.InUseBytes);
-                Expect.Equal((nuint)0, after.CachedBytes);
-                Expect.Equal(before.HeaderBytes, after.HeaderBytes);
+                Expect.Equal((nuint)before.InUseBytes, (nuint)after.InUseBytes);
+                Expect.Equal((nuint)0, (nuint)after.CachedBytes);
+                Expect.Equal((nuint)before.HeaderBytes, (nuint)after.HeaderBytes);
                 Expect.Equal(before.ThreadCaches, after.ThreadCaches);
                 AssertStatisticsAddUp(block);
 

@@ -21,12 +21,12 @@ public static unsafe partial class EmmaHeap
                 blocks.Add((nuint)Alloc(1 << 20));
                 blocks.Add((nuint)Alloc(9 << 20));
                 blocks.ForEach(block => Free((void*)block));
-                nuint mapped = GetStatistics().MappedBytes;
+                nuint mapped = (nuint)GetStatistics().MappedBytes;
                 nuint given = Trim();
                 HeapStatistics s = GetStatistics();
                 Expect.Equal(0, s.Segments);
-                Expect.Equal((nuint)0, s.CachedBytes + s.FreeBytes + s.InUseBytes);
-                Expect.True(given >= mapped - s.MappedBytes, $"{given} bytes reported, {mapped - s.MappedBytes} unmapped");
+                Expect.Equal((nuint)0, (nuint)s.CachedBytes + (nuint)s.FreeBytes + (nuint)s.InUseBytes);
+                Expect.True(given >= mapped - (nuint)s.MappedBytes, $"{given} bytes reported, {mapped - (nuint)s.MappedBytes} unmapped");
                 Expect.Equal((nuint)0, Trim());
             }
 
@@ -71,7 +71,7 @@ public static unsafe partial class EmmaHeap
                     model.Run(1500);
                     model.FreeAll();
                 }));
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
                 AssertStatisticsAddUp();
                 Trim();
                 Expect.Equal(0, GetStatistics().Segments);

@@ -88,7 +88,7 @@ public static unsafe partial class EmmaHeap
                 void* dirty = Alloc(large);
                 Fill(dirty, large, 0xEE);
                 Free(dirty);
-                Expect.Equal(large, GetStatistics().CachedBytes);
+                Expect.Equal(large, (nuint)GetStatistics().CachedBytes);
                 nuint size = large - large / 10;
                 void* block = AllocZeroed(size);
                 Expect.Equal((nuint)dirty, (nuint)block);

@@ -35,13 +35,13 @@ public static unsafe partial class EmmaHeap
                 {
                     Crew.Run(Threads, seed => Fill(seed));
                     Destroy();
-                    Expect.Equal((nuint)0, GetStatistics().CachedBytes);
+                    Expect.Equal((nuint)0, (nuint)GetStatistics().CachedBytes);
                     Crew.Run(Threads, seed =>
                     {
                         List<ShadowBlock> blocks = Fill(seed + 100);
                         blocks.ForEach(block => Stamp.CheckAndFree(block));
                     });
-                    Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                    Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
                     AssertStatisticsAddUp();
                 }
             }
@@ -53,17 +53,17 @@ public static unsafe partial class EmmaHeap
                 nuint start = (nuint)window, metadataEnd = start + window->MetadataLength;
                 nuint begin = window->Base, end = begin + window->Size;
                 bool shared = HasOtherHeapIn(window);
-                Expect.True(GetStatistics().CachedBytes > 0);
+                Expect.True((nuint)GetStatistics().CachedBytes > 0);
                 Destroy();
                 HeapStatistics s = GetStatistics();
-                Expect.Equal(BytesOfEmptyHeap, s.MappedBytes);
-                Expect.Equal((nuint)0, s.CachedBytes + s.InUseBytes + s.FreeBytes);
+                Expect.Equal(BytesOfEmptyHeap, (nuint)s.MappedBytes);
+                Expect.Equal((nuint)0, (nuint)s.CachedBytes + (nuint)s.InUseBytes + (nuint)s.FreeBytes);
                 AssertStatisticsAddUp();
                 Expect.True(shared || ProcessMaps.BytesIn(start, metadataEnd) + ProcessMaps.BytesIn(begin, end) == 0);
                 Crew.Meet(turn);
                 Crew.Meet(turn);
                 AssertStatisticsAddUp();
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
                 Crew.Meet(turn);
             }
 

@@ -20,8 +20,16 @@ public static unsafe partial class EmmaHeap
             /// <summary>Blocks of a class that are live or in magazines.</summary>
             internal static long TakenFromSlabs(nuint size) => Bin.Of(SizeClasses.Of(size))->Live;
 
+            /// <summary>Bytes of the blocks that a cache keeps.</summary>
+            internal static nuint BytesIn(ThreadCache* cache)
+            {
+                long bytes = 0;
+                ThreadCache.CachedBlocks(cache, ref bytes);
+                return (nuint)bytes;
+            }
+
             internal static nuint InDepot(nuint size) =>
-                SmallBlocks.DepotOf(size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(Segment.PagesFor(size)))->CachedBytes;
+                (nuint)SmallBlocks.DepotOf(size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(Segment.PagesFor(size)))->CachedBytes;
 
             /// <summary>Every cache of the heap's list.</summary>
             internal static List<nuint> All()

@@ -58,7 +58,7 @@ public static unsafe partial class EmmaHeap
                     RandomWork(99, 500, exchange);
                     while (exchange.TryDequeue(out ShadowBlock block))
                         Stamp.CheckAndFree(block);
-                    Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                    Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
                     AssertStatisticsAddUp();
                     Trim();
                     Expect.Equal(0, GetStatistics().Segments);

@@ -27,10 +27,10 @@ public static unsafe partial class EmmaHeap
                 });
                 while (exchange.TryDequeue(out ShadowBlock block))
                     Stamp.CheckAndFree(block, $"(seed {seed})");
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
                 AssertStatisticsAddUp();
                 Trim();
-                Expect.Equal((nuint)0, GetStatistics().CachedBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().CachedBytes);
                 Expect.Equal(0, GetStatistics().Segments);
             }
 
@@ -66,7 +66,7 @@ public static unsafe partial class EmmaHeap
                 });
                 while (exchange.TryDequeue(out ShadowBlock block))
                     Stamp.CheckAndFree(block);
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
                 AssertStatisticsAddUp();
             }
 

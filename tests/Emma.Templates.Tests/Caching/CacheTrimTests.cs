@@ -15,11 +15,11 @@ public static unsafe partial class EmmaHeap
                 Crew.Run(4, seed => UseAndFree(seed, 4_000));
                 UseAndFree(9, 4_000);
                 HeapStatistics before = GetStatistics();
-                Expect.Equal((nuint)0, before.InUseBytes);
-                Expect.True(before.CachedBytes > 1 << 20);
+                Expect.Equal((nuint)0, (nuint)before.InUseBytes);
+                Expect.True((nuint)before.CachedBytes > 1 << 20);
                 Trim();
                 HeapStatistics s = GetStatistics();
-                Expect.Equal((nuint)0, s.InUseBytes + s.CachedBytes + s.FreeBytes);
+                Expect.Equal((nuint)0, (nuint)s.InUseBytes + (nuint)s.CachedBytes + (nuint)s.FreeBytes);
                 Expect.Equal(0, s.Segments);
                 Expect.InRange(s.ThreadCaches, 0, 1 + LivingOwners());
                 AssertStatisticsAddUp();
@@ -49,10 +49,10 @@ public static unsafe partial class EmmaHeap
                     if (number == 1)
                     {
                         Crew.Meet(turn);
-                        nuint cached = GetStatistics().CachedBytes;
+                        nuint cached = (nuint)GetStatistics().CachedBytes;
                         Expect.True(cached > 0);
                         Trim();
-                        Expect.Equal(cached, GetStatistics().CachedBytes);
+                        Expect.Equal(cached, (nuint)GetStatistics().CachedBytes);
                         Crew.Meet(turn);
                         return;
                     }
@@ -97,10 +97,10 @@ public static unsafe partial class EmmaHeap
                         Interlocked.Decrement(ref working);
                     }
                 });
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
                 Trim();
                 HeapStatistics s = GetStatistics();
-                Expect.Equal((nuint)0, s.InUseBytes + s.CachedBytes + s.FreeBytes);
+                Expect.Equal((nuint)0, (nuint)s.InUseBytes + (nuint)s.CachedBytes + (nuint)s.FreeBytes);
                 Expect.Equal(0, s.Segments);
                 AssertStatisticsAddUp();
             }
@@ -115,10 +115,10 @@ public static unsafe partial class EmmaHeap
                     Crew.Run(3, seed => UseAndFree(seed + i, 500));
                     Trim();
                     if (i == 5)
-                        header = GetStatistics().HeaderBytes;
+                        header = (nuint)GetStatistics().HeaderBytes;
                 }
 
-                nuint grown = GetStatistics().HeaderBytes - header;
+                nuint grown = (nuint)GetStatistics().HeaderBytes - header;
                 Expect.True(grown <= 4 * MagazineStore.GrowBytes, $"{grown} bytes more than after six rounds");
             }
 

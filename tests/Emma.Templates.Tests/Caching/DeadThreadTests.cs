@@ -34,7 +34,7 @@ public static unsafe partial class EmmaHeap
                     Crew.Meet(together);
                 });
                 Expect.Equal(1, GetStatistics().Segments);
-                Expect.Equal((nuint)0, GetStatistics().FreeBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().FreeBytes);
                 // The bin keeps one of the slabs.
                 for (int i = 1; i < threads; i++)
                 {
@@ -149,7 +149,7 @@ public static unsafe partial class EmmaHeap
             public void A_cache_in_the_name_of_a_living_thread_is_left_alone_until_that_thread_wants_it()
             {
                 nuint left = CacheOfDeadThread(64, 30, out List<nuint> freed, out _);
-                nuint cached = ThreadCache.CachedBytes((ThreadCache*)left);
+                nuint cached = CacheInternals.BytesIn((ThreadCache*)left);
                 using var named = new Barrier(2);
                 Crew.Run(2, number =>
                 {
@@ -167,7 +167,7 @@ public static unsafe partial class EmmaHeap
                     Alloc(64);
                     Trim();
                     Expect.NotEqual(left, (nuint)CacheInternals.Own);
-                    Expect.Equal(cached, ThreadCache.CachedBytes((ThreadCache*)left));
+                    Expect.Equal(cached, CacheInternals.BytesIn((ThreadCache*)left));
                     Crew.Meet(named);
                 });
             }
@@ -180,7 +180,7 @@ public static unsafe partial class EmmaHeap
                 const nuint size = 96;
                 nuint left = CacheOfDeadThread(size, 60, out List<nuint> lost, out List<ShadowBlock> live);
                 CacheInternals.ChangingOf(left) = 1;
-                nuint bytesLost = ThreadCache.CachedBytes((ThreadCache*)left);
+                nuint bytesLost = CacheInternals.BytesIn((ThreadCache*)left);
                 Expect.True(bytesLost >= 60 * size);
                 if (takenOver)
                 {
@@ -195,7 +195,7 @@ public static unsafe partial class EmmaHeap
                 {
                     Trim();
                     Expect.Equal(0, CacheOwner.IdIn(((ThreadCache*)left)->Owner.Word));
-                    Expect.Equal((nuint)0, ThreadCache.CachedBytes((ThreadCache*)left));
+                    Expect.Equal((nuint)0, CacheInternals.BytesIn((ThreadCache*)left));
                 }
 
                 HashSet<nuint> seen = [.. lost, .. live.Select(block => block.Address)];
@@ -216,8 +216,8 @@ public static unsafe partial class EmmaHeap
                 blocks.ForEach(block => Stamp.CheckAndFree(block));
                 Trim();
                 // Lost is what the dead one kept, and nothing else; and the block of the thread that took its cache over.
-                Expect.Equal(bytesLost + (takenOver ? size : 0), GetStatistics().InUseBytes);
-                Expect.Equal((nuint)0, GetStatistics().CachedBytes);
+                Expect.Equal(bytesLost + (takenOver ? size : 0), (nuint)GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().CachedBytes);
                 AssertStatisticsAddUp();
             }
 
@@ -249,7 +249,7 @@ public static unsafe partial class EmmaHeap
                 }
 
                 Trim();
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes + GetStatistics().CachedBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes + (nuint)GetStatistics().CachedBytes);
             }
 
             [Fact]
@@ -271,9 +271,9 @@ public static unsafe partial class EmmaHeap
 
             private static void UseWhatTheDeadKept()
             {
-                nuint left = GetStatistics().CachedBytes;
+                nuint left = (nuint)GetStatistics().CachedBytes;
                 Expect.True(left > Segment.Size, $"a cache of {left} bytes");
-                int segments = GetStatistics().Segments;
+                long segments = GetStatistics().Segments;
                 List<ShadowBlock> blocks = [];
                 for (int sizeClass = SizeClasses.CachedCount; sizeClass >= 1; sizeClass--)
                 {

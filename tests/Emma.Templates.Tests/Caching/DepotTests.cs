@@ -26,7 +26,7 @@ public static unsafe partial class EmmaHeap
                         count++;
 
                     nuint magazineBytes = (nuint)depot.Capacity * size;
-                    Expect.Equal((nuint)count * magazineBytes, depot.CachedBytes);
+                    Expect.Equal((nuint)count * magazineBytes, (nuint)depot.CachedBytes);
                     Expect.True((nuint)count * magazineBytes <= Depot.MaxBytes, $"size {size}: {count} magazines of {depot.Capacity}");
                     Expect.True((nuint)(count + 1) * magazineBytes > Depot.MaxBytes, $"size {size}: {count} magazines of {depot.Capacity}");
                     total += (nuint)count * magazineBytes;
@@ -35,7 +35,7 @@ public static unsafe partial class EmmaHeap
                         taken.Add((nuint)depot.TryTake(home: i));
                     Expect.Equal(Enumerable.Range(0, count).Select(i => (nuint)magazines[i]).Order(), taken.Order());
                     Expect.True(depot.TryTake(home: 0) == null);
-                    Expect.Equal((nuint)0, depot.CachedBytes);
+                    Expect.Equal((nuint)0, (nuint)depot.CachedBytes);
                 }
 
                 Expect.True(total <= 38 << 20, $"all depots: {total} bytes");
@@ -78,8 +78,8 @@ public static unsafe partial class EmmaHeap
 
                 Expect.Equal((given.Count - 1) * depot->Capacity, bin->Live);
                 HeapStatistics s = GetStatistics();
-                Expect.Equal((nuint)bin->Live * SizeClasses.SizeOf(sizeClass), s.CachedBytes);
-                Expect.Equal((nuint)0, s.InUseBytes);
+                Expect.Equal((nuint)bin->Live * SizeClasses.SizeOf(sizeClass), (nuint)s.CachedBytes);
+                Expect.Equal((nuint)0, (nuint)s.InUseBytes);
                 AssertStatisticsAddUp();
 
                 int magazines = int.MaxValue;
@@ -88,7 +88,7 @@ public static unsafe partial class EmmaHeap
                 Heap->Space.Giving.Release();
                 Expect.Equal(0, bin->Live);
                 Expect.True(depot->TryTake(home: 0) == null);
-                Expect.Equal((nuint)0, GetStatistics().CachedBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().CachedBytes);
                 HashSet<nuint> again = [];
                 for (int i = 0; i < given.Count; i++)
                     again.Add((nuint)store.Take(depot->Capacity));

@@ -27,7 +27,7 @@ public static unsafe partial class EmmaHeap
                             Stamp.CheckAndFree(other, $"(seed {seed}, step {step})");
                     }
                 });
-                Expect.True(GetStatistics().InUseBytes > 0);
+                Expect.True((nuint)GetStatistics().InUseBytes > 0);
                 AssertStatisticsAddUp();
                 foreach (object? slot in shared)
                 {
@@ -35,10 +35,10 @@ public static unsafe partial class EmmaHeap
                         Stamp.CheckAndFree(block);
                 }
 
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
                 Trim();
                 HeapStatistics s = GetStatistics();
-                Expect.Equal((nuint)0, s.InUseBytes + s.CachedBytes + s.FreeBytes);
+                Expect.Equal((nuint)0, (nuint)s.InUseBytes + (nuint)s.CachedBytes + (nuint)s.FreeBytes);
                 Expect.Equal(0, s.Segments);
                 AssertStatisticsAddUp();
             }
@@ -70,7 +70,7 @@ public static unsafe partial class EmmaHeap
                             if (i == warmUp)
                             {
                                 Reserve(size);
-                                (taken, mapped) = (CacheInternals.TakenFromSlabs(size), GetStatistics().MappedBytes);
+                                (taken, mapped) = (CacheInternals.TakenFromSlabs(size), (nuint)GetStatistics().MappedBytes);
                             }
                         }
 
@@ -85,10 +85,10 @@ public static unsafe partial class EmmaHeap
                         Volatile.Write(ref consumed, i + 1);
                     }
                 });
-                Expect.Equal(mapped, GetStatistics().MappedBytes);
+                Expect.Equal(mapped, (nuint)GetStatistics().MappedBytes);
                 Expect.Equal(taken, CacheInternals.TakenFromSlabs(size));
                 Expect.True(CacheInternals.InDepot(size) > 0);
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
 
                 // The ring was perhaps never full until now: what it and two caches may hold is taken from the slabs before the count begins.
                 void Reserve(nuint blockSize)
@@ -119,12 +119,12 @@ public static unsafe partial class EmmaHeap
                             Stamp.CheckAndFree(block, $"(round {round})");
                         Crew.Meet(turn);
                         if (number == 0 && round == rounds / 4)
-                            mapped = GetStatistics().MappedBytes;
+                            mapped = (nuint)GetStatistics().MappedBytes;
                         Crew.Meet(turn);
                     }
                 });
-                Expect.Equal(mapped, GetStatistics().MappedBytes);
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal(mapped, (nuint)GetStatistics().MappedBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
             }
 
             [Fact]
@@ -140,7 +140,7 @@ public static unsafe partial class EmmaHeap
                 });
                 foreach (ShadowBlock block in exchange)
                     Stamp.CheckAndFree(block);
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
                 Trim();
                 Expect.Equal(0, GetStatistics().Segments);
                 AssertStatisticsAddUp();

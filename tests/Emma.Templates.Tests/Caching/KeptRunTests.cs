@@ -20,11 +20,11 @@ public static unsafe partial class EmmaHeap
                 void* other = Alloc((nuint)pages * Page);
                 void* block = Alloc((nuint)pages * Page);
                 Free(block);
-                Expect.Equal((nuint)pages * Page, GetStatistics().CachedBytes);
-                Expect.Equal((nuint)pages * Page, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)pages * Page, (nuint)GetStatistics().CachedBytes);
+                Expect.Equal((nuint)pages * Page, (nuint)GetStatistics().InUseBytes);
                 AssertStatisticsAddUp();
                 Expect.Equal((nuint)block, (nuint)Alloc(Math.Max((nuint)(pages - 1) * Page, SizeClasses.MaxSize) + 1));
-                Expect.Equal((nuint)0, GetStatistics().CachedBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().CachedBytes);
                 Free(block);
                 Free(other);
                 Trim();
@@ -95,12 +95,12 @@ public static unsafe partial class EmmaHeap
                         Stamp.CheckAndFree(block);
                 });
                 HeapStatistics s = GetStatistics();
-                Expect.Equal((nuint)blocks.Length * 2 * Page, s.CachedBytes);
-                Expect.Equal((nuint)0, s.InUseBytes);
+                Expect.Equal((nuint)blocks.Length * 2 * Page, (nuint)s.CachedBytes);
+                Expect.Equal((nuint)0, (nuint)s.InUseBytes);
                 Expect.Contains((nuint)Alloc(2 * Page), blocks.Select(block => block.Address));
                 Trim();
                 // The one in use.
-                Expect.Equal(2 * Page, GetStatistics().InUseBytes + GetStatistics().CachedBytes);
+                Expect.Equal(2 * Page, (nuint)GetStatistics().InUseBytes + (nuint)GetStatistics().CachedBytes);
             }
 
             [Fact]
@@ -140,8 +140,8 @@ public static unsafe partial class EmmaHeap
                 void* block = Alloc(3 * Page);
                 CacheInternals.ExhaustMagazines();
                 Free(block);
-                Expect.Equal((nuint)0, GetStatistics().CachedBytes);
-                Expect.Equal(Page, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().CachedBytes);
+                Expect.Equal(Page, (nuint)GetStatistics().InUseBytes);
                 Expect.False(Owns(block));
                 Expect.True(pin != null);
             });

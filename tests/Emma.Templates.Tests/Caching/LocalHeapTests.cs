@@ -42,7 +42,7 @@ public static unsafe partial class EmmaHeap
                     }
                 }
 
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
                 AssertStatisticsAddUp();
             }
 
@@ -121,7 +121,7 @@ public static unsafe partial class EmmaHeap
                     }
                 }
 
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
             }
 
             [Fact]
@@ -134,7 +134,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Contains(blocks, block => Heap->Space.Find(block)->Next == null && Heap->Space.Find(blocks[0])->Next != null);
                 foreach (nuint block in blocks)
                     local.Free((void*)block);
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
             }
 
             [Fact]
@@ -183,12 +183,12 @@ public static unsafe partial class EmmaHeap
                     foreach (nuint size in s_sizes)
                         Stamp.Write(local.Alloc(size), size);
                     Destroy();
-                    Expect.Equal(BytesOfEmptyHeap, GetStatistics().MappedBytes);
+                    Expect.Equal(BytesOfEmptyHeap, (nuint)GetStatistics().MappedBytes);
                     ShadowBlock block = Stamp.Write(local.Alloc(50), 50);
                     Stamp.CheckAndFree(block);
                     Expect.Equal(block.Address, (nuint)local.Alloc(50));
                     local.Free((void*)block.Address);
-                    Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                    Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
                     AssertStatisticsAddUp();
                 }
             }
@@ -201,7 +201,7 @@ public static unsafe partial class EmmaHeap
                     LocalHeap local = Local;
                     local.Free(null);
                     void* block = local.Alloc(64);
-                    Expect.Equal((nuint)64, GetStatistics().InUseBytes);
+                    Expect.Equal((nuint)64, (nuint)GetStatistics().InUseBytes);
                     Free(block);
                 });
             }
@@ -229,7 +229,7 @@ public static unsafe partial class EmmaHeap
                     });
                 }
 
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
             }
 
             [Fact]
@@ -251,8 +251,8 @@ public static unsafe partial class EmmaHeap
                     local.Free(third);
                 }
 
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
-                Expect.Equal((nuint)0, ThreadCache.CachedBytes(SmallBlocks.NoCache));
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, CacheInternals.BytesIn(SmallBlocks.NoCache));
             }
 
             private delegate void Use(LocalHeap heap);

@@ -20,12 +20,12 @@ public static unsafe partial class EmmaHeap
             {
                 MagazineStore store = default;
                 Expect.Equal((nuint)0, store.MappedBytes);
-                nuint before = GetStatistics().MappedBytes;
+                nuint before = (nuint)GetStatistics().MappedBytes;
                 for (int i = 0; i < 5 * PerGrowth; i++)
                 {
                     store.Take(8);
                     Expect.Equal((nuint)(i / PerGrowth + 1) * MagazineStore.GrowBytes, store.MappedBytes);
-                    Expect.Equal(before + store.MappedBytes, GetStatistics().MappedBytes);
+                    Expect.Equal(before + store.MappedBytes, (nuint)GetStatistics().MappedBytes);
                 }
             }
 

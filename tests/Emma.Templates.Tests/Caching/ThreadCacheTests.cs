@@ -66,11 +66,11 @@ public static unsafe partial class EmmaHeap
                     allInDepots += inDepot;
                 }
 
-                nuint own = ThreadCache.CachedBytes(CacheInternals.Own);
+                nuint own = CacheInternals.BytesIn(CacheInternals.Own);
                 Expect.True(own <= ThreadCache.MaxBytes, $"{own} bytes in the cache");
                 HeapStatistics s = GetStatistics();
-                Expect.Equal(own + allInDepots, s.CachedBytes);
-                Expect.Equal((nuint)0, s.InUseBytes);
+                Expect.Equal(own + allInDepots, (nuint)s.CachedBytes);
+                Expect.Equal((nuint)0, (nuint)s.InUseBytes);
                 AssertStatisticsAddUp();
             });
 
@@ -97,13 +97,13 @@ public static unsafe partial class EmmaHeap
                 for (int i = 0; i < blocks.Length; i++)
                 {
                     if (i % 60 == 0)
-                        Expect.Equal((nuint)(blocks.Length - i) * size, GetStatistics().InUseBytes);
+                        Expect.Equal((nuint)(blocks.Length - i) * size, (nuint)GetStatistics().InUseBytes);
                     Stamp.CheckAndFree(blocks[i]);
                 }
 
                 HeapStatistics s = GetStatistics();
-                Expect.Equal((nuint)0, s.InUseBytes);
-                Expect.Equal((nuint)CacheInternals.TakenFromSlabs(size) * size, s.CachedBytes);
+                Expect.Equal((nuint)0, (nuint)s.InUseBytes);
+                Expect.Equal((nuint)CacheInternals.TakenFromSlabs(size) * size, (nuint)s.CachedBytes);
                 AssertStatisticsAddUp();
             }
 
@@ -143,8 +143,8 @@ public static unsafe partial class EmmaHeap
                 CacheInternals.ExhaustMagazines();
                 Crew.Run(4, seed => RandomWork(seed, 3_000));
                 HeapStatistics s = GetStatistics();
-                Expect.Equal((nuint)0, s.CachedBytes);
-                Expect.Equal((nuint)0, s.InUseBytes);
+                Expect.Equal((nuint)0, (nuint)s.CachedBytes);
+                Expect.Equal((nuint)0, (nuint)s.InUseBytes);
             }
 
             [Fact]
@@ -159,7 +159,7 @@ public static unsafe partial class EmmaHeap
                 });
                 Trim();
                 HeapStatistics s = GetStatistics();
-                Expect.Equal((nuint)0, s.CachedBytes + s.InUseBytes);
+                Expect.Equal((nuint)0, (nuint)s.CachedBytes + (nuint)s.InUseBytes);
                 Expect.Equal(0, s.Segments);
             }
 

@@ -15,10 +15,10 @@ public static unsafe partial class EmmaHeap
             {
                 ConcurrentQueue<ShadowBlock> legacy = [];
                 Live(legacy, 100, 1);
-                nuint mapped = GetStatistics().MappedBytes;
+                nuint mapped = (nuint)GetStatistics().MappedBytes;
                 int caches = CacheInternals.Count;
                 Live(legacy, 10_000, 1);
-                Expect.Equal(mapped, GetStatistics().MappedBytes);
+                Expect.Equal(mapped, (nuint)GetStatistics().MappedBytes);
                 Expect.Equal(caches, CacheInternals.Count);
                 End(legacy);
             }
@@ -40,10 +40,10 @@ public static unsafe partial class EmmaHeap
                     });
                 }
 
-                nuint mapped = GetStatistics().MappedBytes;
+                nuint mapped = (nuint)GetStatistics().MappedBytes;
                 int caches = CacheInternals.Count;
                 Live(legacy, 10_000, batch);
-                Expect.Equal(mapped, GetStatistics().MappedBytes);
+                Expect.Equal(mapped, (nuint)GetStatistics().MappedBytes);
                 Expect.InRange(CacheInternals.Count, caches, caches + batch);
                 End(legacy);
             }
@@ -68,13 +68,13 @@ public static unsafe partial class EmmaHeap
 
                 Live(legacy, 200, 1);
                 int caches = CacheInternals.Count;
-                nuint mapped = GetStatistics().MappedBytes;
+                nuint mapped = (nuint)GetStatistics().MappedBytes;
                 Live(legacy, 3_000, 1);
                 int grown = CacheInternals.Count - caches;
                 done.Set();
                 conductor.Join();
                 Expect.True(grown <= 2, $"{grown} more caches than the {caches} of the first 200 threads beside {living} that live on");
-                Expect.Equal(mapped, GetStatistics().MappedBytes);
+                Expect.Equal(mapped, (nuint)GetStatistics().MappedBytes);
                 End(legacy);
             }
 
@@ -102,7 +102,7 @@ public static unsafe partial class EmmaHeap
                 while (left.TryTake(out ShadowBlock block))
                     Stamp.CheckAndFree(block);
                 Trim();
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
                 Expect.Equal(0, GetStatistics().Segments);
                 AssertStatisticsAddUp();
             }
@@ -138,7 +138,7 @@ public static unsafe partial class EmmaHeap
                 while (legacy.TryDequeue(out ShadowBlock block))
                     Stamp.CheckAndFree(block);
                 Trim();
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
                 Expect.Equal(0, GetStatistics().Segments);
             }
         }

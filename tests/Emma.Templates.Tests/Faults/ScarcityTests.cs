@@ -84,8 +84,8 @@ public static unsafe partial class EmmaHeap
                 run.RunWithoutFaults();
                 Destroy();
                 HeapStatistics s = GetStatistics();
-                if (s.MappedBytes != KernelEntry.MappedBytes)
-                    run.Fail($"mapped {s.MappedBytes} bytes after Destroy");
+                if ((nuint)s.MappedBytes != KernelEntry.MappedBytes)
+                    run.Fail($"mapped {(nuint)s.MappedBytes} bytes after Destroy");
                 // Behind them lies the program itself.
                 nuint mapped = ProcessMaps.BytesIn(unchecked((nuint)(1UL << 44)), unchecked((nuint)(81UL << 40)));
                 if (mapped != 0)

@@ -93,7 +93,7 @@ public static unsafe partial class EmmaHeap
                         Expect.Throws<OutOfMemoryException>(() => Alloc(size));
                     }
 
-                    Expect.Equal(KernelEntry.MappedBytes, GetStatistics().MappedBytes);
+                    Expect.Equal(KernelEntry.MappedBytes, (nuint)GetStatistics().MappedBytes);
                     kernel.Clear();
                     run.RunWithoutFaults();
                     Destroy();
@@ -111,7 +111,7 @@ public static unsafe partial class EmmaHeap
                     Expect.Equal(0, run.Refused);
                 }
 
-                Expect.Equal(KernelEntry.MappedBytes, GetStatistics().MappedBytes);
+                Expect.Equal(KernelEntry.MappedBytes, (nuint)GetStatistics().MappedBytes);
             }
         }
     }

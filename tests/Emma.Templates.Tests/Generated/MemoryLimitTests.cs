@@ -11,7 +11,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
 
     public void Dispose() => LimitedHeap.Destroy();
 
-    private static nuint Mapped => LimitedHeap.GetStatistics().MappedBytes;
+    private static nuint Mapped => (nuint)LimitedHeap.GetStatistics().MappedBytes;
 
     [Theory]
     [InlineData(16)]
@@ -47,7 +47,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
             blocks.ForEach(block => LimitedHeap.Free((void*)block));
         }
 
-        Assert.Equal((nuint)0, LimitedHeap.GetStatistics().InUseBytes);
+        Assert.Equal((nuint)0, (nuint)LimitedHeap.GetStatistics().InUseBytes);
     }
 
     [Fact]
@@ -68,9 +68,9 @@ public sealed unsafe class MemoryLimitTests : IDisposable
     {
         void* block = LimitedHeap.Alloc(20 * MiB);
         LimitedHeap.Free(block);
-        Assert.Equal(20 * MiB, LimitedHeap.GetStatistics().CachedBytes);
+        Assert.Equal(20 * MiB, (nuint)LimitedHeap.GetStatistics().CachedBytes);
         Assert.True(LimitedHeap.TryAlloc(30 * MiB) != null);
-        Assert.Equal((nuint)0, LimitedHeap.GetStatistics().CachedBytes);
+        Assert.Equal((nuint)0, (nuint)LimitedHeap.GetStatistics().CachedBytes);
     }
 
     [Fact]
@@ -152,7 +152,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
         }));
         Assert.True(highest <= Limit, $"{highest} bytes were mapped");
         Assert.True(refused > 0);
-        Assert.Equal((nuint)0, LimitedHeap.GetStatistics().InUseBytes);
+        Assert.Equal((nuint)0, (nuint)LimitedHeap.GetStatistics().InUseBytes);
         AssertAddsUp();
         Assert.True(LimitedHeap.TryAlloc(30 * MiB) != null);
     }
@@ -221,9 +221,9 @@ public sealed unsafe class MemoryLimitTests : IDisposable
     public void What_the_caller_and_the_depots_keep_is_given_up_before_allocation_fails()
     {
         FreeSmallBlocks(32 * MiB);
-        Assert.True(LimitedHeap.GetStatistics().CachedBytes > 2 * MiB);
+        Assert.True((nuint)LimitedHeap.GetStatistics().CachedBytes > 2 * MiB);
         Assert.True(LimitedHeap.TryAlloc(37 * MiB) != null);
-        Assert.Equal((nuint)0, LimitedHeap.GetStatistics().CachedBytes);
+        Assert.Equal((nuint)0, (nuint)LimitedHeap.GetStatistics().CachedBytes);
         AssertAddsUp();
     }
 
@@ -231,9 +231,9 @@ public sealed unsafe class MemoryLimitTests : IDisposable
     public void What_ended_threads_kept_is_given_up_before_allocation_fails()
     {
         Threads.Run(8, _ => FreeSmallBlocks(4 * MiB));
-        Assert.True(LimitedHeap.GetStatistics().CachedBytes > 2 * MiB);
+        Assert.True((nuint)LimitedHeap.GetStatistics().CachedBytes > 2 * MiB);
         Assert.True(LimitedHeap.TryAlloc(37 * MiB) != null);
-        Assert.Equal((nuint)0, LimitedHeap.GetStatistics().CachedBytes);
+        Assert.Equal((nuint)0, (nuint)LimitedHeap.GetStatistics().CachedBytes);
         AssertAddsUp();
     }
 
@@ -303,7 +303,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
             blocks.Add(((nuint)block, size));
         }
 
-        nuint inUse = LimitedHeap.GetStatistics().InUseBytes;
+        nuint inUse = (nuint)LimitedHeap.GetStatistics().InUseBytes;
         foreach (nuint size in new nuint[] { 500_000, 2 * MiB, 3 * MiB, 38 * MiB, nuint.MaxValue })
         {
             Assert.True(LimitedHeap.TryAlloc(size) == null);
@@ -312,7 +312,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
             Assert.Throws<OutOfMemoryException>(() => LimitedHeap.Local.Alloc(size));
         }
 
-        Assert.Equal(inUse, LimitedHeap.GetStatistics().InUseBytes);
+        Assert.Equal(inUse, (nuint)LimitedHeap.GetStatistics().InUseBytes);
         AssertAddsUp();
         for (int i = 0; i < blocks.Count; i++)
         {
@@ -320,7 +320,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
             LimitedHeap.Free((void*)blocks[i].Address);
         }
 
-        Assert.Equal((nuint)0, LimitedHeap.GetStatistics().InUseBytes);
+        Assert.Equal((nuint)0, (nuint)LimitedHeap.GetStatistics().InUseBytes);
     }
 
     [Fact]
@@ -376,7 +376,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
         List<nuint[]> all = [];
         for (int i = 0; i < segments; i++)
             all.Add(Array.ConvertAll(pages, count => (nuint)LimitedHeap.Alloc((nuint)count * PageSize)));
-        Assert.Equal((nuint)0, LimitedHeap.GetStatistics().FreeBytes);
+        Assert.Equal((nuint)0, (nuint)LimitedHeap.GetStatistics().FreeBytes);
         return all;
     }
 
@@ -385,7 +385,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
     {
         Assert.True(TinyHeap.TryAlloc(1) == null);
         Assert.Throws<OutOfMemoryException>(() => TinyHeap.AllocZeroed(5 << 20));
-        Assert.Equal((nuint)0, TinyHeap.GetStatistics().InUseBytes);
+        Assert.Equal((nuint)0, (nuint)TinyHeap.GetStatistics().InUseBytes);
         Assert.Equal(0, TinyHeap.GetStatistics().Segments);
     }
 
@@ -416,7 +416,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
     public void Even_a_limit_below_the_code_page_is_kept()
     {
         Assert.True(TinyHeap.TryAlloc(1) == null);
-        Assert.True(TinyHeap.GetStatistics().MappedBytes <= 1, $"{TinyHeap.GetStatistics().MappedBytes} bytes mapped");
+        Assert.True((nuint)TinyHeap.GetStatistics().MappedBytes <= 1, $"{(nuint)TinyHeap.GetStatistics().MappedBytes} bytes mapped");
     }
 
     /// <summary>Allocates and frees so many bytes in blocks of all powers of two up to 32 KiB.</summary>
@@ -435,6 +435,6 @@ public sealed unsafe class MemoryLimitTests : IDisposable
     private static void AssertAddsUp()
     {
         LimitedHeap.HeapStatistics s = LimitedHeap.GetStatistics();
-        Assert.Equal(s.MappedBytes, s.InUseBytes + s.FreeBytes + s.HeaderBytes + s.CachedBytes);
+        Assert.Equal((nuint)s.MappedBytes, (nuint)s.InUseBytes + (nuint)s.FreeBytes + (nuint)s.HeaderBytes + (nuint)s.CachedBytes);
     }
 }

@@ -44,7 +44,7 @@ public static unsafe partial class EmmaHeap
                     }
                 });
                 Expect.True(refused == rounds, $"size {size}: in round {refused} not one of two frees was refused");
-                Expect.Equal(UsableSize(pin), GetStatistics().InUseBytes);
+                Expect.Equal(UsableSize(pin), (nuint)GetStatistics().InUseBytes);
                 AssertStatisticsAddUp(pin);
                 Free(pin);
             }

@@ -415,20 +415,20 @@ public static unsafe partial class EmmaHeap
             internal void CheckStatistics()
             {
                 HeapStatistics s = GetStatistics();
-                if (s.MappedBytes != s.InUseBytes + s.FreeBytes + s.HeaderBytes + s.CachedBytes)
-                    Fail($"mapped {s.MappedBytes} bytes: in use {s.InUseBytes}, free {s.FreeBytes}, headers {s.HeaderBytes}, cached {s.CachedBytes}");
+                if ((nuint)s.MappedBytes != (nuint)s.InUseBytes + (nuint)s.FreeBytes + (nuint)s.HeaderBytes + (nuint)s.CachedBytes)
+                    Fail($"mapped {(nuint)s.MappedBytes} bytes: in use {(nuint)s.InUseBytes}, free {(nuint)s.FreeBytes}, headers {(nuint)s.HeaderBytes}, cached {(nuint)s.CachedBytes}");
 
                 nuint live = 0;
                 foreach (ShadowBlock block in _live)
                     live += UsableSize((void*)block.Address);
-                if (live != s.InUseBytes)
-                    Fail($"{_live.Count} live blocks of {live} bytes, in use {s.InUseBytes}");
+                if (live != (nuint)s.InUseBytes)
+                    Fail($"{_live.Count} live blocks of {live} bytes, in use {(nuint)s.InUseBytes}");
                 if (kernel is null)
                     return;
 
                 nuint mapped = KernelEntry.MappedBytes + kernel.Mapped.Bytes(MappingUse.Memory) + (nuint)s.Segments * LiveMarks.BytesPerSegment;
-                if (mapped != s.MappedBytes || kernel.Trespass is not null || kernel.Mapped.Overflowed)
-                    Fail($"mapped are {mapped} bytes, counted {s.MappedBytes}; {kernel.Trespass}\n{kernel.Mapped}");
+                if (mapped != (nuint)s.MappedBytes || kernel.Trespass is not null || kernel.Mapped.Overflowed)
+                    Fail($"mapped are {mapped} bytes, counted {(nuint)s.MappedBytes}; {kernel.Trespass}\n{kernel.Mapped}");
             }
 
             private void Step(string step) => _step = step;

@@ -105,7 +105,7 @@ public static unsafe partial class EmmaHeap
                 Destroy();
                 Expect.Equal(KernelAccess.Trampolines, KernelEntry.Access);
                 Expect.False(s_active);
-                Expect.Equal(KernelEntry.MappedBytes, GetStatistics().MappedBytes);
+                Expect.Equal(KernelEntry.MappedBytes, (nuint)GetStatistics().MappedBytes);
                 foreach (Type type in new[] { typeof(FaultyKernel), typeof(MappingLedger), typeof(Fault) })
                 {
                     const BindingFlags all = BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.Static | BindingFlags.Instance | BindingFlags.DeclaredOnly;

@@ -40,7 +40,7 @@ public static unsafe partial class EmmaHeap
         internal static void AssertStatisticsAddUp(void* anyBlock = null)
         {
             HeapStatistics s = GetStatistics();
-            Expect.Equal(s.MappedBytes, s.InUseBytes + s.FreeBytes + s.HeaderBytes + s.CachedBytes);
+            Expect.Equal((nuint)s.MappedBytes, (nuint)s.InUseBytes + (nuint)s.FreeBytes + (nuint)s.HeaderBytes + (nuint)s.CachedBytes);
             if (anyBlock == null)
                 return;
 
@@ -55,7 +55,7 @@ public static unsafe partial class EmmaHeap
                 mapped += ProcessMaps.BytesIn(window->Base, window->Base + window->Size, mappings);
             }
 
-            Expect.True(mapped == s.MappedBytes, $"the kernel has mapped {mapped} bytes, the statistics {s.MappedBytes}:\n{string.Join('\n', mappings.Where(mapping => mapping.Path == ""))}");
+            Expect.True(mapped == (nuint)s.MappedBytes, $"the kernel has mapped {mapped} bytes, the statistics {(nuint)s.MappedBytes}:\n{string.Join('\n', mappings.Where(mapping => mapping.Path == ""))}");
         }
 
         /// <summary>The addresses of the heap's mappings of some kind.</summary>

@@ -98,7 +98,7 @@ public static unsafe partial class EmmaHeap
                 Expect.DoesNotContain((nuint)0, blocks);
                 Expect.Equal(KernelAccess.Libc, Kernel);
                 AssertStatisticsAddUp((void*)blocks[0]);
-                Expect.Equal((nuint)(112 * blocks.Length), GetStatistics().InUseBytes);
+                Expect.Equal((nuint)(112 * blocks.Length), (nuint)GetStatistics().InUseBytes);
             }
 
             public static void UseTheHeapWithoutMachineCode()

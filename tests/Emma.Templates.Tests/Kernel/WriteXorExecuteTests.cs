@@ -48,7 +48,7 @@ public static unsafe partial class EmmaHeap
             {
                 Destroy();
                 Expect.Equal(KernelAccess.Trampolines, Kernel);
-                Expect.Equal((nuint)MachineCode.PageBytes, GetStatistics().MappedBytes);
+                Expect.Equal((nuint)MachineCode.PageBytes, (nuint)GetStatistics().MappedBytes);
             }
         }
     }

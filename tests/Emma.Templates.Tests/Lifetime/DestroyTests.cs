@@ -16,7 +16,7 @@ public static unsafe partial class EmmaHeap
                 Destroy();
                 Expect.All(addresses[..^1], address => Expect.False(ProcessMaps.IsMapped(address)));
                 Expect.True(ProcessMaps.IsMapped(addresses[^1]));
-                Expect.Equal(BytesOfEmptyHeap, GetStatistics().MappedBytes);
+                Expect.Equal(BytesOfEmptyHeap, (nuint)GetStatistics().MappedBytes);
                 AssertStatisticsAddUp();
             }
 
@@ -28,7 +28,7 @@ public static unsafe partial class EmmaHeap
                 void* after = Alloc(64);
                 Expect.NotEqual((nuint)before, (nuint)after);
                 Expect.False(Owns(before));
-                Expect.Equal((nuint)64, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)64, (nuint)GetStatistics().InUseBytes);
                 AssertStatisticsAddUp(after);
             }
 
@@ -45,7 +45,7 @@ public static unsafe partial class EmmaHeap
                         *(byte*)Alloc((nuint)random.Next(1, 200_000)) = 1;
                     *(byte*)Alloc(3 << 20) = 1;
                     Destroy();
-                    Expect.Equal(BytesOfEmptyHeap, GetStatistics().MappedBytes);
+                    Expect.Equal(BytesOfEmptyHeap, (nuint)GetStatistics().MappedBytes);
                     if (i == 100)
                         mappings = MappingsOfHeaps();
                 }
@@ -74,7 +74,7 @@ public static unsafe partial class EmmaHeap
                 Free(Alloc(1));
                 Destroy();
                 Destroy();
-                Expect.Equal(BytesOfEmptyHeap, GetStatistics().MappedBytes);
+                Expect.Equal(BytesOfEmptyHeap, (nuint)GetStatistics().MappedBytes);
             }
 
             [Fact]

@@ -26,8 +26,8 @@ public static unsafe partial class EmmaHeap
 
                 HeapStatistics s = GetStatistics();
                 Expect.True(s.Segments == 0, $"{s.Segments} segments of {atMost >> 22} are mapped after {MostRounds} collections");
-                Expect.Equal((nuint)0, s.CachedBytes);
-                Expect.True(s.MappedBytes < atMost / 8, $"{s.MappedBytes} of {atMost} bytes are mapped");
+                Expect.Equal((nuint)0, (nuint)s.CachedBytes);
+                Expect.True((nuint)s.MappedBytes < atMost / 8, $"{(nuint)s.MappedBytes} of {atMost} bytes are mapped");
                 AssertStatisticsAddUp();
             }
 
@@ -65,7 +65,7 @@ public static unsafe partial class EmmaHeap
                 {
                     Free(Alloc(3 << 20));
                     CollectOldest();
-                    Expect.Equal((nuint)3, GetStatistics().CachedBytes >> 20);
+                    Expect.Equal((nuint)3, (nuint)GetStatistics().CachedBytes >> 20);
                 }
             }
 
@@ -80,7 +80,7 @@ public static unsafe partial class EmmaHeap
                 for (int i = 0; i < blocks; i++)
                     all[i] = Alloc(size);
                 void* large = Alloc(8 << 20);
-                nuint mapped = GetStatistics().MappedBytes;
+                nuint mapped = (nuint)GetStatistics().MappedBytes;
                 // Every other one first, so that no segment is empty before the last are freed.
                 for (int i = 0; i < blocks; i += 2)
                     Free(all[i]);
@@ -125,7 +125,7 @@ public static unsafe partial class EmmaHeap
                     }
                 }
 
-                Expect.Equal((0, (nuint)0), (GetStatistics().Segments, GetStatistics().CachedBytes));
+                Expect.Equal((0, (nuint)0), (GetStatistics().Segments, (nuint)GetStatistics().CachedBytes));
                 microseconds.Sort();
                 Console.WriteLine($"{microseconds.Count} looks: longest {microseconds[^1]:F0} µs, median {microseconds[microseconds.Count / 2]:F0} µs");
             }

@@ -52,7 +52,7 @@ public static unsafe partial class EmmaHeap
                 Array.ForEach(Acts, a => a.Run());
                 RunVictim(act, long.MaxValue, withCache: true);
                 long steps = long.MaxValue - SingleStep.StepsLeft;
-                nuint before = GetStatistics().MappedBytes;
+                nuint before = (nuint)GetStatistics().MappedBytes;
                 long slowest = 0;
                 for (int i = 0; i < deaths; i++)
                 {
@@ -74,12 +74,12 @@ public static unsafe partial class EmmaHeap
                 for (int i = 0; i < live.Length; i++)
                     Free((void*)live[i]);
                 Trim();
-                nuint lost = GetStatistics().MappedBytes;
+                nuint lost = (nuint)GetStatistics().MappedBytes;
                 Console.WriteLine($"{name}: {deaths} deaths within {steps} steps; {before >> 10} KiB mapped before, {lost >> 10} KiB when all is freed; slowest {milliseconds:f1} ms");
                 // What one dead thread may cost is a segment, what its cache held, or the large block in its hands.
                 Must(lost < (nuint)deaths * MostLostByOne, $"seed {seed}: {deaths} deaths lost {lost} bytes");
                 Destroy();
-                Must(GetStatistics().MappedBytes == KernelEntry.MappedBytes, $"seed {seed}: {GetStatistics().MappedBytes} bytes are counted after Destroy");
+                Must((nuint)GetStatistics().MappedBytes == KernelEntry.MappedBytes, $"seed {seed}: {(nuint)GetStatistics().MappedBytes} bytes are counted after Destroy");
                 Array.ForEach(Acts, a => a.Run());
                 Libc.Exit(0);
             }

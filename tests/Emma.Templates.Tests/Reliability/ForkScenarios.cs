@@ -150,7 +150,7 @@ public static unsafe partial class EmmaHeap
                 }
 
                 Trim();
-                return GetStatistics().MappedBytes == 0 ? 4 : 0;
+                return (nuint)GetStatistics().MappedBytes == 0 ? 4 : 0;
             }
 
             /// <summary>A block that says at both ends how large it is.</summary>

@@ -34,7 +34,7 @@ public static unsafe partial class EmmaHeap
                 AssertStatisticsAddUp();
                 Trim();
                 HeapStatistics left = GetStatistics();
-                Must(left.InUseBytes == 0 && left.Segments == 0, $"{left.InUseBytes} bytes in use, {left.Segments} segments");
+                Must((nuint)left.InUseBytes == 0 && left.Segments == 0, $"{(nuint)left.InUseBytes} bytes in use, {left.Segments} segments");
                 // The next one takes its predecessor's cache over.
                 Must(left.ThreadCaches <= 2, $"{left.ThreadCaches} caches");
                 Libc.Exit(0);

@@ -37,14 +37,14 @@ public static unsafe partial class EmmaHeap
                     Expect.True(threw, $"size {size}");
                     Expect.True(count == blocks.Length || (nuint)count * GoodSize(size) > 40 << 20, $"{count} blocks of {size}");
                     AssertStatisticsAddUp(pin);
-                    Expect.Equal((nuint)count * GoodSize(size) + 16, GetStatistics().InUseBytes);
+                    Expect.Equal((nuint)count * GoodSize(size) + 16, (nuint)GetStatistics().InUseBytes);
                     for (int i = 0; i < count; i++)
                     {
                         Expect.True(Pattern.FirstDifference((void*)blocks[i], 64, (ulong)i) < 0);
                         Free((void*)blocks[i]);
                     }
 
-                    Expect.Equal((nuint)16, GetStatistics().InUseBytes);
+                    Expect.Equal((nuint)16, (nuint)GetStatistics().InUseBytes);
                     Trim();
                 }
             }
@@ -55,13 +55,13 @@ public static unsafe partial class EmmaHeap
                 ulong limit = LimitAddressSpace(40 << 20);
                 void* cached = TryAlloc(24 << 20);
                 Free(cached);
-                nuint kept = GetStatistics().CachedBytes;
+                nuint kept = (nuint)GetStatistics().CachedBytes;
                 // More than is left beside the cached mapping, and larger than it.
                 void* block = TryAlloc(30 << 20);
                 Libc.Change(Libc.LimitOfAddressSpace, limit);
                 Expect.Equal((nuint)24 << 20, kept);
                 Expect.True(block != null);
-                Expect.Equal((nuint)0, GetStatistics().CachedBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().CachedBytes);
                 AssertStatisticsAddUp(block);
             }
 
@@ -84,10 +84,10 @@ public static unsafe partial class EmmaHeap
                 // Has room only if the kernel gets back all that the caller and the depots keep.
                 void* block = TryAlloc(35 << 20);
                 Libc.Change(Libc.LimitOfAddressSpace, limit);
-                Expect.Equal(Form.HasThreadCaches, kept.CachedBytes > 2 << 20);
+                Expect.Equal(Form.HasThreadCaches, (nuint)kept.CachedBytes > 2 << 20);
                 Expect.True(block != null);
-                Expect.Equal((nuint)0, GetStatistics().CachedBytes);
-                Expect.Equal(UsableSize(block), GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().CachedBytes);
+                Expect.Equal(UsableSize(block), (nuint)GetStatistics().InUseBytes);
                 AssertStatisticsAddUp(block);
             }
 
@@ -107,9 +107,9 @@ public static unsafe partial class EmmaHeap
 
                 HeapStatistics after = GetStatistics();
                 Expect.Equal(Block, Heap->Space.Retained);
-                Expect.Equal(before.MappedBytes, after.MappedBytes);
-                Expect.Equal(before.InUseBytes - Block, after.InUseBytes);
-                Expect.Equal(before.CachedBytes + Block, after.CachedBytes);
+                Expect.Equal((nuint)before.MappedBytes, (nuint)after.MappedBytes);
+                Expect.Equal((nuint)before.InUseBytes - Block, (nuint)after.InUseBytes);
+                Expect.Equal((nuint)before.CachedBytes + Block, (nuint)after.CachedBytes);
                 AssertStatisticsAddUp(left);
                 Expect.True(ProcessMaps.IsMapped((nuint)middle));
                 Expect.Equal(0, middle[5]);
@@ -133,7 +133,7 @@ public static unsafe partial class EmmaHeap
                     blocks[i] = (nuint)Alloc(Block);
                 using (new FullTableOfMappings(0))
                     Destroy();
-                Expect.Equal(KernelEntry.MappedBytes, GetStatistics().MappedBytes);
+                Expect.Equal(KernelEntry.MappedBytes, (nuint)GetStatistics().MappedBytes);
                 foreach (nuint block in blocks)
                     Expect.False(ProcessMaps.IsMapped(block));
                 UseTheHeap(7);

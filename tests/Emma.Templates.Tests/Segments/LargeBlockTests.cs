@@ -55,10 +55,10 @@ public static unsafe partial class EmmaHeap
             {
                 void* block = Alloc(10 * MiB);
                 Free(block);
-                Expect.Equal(10 * MiB, GetStatistics().CachedBytes);
+                Expect.Equal(10 * MiB, (nuint)GetStatistics().CachedBytes);
                 Expect.False(Owns(block));
                 Expect.Equal((nuint)block, (nuint)Alloc(10 * MiB));
-                Expect.Equal((nuint)0, GetStatistics().CachedBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().CachedBytes);
                 Free(block);
             }
 
@@ -71,7 +71,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal((nuint)block, (nuint)Alloc(5 * MiB));
                 Expect.Equal(5 * MiB, UsableSize(block));
                 Expect.False(ProcessMaps.IsMapped((nuint)block + 5 * MiB));
-                Expect.Equal(32 * MiB, GetStatistics().CachedBytes);
+                Expect.Equal(32 * MiB, (nuint)GetStatistics().CachedBytes);
                 AssertStatisticsAddUp(block);
 
                 byte* rest = (byte*)AllocZeroed(32 * MiB);
@@ -81,7 +81,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(32 * MiB, UsableSize(rest));
                 AssertStatisticsAddUp(rest);
                 Free(rest);
-                Expect.Equal(37 * MiB, GetStatistics().CachedBytes);
+                Expect.Equal(37 * MiB, (nuint)GetStatistics().CachedBytes);
             }
 
             [Fact]
@@ -92,7 +92,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal((nuint)block, (nuint)Alloc(7 * MiB));
                 Expect.Equal(7 * MiB, UsableSize(block));
                 Expect.False(ProcessMaps.IsMapped((nuint)block + 7 * MiB));
-                Expect.Equal((nuint)0, GetStatistics().CachedBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().CachedBytes);
                 AssertStatisticsAddUp(block);
             }
 
@@ -108,7 +108,7 @@ public static unsafe partial class EmmaHeap
 
                 byte* longer = (byte*)AllocZeroed(30 * MiB);
                 Expect.Equal(!mustMove, longer == block);
-                Expect.Equal((nuint)0, GetStatistics().CachedBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().CachedBytes);
                 Expect.True(Pattern.IsZero(longer, 30 * MiB));
                 Expect.Equal(mustMove, !ProcessMaps.IsMapped((nuint)block));
                 AssertStatisticsAddUp(longer);
@@ -122,7 +122,7 @@ public static unsafe partial class EmmaHeap
                 void* block = Alloc(3 * MiB);
                 Free(block);
                 void* longer = Alloc(40 * MiB);
-                Expect.Equal(3 * MiB, GetStatistics().CachedBytes);
+                Expect.Equal(3 * MiB, (nuint)GetStatistics().CachedBytes);
                 Free(longer);
             }
 
@@ -191,12 +191,12 @@ public static unsafe partial class EmmaHeap
                     }
 
                     // Twice as much, because more than four times as much is live.
-                    Expect.True(GetStatistics().CachedBytes <= 2 * LargeBlocks.MaxCachedBytes);
+                    Expect.True((nuint)GetStatistics().CachedBytes <= 2 * LargeBlocks.MaxCachedBytes);
                 }
 
                 AssertStatisticsAddUp((void*)live[0]);
                 live.ForEach(block => Free((void*)block));
-                Expect.True(GetStatistics().CachedBytes <= LargeBlocks.MaxCachedBytes);
+                Expect.True((nuint)GetStatistics().CachedBytes <= LargeBlocks.MaxCachedBytes);
             }
 
             [Fact]
@@ -207,7 +207,7 @@ public static unsafe partial class EmmaHeap
                     blocks[i] = (nuint)AlignedAlloc(100, 8 * MiB);
                 foreach (nuint block in blocks)
                     Free((void*)block);
-                Expect.Equal(16 * (nuint)4096, GetStatistics().CachedBytes);
+                Expect.Equal(16 * (nuint)4096, (nuint)GetStatistics().CachedBytes);
                 Expect.Equal(24, blocks.Count(block => !ProcessMaps.IsMapped(block)));
             }
 
@@ -217,7 +217,7 @@ public static unsafe partial class EmmaHeap
                 void* block = Alloc(10 * MiB);
                 Free(block);
                 Expect.True(Trim() >= 10 * MiB);
-                Expect.Equal((nuint)0, GetStatistics().CachedBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().CachedBytes);
                 Expect.False(ProcessMaps.IsMapped((nuint)block));
             }
 
@@ -289,7 +289,7 @@ public static unsafe partial class EmmaHeap
                 LiveMarks.TryUnmap(window->Marks, window->Size);
                 Expect.Equal(0, Syscalls.Munmap((nuint)window, metadata));
                 space.UnchargeMetadata(metadata);
-                Expect.Equal(mapped, GetStatistics().MappedBytes);
+                Expect.Equal(mapped, (nuint)GetStatistics().MappedBytes);
                 Free(pin);
             }
 
@@ -314,7 +314,7 @@ public static unsafe partial class EmmaHeap
                 AssertStatisticsAddUp();
                 foreach (nuint block in blocks)
                     Free((void*)block);
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
             }
 
             [Fact]

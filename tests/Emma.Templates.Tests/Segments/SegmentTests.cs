@@ -65,7 +65,7 @@ public static unsafe partial class EmmaHeap
             {
                 void* first = Alloc(Run32);
                 Free(first);
-                nuint mapped = GetStatistics().MappedBytes;
+                nuint mapped = (nuint)GetStatistics().MappedBytes;
                 for (int i = 0; i < 100; i++)
                 {
                     void* block = Alloc(Run32);
@@ -73,7 +73,7 @@ public static unsafe partial class EmmaHeap
                     Free(block);
                 }
 
-                Expect.Equal(mapped, GetStatistics().MappedBytes);
+                Expect.Equal(mapped, (nuint)GetStatistics().MappedBytes);
             }
 
             [Fact]
@@ -83,7 +83,7 @@ public static unsafe partial class EmmaHeap
                 for (int i = 0; i < pages.Length; i++)
                     pages[i] = (nuint)Alloc(40_000);
                 Expect.Equal(1, GetStatistics().Segments);
-                Expect.Equal((nuint)0, GetStatistics().FreeBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().FreeBytes);
                 void* next = Alloc(40_000);
                 Expect.Equal(2, GetStatistics().Segments);
                 AssertStatisticsAddUp(next);

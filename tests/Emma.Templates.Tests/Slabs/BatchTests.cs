@@ -75,7 +75,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(capacity - 1, more.Length);
                 // One block is left: it is taken, and no slab is made for the others.
                 Expect.Single(Take(size, 2));
-                Expect.Equal((nuint)(2 * capacity) * size, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)(2 * capacity) * size, (nuint)GetStatistics().InUseBytes);
                 Expect.Equal(2 * capacity, (int)Bin.Of(sizeClass)->Live);
                 Expect.Equal(0, Slab.Of(more[0])->FreeCount);
                 AssertStatisticsAddUp((void*)more[0]);
@@ -85,16 +85,16 @@ public static unsafe partial class EmmaHeap
             public void A_batch_that_may_not_map_has_blocks_of_mapped_segments_or_none()
             {
                 Expect.Empty(Take(64, 5, mayMap: false));
-                Expect.Equal(BytesOfEmptyHeap, GetStatistics().MappedBytes);
+                Expect.Equal(BytesOfEmptyHeap, (nuint)GetStatistics().MappedBytes);
 
                 void* run = Alloc(Segment.PageSize);
-                nuint mapped = GetStatistics().MappedBytes;
+                nuint mapped = (nuint)GetStatistics().MappedBytes;
                 Expect.Equal(5, Take(64, 5, mayMap: false).Length);
-                while (GetStatistics().FreeBytes >= Segment.PageSize)
+                while ((nuint)GetStatistics().FreeBytes >= Segment.PageSize)
                     Alloc(Segment.PageSize);
                 Expect.Equal(Segment.PageSize / 64 - 5, (nuint)Take(64, 5000, mayMap: false).Length);
                 Expect.Empty(Take(64, 1, mayMap: false));
-                Expect.Equal(mapped, GetStatistics().MappedBytes);
+                Expect.Equal(mapped, (nuint)GetStatistics().MappedBytes);
                 AssertStatisticsAddUp(run);
             }
 
@@ -110,13 +110,13 @@ public static unsafe partial class EmmaHeap
                 nuint[] sorted = [.. blocks.Order()];
                 for (int i = 1; i < sorted.Length; i++)
                     Expect.True(sorted[i] - sorted[i - 1] >= size, $"size {size}: 0x{sorted[i - 1]:x} overlaps 0x{sorted[i]:x}");
-                Expect.Equal((nuint)blocks.Count * size, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)blocks.Count * size, (nuint)GetStatistics().InUseBytes);
                 AssertStatisticsAddUp((void*)sorted[0]);
 
                 random.Shuffle(sorted);
                 for (int i = 0; i < sorted.Length; i += 100)
                     Give(sorted[i..Math.Min(i + 100, sorted.Length)]);
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
                 Expect.True(GetStatistics().Segments <= Policy.MaxReserves);
                 AssertStatisticsAddUp();
             }
@@ -130,12 +130,12 @@ public static unsafe partial class EmmaHeap
                 Expect.True(GetStatistics().Segments >= 8);
                 nuint[] shuffled = [.. blocks];
                 new Random(1).Shuffle(shuffled);
-                nuint mapped = GetStatistics().MappedBytes;
+                nuint mapped = (nuint)GetStatistics().MappedBytes;
                 Give(shuffled);
                 HeapStatistics s = GetStatistics();
                 Expect.Equal(Policy.MaxReserves, s.Segments);
-                Expect.Equal((nuint)0, s.InUseBytes);
-                Expect.True(mapped - s.MappedBytes >= (nuint)(8 - Policy.MaxReserves) * Segment.Size);
+                Expect.Equal((nuint)0, (nuint)s.InUseBytes);
+                Expect.True(mapped - (nuint)s.MappedBytes >= (nuint)(8 - Policy.MaxReserves) * Segment.Size);
                 AssertStatisticsAddUp();
             }
 
@@ -178,7 +178,7 @@ public static unsafe partial class EmmaHeap
                 nuint[] second = Take(1000, 10, mayMap: false, home: 2);
                 Expect.Equal(10, second.Length);
                 Expect.All(second, block => Expect.Equal((nint)slab, (nint)Slab.Of(block)));
-                Expect.Equal(before.MappedBytes, GetStatistics().MappedBytes);
+                Expect.Equal((nuint)before.MappedBytes, (nuint)GetStatistics().MappedBytes);
 
                 // It stays there: its first home has none now, and nothing is left but to take it back.
                 Expect.Equal((nint)slab, (nint)Slab.Of(Expect.Single(Take(1000, 1, mayMap: false, home: 2))));
@@ -228,7 +228,7 @@ public static unsafe partial class EmmaHeap
 
                     Give([.. own]);
                 });
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
                 AssertStatisticsAddUp();
             }
 

@@ -50,7 +50,7 @@ public static unsafe partial class EmmaHeap
                 nuint[] blocks = new nuint[count];
                 for (int i = 0; i < count; i++)
                     blocks[i] = (nuint)Alloc(size);
-                Expect.Equal((nuint)count * size, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)count * size, (nuint)GetStatistics().InUseBytes);
                 AssertStatisticsAddUp((void*)blocks[0]);
 
                 nuint[] sorted = (nuint[])blocks.Clone();
@@ -61,7 +61,7 @@ public static unsafe partial class EmmaHeap
                 new Random(sizeClass).Shuffle(blocks);
                 foreach (nuint block in blocks)
                     Free((void*)block);
-                Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
                 AssertStatisticsAddUp();
             }
 
@@ -197,7 +197,7 @@ public static unsafe partial class EmmaHeap
                         for (int i = half; i < blocks.Length; i += 2)
                             Uncached.Free((void*)blocks[i]);
                     });
-                    Expect.Equal((nuint)0, GetStatistics().InUseBytes);
+                    Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
                 }
 
                 AssertStatisticsAddUp();

@@ -101,17 +101,19 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            // Bytes of the blocks it keeps; about, if others change it meanwhile.
-            internal nuint CachedBytes
+            // How many blocks it keeps; about, if others change it meanwhile.
+            internal long CachedBlocks
             {
                 get
                 {
                     int magazines = 0;
                     for (int i = 0; i < Stacks; i++)
                         magazines += StackAt(i)->Depth;
-                    return (nuint)magazines * (nuint)_capacity * (nuint)_blockSize;
+                    return (long)magazines * _capacity;
                 }
             }
+
+            internal long CachedBytes => CachedBlocks * _blockSize;
 
             // Forgets the magazines: their memory is about to go.
             internal void Reset()

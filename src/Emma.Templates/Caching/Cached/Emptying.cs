@@ -59,18 +59,20 @@ static unsafe partial class EmmaHeap
                 ClrVolatile.Write(ref cache->_changing, 0);
             }
 
-            // Bytes of the blocks it keeps; about, if its owner allocates or frees meanwhile.
-            internal static nuint CachedBytes(ThreadCache* cache)
+            // How many blocks it keeps, and adds their bytes; about, if its owner allocates or frees meanwhile.
+            internal static long CachedBlocks(ThreadCache* cache, ref long bytes)
             {
-                nuint bytes = cache->Quarantine.Bytes;
+                long blocks = cache->Quarantine.Blocks;
+                bytes += (long)cache->Quarantine.Bytes;
                 for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
                 {
                     int loaded = CountAt(ClrVolatile.Read(ref TopsOf(cache)[sizeClass]));
                     int spare = CountAt(ClrVolatile.Read(ref TopsOf(cache)[Spare + sizeClass]));
-                    bytes += (nuint)(loaded + spare) * SizeClasses.SizeOf(sizeClass);
+                    blocks += loaded + spare;
+                    bytes += (loaded + spare) * (long)SizeClasses.SizeOf(sizeClass);
                 }
 
-                return bytes;
+                return blocks;
             }
 
             internal static ulong Fingerprint(ThreadCache* cache)

@@ -290,13 +290,18 @@ static unsafe partial class EmmaHeap
             // Adds what the caches hold to a count, and takes it from what the slabs count as live.
             internal readonly void AddTo(ref HeapCount count)
             {
-                nuint cached = Caches.CachedBytes(out count.ThreadCaches);
+                long blocks = Caches.CachedBlocks(out long cached, out count.ThreadCaches) - Empty.Live;
                 for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
+                {
+                    blocks += DepotOf(sizeClass)->CachedBlocks;
                     cached += DepotOf(sizeClass)->CachedBytes;
+                }
+
                 // While threads allocate and free, one may count as cached what no longer counts as in use.
                 count.InUse -= cached < count.InUse ? cached : count.InUse;
+                count.LiveBlocks -= blocks < count.LiveBlocks ? blocks : count.LiveBlocks;
                 count.Cached += cached;
-                count.Header += Magazines.MappedBytes + Empty.MappedBytes;
+                count.Header += (long)(Magazines.MappedBytes + Empty.MappedBytes);
             }
 
             // A number that changes, in all likelihood, when a thread allocates or frees.

@@ -101,18 +101,19 @@ static unsafe partial class EmmaHeap
                     ThreadCache.Reset(cache, SmallBlocks.SentinelTop);
             }
 
-            // Bytes of the blocks in all caches, and how many of the caches belong to threads.
-            internal readonly nuint CachedBytes(out int owned)
+            // The blocks in all caches, their bytes, and how many of the caches belong to threads.
+            internal readonly long CachedBlocks(out long bytes, out long owned)
             {
-                nuint bytes = 0;
+                long blocks = 0;
+                bytes = 0;
                 owned = 0;
                 for (ThreadCache* cache = First; cache != null; cache = cache->Next)
                 {
-                    bytes += ThreadCache.CachedBytes(cache);
+                    blocks += ThreadCache.CachedBlocks(cache, ref bytes);
                     owned += CacheOwner.IdIn(cache->Owner.Word) > 0 ? 1 : 0;
                 }
 
-                return bytes;
+                return blocks;
             }
 
             internal readonly ulong Fingerprint()

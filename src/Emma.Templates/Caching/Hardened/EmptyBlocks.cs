@@ -25,6 +25,8 @@ static unsafe partial class EmmaHeap
             // used again before Destroy.
             private int _live;
 
+            internal readonly int Live => ClrVolatile.Read(in _live);
+
             internal readonly nuint MappedBytes => ClrVolatile.Read(in _area) == 0 ? 0 : AreaBytes;
 
             internal readonly bool Contains(nuint address)

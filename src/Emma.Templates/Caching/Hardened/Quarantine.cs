@@ -43,6 +43,8 @@ static unsafe partial class EmmaHeap
             private int _large;
             private fixed ulong _slots[MaxBlocks];
 
+            internal readonly int Blocks => ClrVolatile.Read(in _count);
+
             // Bytes held back; about, if the owner frees meanwhile.
             internal readonly nuint Bytes
             {

@@ -9,6 +9,8 @@ static unsafe partial class EmmaHeap
         {
             internal readonly nuint MappedBytes => 0;
 
+            internal readonly int Live => 0;
+
             internal void Reset()
             {
             }

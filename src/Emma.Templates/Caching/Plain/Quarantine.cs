@@ -9,6 +9,8 @@ static unsafe partial class EmmaHeap
         {
             internal readonly nuint Bytes => 0;
 
+            internal readonly int Blocks => 0;
+
             internal readonly ulong Fingerprint => 0;
 
             internal nuint Empty() => 0;

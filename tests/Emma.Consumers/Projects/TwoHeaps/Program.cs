@@ -14,7 +14,7 @@ internal static unsafe class Program
         SecondHeap.Fill(second, 100, 2);
         bool separate = FirstHeap.Owns(first) && !FirstHeap.Owns(second) && SecondHeap.Owns(second) && !SecondHeap.Owns(first);
 
-        nuint inUse = FirstHeap.GetStatistics().InUseBytes;
+        long inUse = FirstHeap.GetStatistics().InUseBytes;
         void* more = SecondHeap.Alloc(1 << 20);
         bool ownBooks = FirstHeap.GetStatistics().InUseBytes == inUse && SecondHeap.GetStatistics().InUseBytes >= 1 << 20;
         SecondHeap.Free(more);
