@@ -41,6 +41,7 @@ static unsafe partial class EmmaHeap
             internal static Root* Create()
             {
                 Root* root = (Root*)PinnedMemory.Allocate((nuint)sizeof(Root), CacheLine);
+                Assert((nuint)(&root->Bins) % CacheLine == 0 && (nuint)(&root->Small) % CacheLine == 0);
                 SegmentManager.Initialize(&root->Segments, &Bin.TryEvict);
                 BinTable.Initialize(&root->Bins);
                 SmallBlocks.Initialize(&root->Small);

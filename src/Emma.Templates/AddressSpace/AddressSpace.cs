@@ -69,6 +69,10 @@ static unsafe partial class EmmaHeap
             // Windows of before Destroy, which nothing is found through any more: the kernel would not unmap what describes them.
             private nint _spent;
 
+            // The first window of before the last Destroy, for messages.
+            private nuint _formerBase;
+            private nuint _formerSize;
+
             private long _mapped;
             private long _peak;
             private long _retained;
@@ -245,6 +249,9 @@ static unsafe partial class EmmaHeap
                     window = window->Next;
                 return window;
             }
+
+            // Whether an address lies where the heap's first window was before the last Destroy, and no window is now.
+            internal readonly bool HadBeforeDestroy(nuint address) => unchecked(address - _formerBase) < _formerSize && Find(address) == null;
 
             // Whether a window of this heap lies in a range of addresses, in part. The caller holds the lock.
             internal readonly bool HasWindowIn(nuint start, nuint end)

@@ -112,6 +112,12 @@ static unsafe partial class EmmaHeap
                     return;
 
                 Window* windows = First;
+                if (windows != null)
+                {
+                    _formerBase = windows->Base;
+                    _formerSize = windows->Size;
+                }
+
                 Window* spent = (Window*)_spent;
                 First = null;
                 _spent = 0;

@@ -22,10 +22,14 @@ static unsafe partial class EmmaHeap
         [ClrStackTraceHidden]
         internal static void ThrowOutOfMemory(nuint size)
         {
-            ref AddressSpace space = ref Heap->Space;
-            string reason = DeclaredLimit != 0
-                ? $"the heap has mapped {space.Mapped} of the {DeclaredLimit} bytes that its MemoryLimit allows"
-                : $"the heap has mapped {space.Mapped} bytes and the kernel gives no more " +
+            HeapCount count = HeapState.IsRunning ? Count() : default;
+            string reason =
+                size > AddressSpace.MaxBytes
+                ? "no process can have so many. Look for a product that overflows, or a negative number that was converted"
+                : DeclaredLimit != 0
+                ? $"its MemoryLimit is {DeclaredLimit} bytes, of which {count.Mapped} are mapped: {count.InUse} in use, " +
+                $"{count.Free} free in pages or blocks of other sizes, {count.Cached} kept by threads, {count.Header} for headers"
+                : $"the heap has mapped {count.Mapped} bytes and the kernel gives no more " +
                 "(address-space limit, overcommit or vm.max_map_count)";
             throw new ClrOutOfMemoryException($"{HeapName}: no room for a block of {size} bytes: {reason}.");
         }
@@ -42,6 +46,7 @@ static unsafe partial class EmmaHeap
             string finding =
                 check == PointerCheck.NotABlock
                 ? "which lies inside a block or behind the last one. Pass the pointer that the allocation returned"
+                : Heap->Space.HadBeforeDestroy((nuint)block) ? "which lay in this heap before its Destroy. No block of then is valid"
                 : ours ? "where no live block of this heap begins. It was freed already, or never allocated"
                 : FindForeignOwner((nuint)block) is string owner ? $"which is a block of the heap {owner}. Pass it to that heap"
                 : "which lies outside this heap. Pass it to whatever allocated it";

@@ -38,6 +38,26 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
+            public void A_pointer_of_before_Destroy_is_said_to_be_one()
+            {
+                Destroy();
+                Exception refusal = Expect.Throws<ArgumentException>(() => Free(_pin));
+                Expect.Contains("lay in this heap before its Destroy", refusal.Message);
+
+                Free(Alloc(1));
+                Expect.Contains("before its Destroy", Expect.Throws<ArgumentException>(() => Free(_pin)).Message);
+            }
+
+            [Fact]
+            public void The_kernel_is_not_blamed_for_a_size_that_nobody_can_have()
+            {
+                string message = Expect.Throws<OutOfMemoryException>(() => Alloc(nuint.MaxValue)).Message;
+                Expect.Contains("no process can have so many", message);
+                Expect.DoesNotContain("kernel", message);
+                Expect.DoesNotContain("kernel", Expect.Throws<OutOfMemoryException>(() => Alloc(nuint.MaxValue / 2, 3)).Message);
+            }
+
+            [Fact]
             public void Random_addresses_are_refused()
             {
                 Random random = new Random(4711);

@@ -255,13 +255,13 @@ static unsafe partial class EmmaHeap
                 for (nuint distance = blockSize; distance <= before; distance += blockSize)
                 {
                     if (!IsBeforeIntact(block - distance, blockSize, mark - distance / SizeClasses.Granularity))
-                        Corruption.Underrun(block);
+                        Corruption.Between(block - distance, block);
                 }
 
                 for (nuint distance = blockSize; distance <= behind; distance += blockSize)
                 {
                     if (!IsBehindIntact(block + distance, blockSize, mark + distance / SizeClasses.Granularity))
-                        Corruption.OverrunFar(block);
+                        Corruption.Between(block, block + distance);
                 }
             }
 

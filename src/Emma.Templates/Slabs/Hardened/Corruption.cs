@@ -15,9 +15,13 @@ static unsafe partial class EmmaHeap
             internal static void Overrun(nuint block, nuint size) =>
                 End(block, $"the block was written to behind its end, {size} bytes after its beginning");
 
+            // Found beside a block by whoever looks at its neighbours: which of the two did it cannot be told.
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-            internal static void OverrunFar(nuint block) =>
-                End(block, "the block was written to behind its end, or the block after it before its beginning");
+            internal static void Between(nuint block, nuint next) =>
+                End(
+                    block,
+                    $"either it was written to behind its end, or after it was freed, " +
+                    $"or the block behind it, 0x{next:x}, was written to before its beginning, or after it was freed");
 
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             internal static void Underrun(nuint block) => End(block, "the block was written to before its beginning");
