@@ -33,7 +33,7 @@ public sealed class RunTests(Workspace workspace)
         Assert.Contains(runtime, run.MustSucceed().Output);
     }
 
-    [Fact]
+    [LongFact]
     public async Task Native_publish_has_no_warning_and_runs()
     {
         Assert.SkipUnless(HasTool("clang") || HasTool("gcc"), "NativeAOT links with clang or gcc, and neither is installed.");
@@ -41,7 +41,7 @@ public sealed class RunTests(Workspace workspace)
         await PublishCleanAndRunAsync("Aot", allowed: ["Aot", "Aot.dbg"]);
     }
 
-    [Fact]
+    [LongFact]
     public async Task Trimmed_single_file_publish_has_no_warning_and_runs() =>
         await PublishCleanAndRunAsync("Trimmed", allowed: ["Trimmed", "Trimmed.pdb"]);
 

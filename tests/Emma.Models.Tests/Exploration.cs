@@ -18,8 +18,6 @@ internal sealed partial record Exploration(int Errors, bool IsComplete, long Sta
 
     private const int MaxMegabytes = 4096;
 
-    private static readonly TimeSpan s_timeLimit = TimeSpan.FromMinutes(10);
-
     /// <summary>Explores a model as it should be.</summary>
     /// <param name="model">The model.</param>
     /// <param name="macros">What is defined, as `NAME=value`.</param>
@@ -67,11 +65,8 @@ internal sealed partial record Exploration(int Errors, bool IsComplete, long Sta
         using Process process = Start(start);
         Task<string> errors = process.StandardError.ReadToEndAsync();
         Task<string> output = process.StandardOutput.ReadToEndAsync();
-        if (!process.WaitForExit(s_timeLimit))
-        {
-            process.Kill();
-            Assert.Fail($"{program} {string.Join(' ', arguments)}: stopped after {s_timeLimit.TotalMinutes} minutes");
-        }
+        if (Patience.WaitForExit(process) is string reason)
+            Assert.Fail($"{program} {string.Join(' ', arguments)}: {reason}\n{output.Result}{errors.Result}");
 
         string all = output.Result + errors.Result;
         Assert.True(process.ExitCode == 0, $"{program} {string.Join(' ', arguments)}: exit code {process.ExitCode}\n{all}");

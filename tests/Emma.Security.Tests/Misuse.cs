@@ -30,11 +30,9 @@ internal static class Misuse
 
     internal static readonly string[] Heaps = [nameof(Plain), nameof(Checked), nameof(Hardened)];
 
-    internal static readonly nuint[] Sizes = [8, 4096, 262_144];
+    internal static readonly nuint[] Sizes = Length.IsLong ? [8, 4096, 262_144] : [8];
 
     /// <summary>Far above the second or so that the longest program takes, for machines that are busy.</summary>
-    private static readonly TimeSpan s_timeLimit = TimeSpan.FromMinutes(2);
-
     internal static IReadOnlyList<string> Programs => [.. MisusePrograms<Plain>.All.Keys];
 
     /// <summary>Runs every program at every size, as many at once as there are processors.</summary>
@@ -71,11 +69,8 @@ internal static class Misuse
         using Process process = Process.Start(start)!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         Task<string> output = process.StandardOutput.ReadToEndAsync();
-        if (!process.WaitForExit(s_timeLimit))
-        {
-            process.Kill();
-            return (Outcome.Unclear, $"stopped after {s_timeLimit.TotalSeconds} seconds\n{output.Result}{errors.Result}");
-        }
+        if (Patience.WaitForExit(process) is string reason)
+            return (Outcome.Unclear, $"{reason}\n{output.Result}{errors.Result}");
 
         Outcome outcome = process.ExitCode switch
         {

@@ -13,6 +13,7 @@ public class ScoreTests
     [Fact]
     public void There_are_37_programs() => Assert.Equal(37, Misuse.Programs.Count);
 
+    /// <summary>In the fast form with blocks of eight bytes alone.</summary>
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

@@ -187,7 +187,7 @@ public static unsafe partial class EmmaHeap
                     run = (nuint)Alloc(Segment.PageSize);
                 Free((void*)run);
 
-                for (int i = 0; i < 60_000; i++)
+                for (int i = 0; i < Length.Of(6_000, 60_000); i++)
                 {
                     void* block = Alloc(size);
                     Volatile.Write(ref stale, (nuint)block);

@@ -21,8 +21,6 @@ public sealed record Finished(string Command, int ExitCode, string Output)
 /// <summary>Runs other programs.</summary>
 public static class CommandLine
 {
-    private static readonly TimeSpan s_timeLimit = TimeSpan.FromMinutes(15);
-
     /// <summary>What `dotnet test` sets for its own child and what would lead another MSBuild or test host astray.</summary>
     private static readonly string[] s_privateVariables = ["MSBUILD", "TESTINGPLATFORM", "DOTNET_HOST_PATH", "DOTNET_CLI_TEST"];
 
@@ -54,17 +52,8 @@ public static class CommandLine
         process.StandardInput.Close();
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        limit.CancelAfter(s_timeLimit);
-        try
-        {
-            await process.WaitForExitAsync(limit.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            process.Kill(entireProcessTree: true);
-            Assert.Fail($"stopped after {s_timeLimit.TotalMinutes} minutes: {command}\n{output}");
-        }
+        if (await Task.Run(() => Patience.WaitForExit(process), TestContext.Current.CancellationToken) is string reason)
+            Assert.Fail($"{reason}: {command}\n{output}");
 
         lock (output)
             return new Finished(command, process.ExitCode, output.ToString());

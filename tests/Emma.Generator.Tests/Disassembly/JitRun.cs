@@ -9,8 +9,6 @@ namespace Emma.Generator.Tests.Disassembly;
 /// <summary>Compiles the program for a heap as a release build does, runs it on the tests' own runtime, and reads what became of its methods.</summary>
 internal static class JitRun
 {
-    private static readonly TimeSpan s_timeLimit = TimeSpan.FromMinutes(2);
-
     public static Dictionary<string, JitListing> Of(string options, params string[] arguments)
     {
         TestProject project = new($"""[assembly: Emma.EmmaAllocator("MyHeap"{options})]""", FastPathProgram.Source)
@@ -56,11 +54,8 @@ internal static class JitRun
         using Process process = Process.Start(start)!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         Task<string> messages = process.StandardOutput.ReadToEndAsync();
-        if (!process.WaitForExit(s_timeLimit))
-        {
-            process.Kill();
-            Assert.Fail($"The program was stopped after {s_timeLimit.TotalSeconds} seconds.");
-        }
+        if (Patience.WaitForExit(process) is string reason)
+            Assert.Fail($"The program was {reason}\n{messages.Result}{errors.Result}");
 
         Assert.True(process.ExitCode == 0, $"exit code {process.ExitCode}\n{messages.Result}{errors.Result}");
         return File.ReadAllText(output);

@@ -9,11 +9,17 @@ namespace Emma.Generator.Tests.Harness;
 internal sealed record TestProject(params string[] Sources)
 {
     /// <summary>Every version of C# from 12 to the newest that this compiler has finished.</summary>
+    /// <summary>
+    /// The languages of C# 12 and later that the compiler knows; in the fast form the oldest alone under the oldest compiler, and the newest under another.
+    /// </summary>
     public static ImmutableArray<LanguageVersion> Languages { get; } =
     [
         .. Enum.GetValues<LanguageVersion>()
-            .Where(version => version >= LanguageVersion.CSharp12 && version <= LanguageVersion.Latest.MapSpecifiedToEffectiveVersion()),
+            .Where(version => version >= LanguageVersion.CSharp12 && version <= Newest)
+            .Where(version => Length.IsLong || version == (Newest == LanguageVersion.CSharp13 ? LanguageVersion.CSharp12 : Newest)),
     ];
+
+    private static LanguageVersion Newest => LanguageVersion.Latest.MapSpecifiedToEffectiveVersion();
 
     public static ImmutableArray<MetadataReference> NetStandard { get; } =
         [MetadataReference.CreateFromStream(typeof(TestProject).Assembly.GetManifestResourceStream("netstandard.dll")!)];

@@ -16,16 +16,16 @@ public static unsafe partial class EmmaHeap
                 FreshCopy.Settle();
             }
 
-            /// <summary>Forty at once, which is more than there are fast keys, and then one after another.</summary>
+            /// <summary>Several at once, in the long form more than there are fast keys, and then one after another.</summary>
             [Fact]
-            public void After_fifty_unloads_with_full_caches_and_finalizers_that_free_nothing_is_left()
+            public void After_many_unloads_with_full_caches_and_finalizers_that_free_nothing_is_left()
             {
                 int codePages = ProcessMaps.CodePages().Count;
                 int keys = PosixThreads.CountFreeKeys();
-                int fast = UseAtOnceAndUnload(40);
+                int fast = UseAtOnceAndUnload(Length.Of(6, 40));
                 Expect.InRange(fast, 1, ThreadWordTests.FastKeys);
                 Expect.Equal(keys, PosixThreads.CountFreeKeys());
-                for (int i = 0; i < 10; i++)
+                for (int i = 0; i < Length.Of(3, 10); i++)
                     Expect.Equal(1, UseAtOnceAndUnload(1));
                 Expect.Equal(codePages, ProcessMaps.CodePages().Count);
                 Expect.Equal(keys, PosixThreads.CountFreeKeys());

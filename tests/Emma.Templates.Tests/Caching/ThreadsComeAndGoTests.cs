@@ -11,20 +11,20 @@ public static unsafe partial class EmmaHeap
         public sealed class ThreadsComeAndGoTests : FewCachesTest
         {
             [Fact]
-            public void Ten_thousand_threads_one_after_another_need_what_the_first_few_needed()
+            public void Thousands_of_threads_one_after_another_need_what_the_first_few_needed()
             {
                 ConcurrentQueue<ShadowBlock> legacy = [];
                 Live(legacy, 100, 1);
                 nuint mapped = (nuint)GetStatistics().MappedBytes;
                 int caches = CacheInternals.Count;
-                Live(legacy, 10_000, 1);
+                Live(legacy, Length.Of(1500, 10_000), 1);
                 Expect.Equal(mapped, (nuint)GetStatistics().MappedBytes);
                 Expect.Equal(caches, CacheInternals.Count);
                 End(legacy);
             }
 
             [Fact]
-            public void Ten_thousand_threads_in_batches_of_sixteen_need_what_the_first_few_needed()
+            public void Thousands_of_threads_in_batches_of_sixteen_need_what_the_first_few_needed()
             {
                 const int batch = 16;
                 ConcurrentQueue<ShadowBlock> legacy = [];
@@ -42,7 +42,7 @@ public static unsafe partial class EmmaHeap
 
                 nuint mapped = (nuint)GetStatistics().MappedBytes;
                 int caches = CacheInternals.Count;
-                Live(legacy, 10_000, batch);
+                Live(legacy, Length.Of(1500, 10_000), batch);
                 Expect.Equal(mapped, (nuint)GetStatistics().MappedBytes);
                 Expect.InRange(CacheInternals.Count, caches, caches + batch);
                 End(legacy);
@@ -69,7 +69,7 @@ public static unsafe partial class EmmaHeap
                 Live(legacy, 200, 1);
                 int caches = CacheInternals.Count;
                 nuint mapped = (nuint)GetStatistics().MappedBytes;
-                Live(legacy, 3_000, 1);
+                Live(legacy, Length.Of(600, 3_000), 1);
                 int grown = CacheInternals.Count - caches;
                 done.Set();
                 conductor.Join();

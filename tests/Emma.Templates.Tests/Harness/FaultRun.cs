@@ -236,10 +236,9 @@ public static unsafe partial class EmmaHeap
                 Heap->Space.Giving.Acquire();
                 Thread waiter = new Thread(() => Trim());
                 waiter.Start();
-                bool slept = SpinWait.SpinUntil(() => kernel.CountOf(CallKind.FutexWait) != sleeps, 60_000);
+                Patience.Until(() => kernel.CountOf(CallKind.FutexWait) != sleeps, "the other thread waits");
                 Heap->Space.Giving.Release();
-                if (!slept || !waiter.Join(60_000))
-                    Fail(slept ? "the waiting thread was not woken" : "the other thread did not wait");
+                Patience.Join(waiter, "the waiting thread is woken");
             }
 
             private void TrimAndGoOn()

@@ -6,8 +6,8 @@ namespace Emma.Templates.Tests;
 public static class OwnProgram
 {
     /// <summary>Runs it to its end.</summary>
-    /// <exception cref="TimeoutException">It did not end in time, and was killed.</exception>
-    public static (int ExitCode, string Output) Run(TimeSpan limit, string[] arguments, params (string Name, string Value)[] variables)
+    /// <exception cref="TimeoutException">It stood still, and was killed.</exception>
+    public static (int ExitCode, string Output) Run(string[] arguments, params (string Name, string Value)[] variables)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true, RedirectStandardError = true };
         // Started as `dotnet Tests.dll`, the program is the first argument.
@@ -21,11 +21,8 @@ public static class OwnProgram
         using Process process = Process.Start(start)!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         Task<string> output = process.StandardOutput.ReadToEndAsync();
-        if (!process.WaitForExit(limit))
-        {
-            process.Kill();
-            throw new TimeoutException($"{string.Join(' ', arguments)}: stopped after {limit.TotalSeconds} seconds\n{output.Result}{errors.Result}");
-        }
+        if (Patience.WaitForExit(process) is string reason)
+            throw new TimeoutException($"{string.Join(' ', arguments)}: {reason}\n{output.Result}{errors.Result}");
 
         return (process.ExitCode, output.Result + errors.Result);
     }

@@ -28,7 +28,7 @@ public static class Threads
         Array.ForEach(threads, thread => thread.Start());
         Array.ForEach(threads, thread => thread.Join());
         // Join returns a little before the thread has left the kernel.
-        Assert.True(SpinWait.SpinUntil(() => !tasks.Any(Directory.Exists), 60_000));
+        Patience.Until(() => !tasks.Any(Directory.Exists), "!tasks.Any(Directory.Exists)");
         if (!failures.IsEmpty)
             throw new AggregateException(failures);
     }

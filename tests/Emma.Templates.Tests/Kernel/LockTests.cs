@@ -65,9 +65,9 @@ public static unsafe partial class EmmaHeap
                     _lock->Release();
                 });
                 waiter.Start();
-                Expect.True(SpinWait.SpinUntil(() => Sleepers != 0, 10_000));
+                Patience.Until(() => Sleepers != 0, "Sleepers != 0");
                 _lock->Release();
-                Expect.True(waiter.Join(10_000));
+                Patience.Join(waiter, "waiter ends");
                 Expect.Equal(0, Owner);
                 Expect.Equal(0, Sleepers);
             }
@@ -101,7 +101,7 @@ public static unsafe partial class EmmaHeap
                     waiting.Wait();
                 });
                 owner.Start();
-                Expect.True(SpinWait.SpinUntil(() => Owner != 0, 10_000));
+                Patience.Until(() => Owner != 0, "Owner != 0");
                 bool told = false;
                 Thread waiter = new Thread(() =>
                 {
@@ -109,9 +109,9 @@ public static unsafe partial class EmmaHeap
                     _lock->Release();
                 });
                 waiter.Start();
-                Expect.True(SpinWait.SpinUntil(() => Sleepers != 0, 10_000));
+                Patience.Until(() => Sleepers != 0, "Sleepers != 0");
                 waiting.Set();
-                Expect.True(waiter.Join(10_000));
+                Patience.Join(waiter, "waiter ends");
                 Expect.True(told);
             }
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Emma.Templates.Tests;
 
 namespace Emma.Templates;
 
@@ -11,7 +12,7 @@ public static unsafe partial class EmmaHeap
         public sealed class ThreadSyscallTests
         {
             /// <summary>Milliseconds.</summary>
-            private const int Patience = 10_000;
+            private const int Milliseconds = 10_000;
 
             public static TheoryData<KernelAccess> Ways => new(KernelAccess.Trampolines, KernelAccess.Libc);
 
@@ -35,7 +36,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(0, Syscalls.TgKill(pid, Syscalls.GetTid(), 0));
                 int dead = TidOfEndedThread();
                 // Join returns a little before the kernel has forgotten the thread.
-                Expect.True(SpinWait.SpinUntil(() => Syscalls.TgKill(pid, dead, 0) == -Syscalls.ErrorNoSuchProcess, 10_000));
+                Patience.Until(() => Syscalls.TgKill(pid, dead, 0) == -Syscalls.ErrorNoSuchProcess, "Syscalls.TgKill(pid, dead, 0) == -Syscalls.ErrorNoSuchProcess");
                 Expect.Equal(-Failure.Invalid, Syscalls.TgKill(pid, Syscalls.GetTid(), 12345));
                 Expect.Equal(-Failure.Invalid, Syscalls.TgKill(0, 0, 0));
             }
@@ -58,8 +59,8 @@ public static unsafe partial class EmmaHeap
             {
                 using var mode = new KernelMode(way);
                 int word = 3;
-                Expect.Equal(-Failure.Again, Syscalls.FutexWait(&word, 4, Patience));
-                Expect.Equal(-Failure.Invalid, Syscalls.FutexWait((int*)((byte*)&word + 1), 3, Patience));
+                Expect.Equal(-Failure.Again, Syscalls.FutexWait(&word, 4, Milliseconds));
+                Expect.Equal(-Failure.Invalid, Syscalls.FutexWait((int*)((byte*)&word + 1), 3, Milliseconds));
             }
 
             [Theory]
@@ -71,9 +72,9 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(0, Syscalls.FutexWake(word, 1));
 
                 nint result = 1;
-                Thread sleeper = new Thread(() => result = Syscalls.FutexWait(word, 0, Patience));
+                Thread sleeper = new Thread(() => result = Syscalls.FutexWait(word, 0, Milliseconds));
                 sleeper.Start();
-                Expect.True(SpinWait.SpinUntil(() => Syscalls.FutexWake(word, 1) == 1, 10_000));
+                Patience.Until(() => Syscalls.FutexWake(word, 1) == 1, "Syscalls.FutexWake(word, 1) == 1");
                 sleeper.Join();
                 Expect.Equal(0, result);
                 NativeMemory.Free(word);
@@ -114,7 +115,7 @@ public static unsafe partial class EmmaHeap
                     int wrong = 0;
                     for (int i = 0; i < 20_000; i++)
                     {
-                        if (Syscalls.FutexWait(&word, 4, Patience) != -Failure.Again)
+                        if (Syscalls.FutexWait(&word, 4, Milliseconds) != -Failure.Again)
                             wrong++;
                     }
 
