@@ -66,10 +66,10 @@ public class HostileProjectTests
     private static void AssertCompiles(LanguageVersion language, string hostile) =>
         new TestProject(
             """
-            [assembly: Emma.EmmaAllocator("MyHeap", Public = true)]
+            [assembly: Emma.EmmaAllocator("MyHeap", BoundaryChecks = false, Public = true)]
             [assembly: Emma.EmmaAllocator("Audio.Memory.Mixer", BoundaryChecks = true)]
             [assembly: Emma.EmmaAllocator("MySmallHeap", ThreadCache = false, BoundaryChecks = true)]
-            [assembly: Emma.EmmaAllocator("Audio.Memory.Sampler", ThreadCache = false, Public = true)]
+            [assembly: Emma.EmmaAllocator("Audio.Memory.Sampler", ThreadCache = false, BoundaryChecks = false, Public = true)]
             """,
             hostile)
         {

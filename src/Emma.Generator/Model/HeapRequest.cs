@@ -60,7 +60,7 @@ internal sealed class HeapRequest
                 .Where(request => request.Syntax.SyntaxTree == file)
                 .Select(request =>
                     HeapRules.NameError(request, all, compilation) is not null ? Heap.Nameless
-                    : request.ToHeap(HeapRules.OtherErrors(request, compilation).Any())),
+                    : request.ToHeap(compilation.Options.OptimizationLevel, HeapRules.OtherErrors(request, compilation).Any())),
         ]);
     }
 
@@ -73,18 +73,24 @@ internal sealed class HeapRequest
             ContainingNamespace: { Name: "Emma", ContainingNamespace.IsGlobalNamespace: true },
         };
 
-    private Heap ToHeap(bool isRefused)
+    private Heap ToHeap(OptimizationLevel optimization, bool isRefused)
     {
         bool hardened = Option(nameof(Heap.Hardened), false);
+
+        // Who debugs looks for mistakes; plain heaps let a block that is freed twice have two owners
+        bool isDefaulted = !hardened && optimization == OptimizationLevel.Debug && !Says(nameof(Heap.BoundaryChecks));
         return new Heap(
             Name,
             Option(nameof(Heap.ThreadCache), true),
-            hardened || Option(nameof(Heap.BoundaryChecks), false),
+            hardened || isDefaulted || Option(nameof(Heap.BoundaryChecks), false),
+            isDefaulted,
             hardened,
             MemoryLimit,
             Option("Public", false),
             isRefused);
     }
+
+    private bool Says(string option) => _attribute.NamedArguments.Any(argument => argument.Key == option);
 
     private T Option<T>(string name, T defaultValue)
     {
