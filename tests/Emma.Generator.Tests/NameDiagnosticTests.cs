@@ -141,12 +141,12 @@ public class NameDiagnosticTests
         await DiagnosticAssert.MatchesAsync(
             new TestProject(
                 """
-                [assembly: Emma.EmmaAllocator("A.Mixer", MemoryLimit = 1)]
-                [assembly: Emma.EmmaAllocator({|EMMA0003:"A.Mixer"|}, MemoryLimit = 2), Emma.EmmaAllocator("B.Mixer")]
+                [assembly: Emma.EmmaAllocator("A.Mixer", MemoryLimit = 1L << 30)]
+                [assembly: Emma.EmmaAllocator({|EMMA0003:"A.Mixer"|}, MemoryLimit = 2L << 30), Emma.EmmaAllocator("B.Mixer")]
                 """,
                 """
-                [assembly: Emma.EmmaAllocator({|EMMA0003:"A.Mixer"|}, MemoryLimit = 3)]
-                [assembly: Emma.EmmaAllocator({|EMMA0003:"B.Mixer"|}, MemoryLimit = 4)]
+                [assembly: Emma.EmmaAllocator({|EMMA0003:"A.Mixer"|}, MemoryLimit = 3L << 30)]
+                [assembly: Emma.EmmaAllocator({|EMMA0003:"B.Mixer"|}, MemoryLimit = 4L << 30)]
                 """),
             emitted: ["A.Mixer", "B.Mixer"]);
 

@@ -22,6 +22,7 @@ public sealed class AllocatorAnalyzer : DiagnosticAnalyzer
         DiagnosticDescriptors.UnsupportedPlatform,
         DiagnosticDescriptors.LanguageIsTooOld,
         DiagnosticDescriptors.FrameworkIsTooOld,
+        DiagnosticDescriptors.LimitIsTooSmall,
     ];
 
     /// <inheritdoc/>
@@ -52,6 +53,8 @@ public sealed class AllocatorAnalyzer : DiagnosticAnalyzer
             context.ReportDiagnostic(nameError);
         foreach (Diagnostic error in HeapRules.OtherErrors(request, context.Compilation))
             context.ReportDiagnostic(error);
+        foreach (Diagnostic doubt in HeapRules.Doubts(request, context.Compilation))
+            context.ReportDiagnostic(doubt);
 
         AnalyzerConfigOptions buildProperties = context.Options.AnalyzerConfigOptionsProvider.GlobalOptions;
         if (Platform.WhyNotSupported(context.Compilation, buildProperties) is string why)

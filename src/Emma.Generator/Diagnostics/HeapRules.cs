@@ -46,6 +46,15 @@ internal static class HeapRules
             yield return Diagnostic.Create(DiagnosticDescriptors.OptionOutOfRange, request.MemoryLimitLocation, request.MemoryLimit);
     }
 
+    // What may not be meant so, and is emitted as it is asked for.
+    public static IEnumerable<Diagnostic> Doubts(HeapRequest request, Compilation compilation)
+    {
+        long needed = FirstBlock.NeedsBytes(request.ToHeap(compilation, isRefused: false));
+        if (request.MemoryLimit > 0 && request.MemoryLimit < needed)
+            yield return Diagnostic.Create(
+                DiagnosticDescriptors.LimitIsTooSmall, request.MemoryLimitLocation, request.Name, request.MemoryLimit, needed);
+    }
+
     // Whether the core library is that of .NET 8 or later. The type asked for is new in .NET 8; it must stand beside object, because
     // elsewhere it would be a polyfill.
     private static bool HasNet8(CSharpCompilation compilation) =>

@@ -60,7 +60,7 @@ internal sealed class HeapRequest
                 .Where(request => request.Syntax.SyntaxTree == file)
                 .Select(request =>
                     HeapRules.NameError(request, all, compilation) is not null ? Heap.Nameless
-                    : request.ToHeap(compilation.Options.OptimizationLevel, HeapRules.OtherErrors(request, compilation).Any())),
+                    : request.ToHeap(compilation, HeapRules.OtherErrors(request, compilation).Any())),
         ]);
     }
 
@@ -73,12 +73,13 @@ internal sealed class HeapRequest
             ContainingNamespace: { Name: "Emma", ContainingNamespace.IsGlobalNamespace: true },
         };
 
-    private Heap ToHeap(OptimizationLevel optimization, bool isRefused)
+    // What the request asks for.
+    public Heap ToHeap(Compilation compilation, bool isRefused)
     {
         bool hardened = Option(nameof(Heap.Hardened), false);
 
         // Who debugs looks for mistakes; plain heaps let a block that is freed twice have two owners
-        bool isDefaulted = !hardened && optimization == OptimizationLevel.Debug && !Says(nameof(Heap.BoundaryChecks));
+        bool isDefaulted = !hardened && compilation.Options.OptimizationLevel == OptimizationLevel.Debug && !Says(nameof(Heap.BoundaryChecks));
         return new Heap(
             Name,
             Option(nameof(Heap.ThreadCache), true),
