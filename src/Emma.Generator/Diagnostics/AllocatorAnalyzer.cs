@@ -23,6 +23,7 @@ public sealed class AllocatorAnalyzer : DiagnosticAnalyzer
         DiagnosticDescriptors.LanguageIsTooOld,
         DiagnosticDescriptors.FrameworkIsTooOld,
         DiagnosticDescriptors.LimitIsTooSmall,
+        DiagnosticDescriptors.OptionHasNoEffect,
     ];
 
     /// <inheritdoc/>
@@ -57,7 +58,7 @@ public sealed class AllocatorAnalyzer : DiagnosticAnalyzer
             context.ReportDiagnostic(doubt);
 
         AnalyzerConfigOptions buildProperties = context.Options.AnalyzerConfigOptionsProvider.GlobalOptions;
-        if (Platform.WhyNotSupported(context.Compilation, buildProperties) is string why)
+        if (HeapRules.HasNet8(context.Compilation) && Platform.WhyNotSupported(context.Compilation, buildProperties) is string why)
             context.ReportDiagnostic(Diagnostic.Create(DiagnosticDescriptors.UnsupportedPlatform, request.NameLocation, request.Name, why));
     }
 }

@@ -102,6 +102,15 @@ internal static class DiagnosticDescriptors
         isEnabledByDefault: true,
         helpLinkUri: HelpLink("EMMA0009"));
 
+    public static readonly DiagnosticDescriptor OptionHasNoEffect = new(
+        "EMMA0010",
+        "Option has no effect",
+        "'{1} = {2}' has no effect: the heap '{0}' is hardened, and {3}",
+        Category,
+        DiagnosticSeverity.Info,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA0010"));
+
     // The address of a diagnostic's page; without a public address of the project, its path in the repository.
     private static string HelpLink(string id)
     {
