@@ -1,5 +1,5 @@
-[assembly: EmmaAllocator("BenchHeap")]
-[assembly: EmmaAllocator("LockedHeap", ThreadCache = false)]
+[assembly: EmmaAllocator("BenchHeap", BoundaryChecks = false)]
+[assembly: EmmaAllocator("LockedHeap", ThreadCache = false, BoundaryChecks = false)]
 [assembly: EmmaAllocator("CheckedHeap", BoundaryChecks = true)]
 [assembly: EmmaAllocator("HardenedHeap", Hardened = true)]
-[assembly: EmmaAllocator("StaticHeap")]
+[assembly: EmmaAllocator("StaticHeap", BoundaryChecks = false)]

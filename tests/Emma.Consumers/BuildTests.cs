@@ -82,6 +82,19 @@ public sealed class BuildTests(Workspace workspace)
         Assert.Contains("error EMMACFG0001: Emma.Generator needs", Assert.Single(errors));
     }
 
+    [Fact]
+    public async Task Project_that_keeps_the_emitted_files_in_a_folder_of_its_own_builds_a_second_time()
+    {
+        (await workspace.BuildAsync("EmittedFiles")).MustSucceed();
+        string generated = Path.Combine(workspace.Folder, "EmittedFiles", "Generated");
+        Assert.Equal(2, Directory.GetFiles(generated, "Options.g.cs", SearchOption.AllDirectories).Length);
+
+        Finished again = (await workspace.BuildAsync("EmittedFiles", "--no-incremental")).MustSucceed();
+        Assert.Contains("0 Warning(s)", again.Output);
+        // The folder stays, the compiler does not write it any more.
+        (await workspace.BuildAsync("EmittedFiles", "--no-incremental", "-p:EmitCompilerGeneratedFiles=false")).MustSucceed();
+    }
+
     private async Task<string> ReadGlobalUsingsAsync(string project)
     {
         string assembly = await workspace.BuiltCleanAsync(project);

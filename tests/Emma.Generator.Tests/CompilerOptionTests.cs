@@ -9,9 +9,9 @@ public class CompilerOptionTests
 {
     private static readonly TestProject s_project = new(
         """
-        [assembly: Emma.EmmaAllocator("Audio.Mixer", Public = true)]
+        [assembly: Emma.EmmaAllocator("Audio.Mixer", BoundaryChecks = false, Public = true)]
         [assembly: Emma.EmmaAllocator("MyHeap", BoundaryChecks = true, MemoryLimit = 1)]
-        [assembly: Emma.EmmaAllocator("Audio.Sampler", ThreadCache = false, Public = true)]
+        [assembly: Emma.EmmaAllocator("Audio.Sampler", ThreadCache = false, BoundaryChecks = false, Public = true)]
         [assembly: Emma.EmmaAllocator("MySmallHeap", ThreadCache = false, BoundaryChecks = true, MemoryLimit = 1)]
         """);
 

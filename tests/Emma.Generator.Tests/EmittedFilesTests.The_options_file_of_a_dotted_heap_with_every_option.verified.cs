@@ -21,6 +21,9 @@ public static unsafe partial class Mixer
         // Whether every pointer that crosses the API is proved to be a live block first.
         internal const bool ChecksBoundaries = true;
 
+        // Whether that is so only because this is a debug build and the attribute does not say.
+        internal const bool ChecksAreDefaulted = false;
+
         // Whether blocks carry canaries, are zeroed and held back when freed, and lie beside inaccessible pages.
         internal const bool IsHardened = true;
 

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Emma.Generator.Tests.Harness;
+using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
 
@@ -105,8 +106,26 @@ public partial class EmittedFilesTests
         Snapshot.Matches(WithoutVersion(new TestProject("").Generate()["EmmaAllocatorAttribute.g.cs"]));
 
     [Fact]
-    public void The_options_file_of_an_undotted_heap_without_options() =>
-        Snapshot.Matches(OptionsOf("""[assembly: Emma.EmmaAllocator("MyHeap")]""", "MyHeap"));
+    public void The_options_file_of_an_undotted_heap_without_options_in_a_release_build() =>
+        Snapshot.Matches(OptionsOf("""[assembly: Emma.EmmaAllocator("MyHeap")]""", "MyHeap", OptimizationLevel.Release));
+
+    [Theory]
+    [InlineData(OptimizationLevel.Debug, "", true, true)]
+    [InlineData(OptimizationLevel.Debug, ", BoundaryChecks = true", true, false)]
+    [InlineData(OptimizationLevel.Debug, ", BoundaryChecks = false", false, false)]
+    [InlineData(OptimizationLevel.Debug, ", Hardened = true", true, false)]
+    [InlineData(OptimizationLevel.Debug, ", Hardened = false", true, true)]
+    [InlineData(OptimizationLevel.Release, "", false, false)]
+    [InlineData(OptimizationLevel.Release, ", BoundaryChecks = true", true, false)]
+    [InlineData(OptimizationLevel.Release, ", BoundaryChecks = false", false, false)]
+    public void Checks_are_on_by_default_in_a_debug_build_and_the_options_file_says_so(
+        OptimizationLevel optimization, string option, bool checks, bool defaulted)
+    {
+        string options = OptionsOf($"""[assembly: Emma.EmmaAllocator("MyHeap"{option})]""", "MyHeap", optimization);
+
+        Assert.Contains($"ChecksBoundaries = {(checks ? "true" : "false")};", options, StringComparison.Ordinal);
+        Assert.Contains($"ChecksAreDefaulted = {(defaulted ? "true" : "false")};", options, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void The_options_file_of_a_dotted_heap_with_every_option() =>
@@ -135,8 +154,12 @@ public partial class EmittedFilesTests
 
     private static string HeaderOf(string emitted) => emitted[..(emitted.IndexOf("#nullable enable\n", StringComparison.Ordinal) + "#nullable enable\n\n".Length)];
 
-    private static string OptionsOf(string source, string heap) =>
-        WithoutVersion(new TestProject(source).Generate()[$"{heap}/Options.g.cs"]);
+    private static string OptionsOf(string source, string heap, OptimizationLevel optimization = OptimizationLevel.Debug)
+    {
+        TestProject project = new(source);
+        project = project with { Options = project.Options.WithOptimizationLevel(optimization) };
+        return WithoutVersion(project.Generate()[$"{heap}/Options.g.cs"]);
+    }
 
     private static string WithoutVersion(string text) => Version().Replace(text, "\"Emma.Generator\", \"{version}\"");
 

@@ -140,6 +140,21 @@ public class IncrementalityTests
     }
 
     [Fact]
+    public void Going_from_debug_to_release_writes_only_those_heaps_anew_that_do_not_say_whether_they_have_checks()
+    {
+        TestProject project = new(Mixer, Frames.Replace(")]", ", BoundaryChecks = false)]", StringComparison.Ordinal));
+        CSharpCompilation compilation = project.Compile();
+        GeneratorDriver driver = project.NewDriver().RunGenerators(compilation);
+
+        GeneratorRunResult result = driver
+            .RunGenerators(compilation.WithOptions(project.Options.WithOptimizationLevel(OptimizationLevel.Release)))
+            .GetRunResult().Results.Single();
+
+        Assert.Equal(IncrementalStepRunReason.Modified, Assert.Single(HeapSteps(result, "Audio.Mixer")));
+        AssertUntouched(result, "Video.Frames");
+    }
+
+    [Fact]
     public void Every_step_has_a_name_of_ours()
     {
         GeneratorRunResult result = Edit([Mixer], [Mixer]);

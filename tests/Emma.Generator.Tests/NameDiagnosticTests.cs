@@ -141,12 +141,12 @@ public class NameDiagnosticTests
         await DiagnosticAssert.MatchesAsync(
             new TestProject(
                 """
-                [assembly: Emma.EmmaAllocator("A.Mixer", MemoryLimit = 1)]
-                [assembly: Emma.EmmaAllocator({|EMMA0003:"A.Mixer"|}, MemoryLimit = 2), Emma.EmmaAllocator("B.Mixer")]
+                [assembly: Emma.EmmaAllocator("A.Mixer", MemoryLimit = 1L << 30)]
+                [assembly: Emma.EmmaAllocator({|EMMA0003:"A.Mixer"|}, MemoryLimit = 2L << 30), Emma.EmmaAllocator("B.Mixer")]
                 """,
                 """
-                [assembly: Emma.EmmaAllocator({|EMMA0003:"A.Mixer"|}, MemoryLimit = 3)]
-                [assembly: Emma.EmmaAllocator({|EMMA0003:"B.Mixer"|}, MemoryLimit = 4)]
+                [assembly: Emma.EmmaAllocator({|EMMA0003:"A.Mixer"|}, MemoryLimit = 3L << 30)]
+                [assembly: Emma.EmmaAllocator({|EMMA0003:"B.Mixer"|}, MemoryLimit = 4L << 30)]
                 """),
             emitted: ["A.Mixer", "B.Mixer"]);
 
@@ -232,6 +232,20 @@ public class NameDiagnosticTests
                 [assembly: Emma.EmmaAllocator("D", MemoryLimit = 0)]
                 """),
             emitted: ["C", "D"]);
+
+    [Fact]
+    public async Task An_option_that_a_hardened_heap_overrules_is_pointed_out() =>
+        await DiagnosticAssert.MatchesAsync(
+            new TestProject(
+                """
+                [assembly: Emma.EmmaAllocator("A", Hardened = true, ThreadCache = {|EMMA0010:true|})]
+                [assembly: Emma.EmmaAllocator("B", ThreadCache = {|EMMA0010:false|}, Hardened = true)]
+                [assembly: Emma.EmmaAllocator("C", Hardened = true, BoundaryChecks = {|EMMA0010:false|}, ThreadCache = {|EMMA0010:true|})]
+                [assembly: Emma.EmmaAllocator("D", Hardened = true, BoundaryChecks = true)]
+                [assembly: Emma.EmmaAllocator("E", Hardened = true)]
+                [assembly: Emma.EmmaAllocator("F", Hardened = false, BoundaryChecks = false, ThreadCache = true)]
+                """),
+            emitted: ["A", "B", "C", "D", "E", "F"]);
 
     [Fact]
     public async Task A_refused_heap_does_not_keep_the_others_from_being_emitted() =>

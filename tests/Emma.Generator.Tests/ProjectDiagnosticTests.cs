@@ -66,6 +66,20 @@ public class ProjectDiagnosticTests
             },
             emitted: []);
 
+    /// <summary>The SDK sets the platform to Windows for every framework before net5.0, and nothing is emitted there in any case.</summary>
+    [Theory]
+    [InlineData("TargetPlatformIdentifier", "Windows")]
+    [InlineData("RuntimeIdentifier", "win-x64")]
+    public async Task An_older_framework_is_not_said_to_be_another_platform(string property, string value) =>
+        await DiagnosticAssert.MatchesAsync(
+            new TestProject("""[assembly: Emma.EmmaAllocator({|EMMA0008:"MyHeap"|})]""")
+            {
+                Options = new(OutputKind.DynamicallyLinkedLibrary, allowUnsafe: true),
+                References = TestProject.NetStandard,
+                BuildProperties = ImmutableDictionary<string, string>.Empty.Add(property, value),
+            },
+            emitted: []);
+
     [Theory]
     [InlineData("RuntimeIdentifier", "win-x64")]
     [InlineData("RuntimeIdentifier", "win10-x64")]

@@ -91,11 +91,11 @@ public class ThreadCacheTests
     }
 
     [Fact]
-    public void The_emitted_text_depends_on_nothing_but_the_attribute()
+    public void The_emitted_text_depends_on_nothing_but_an_attribute_that_says_whether_there_are_checks()
     {
         const string Heaps =
             """
-            [assembly: Emma.EmmaAllocator("MyHeap", Public = true)]
+            [assembly: Emma.EmmaAllocator("MyHeap", BoundaryChecks = false, Public = true)]
             [assembly: Emma.EmmaAllocator("Audio.Mixer", ThreadCache = false, BoundaryChecks = true)]
             """;
         TestProject project = new(Heaps);

@@ -1,6 +1,6 @@
 using Emma;
 
-[assembly: EmmaAllocator("Emma.Security.Tests.PlainHeap")]
+[assembly: EmmaAllocator("Emma.Security.Tests.PlainHeap", BoundaryChecks = false)]
 [assembly: EmmaAllocator("Emma.Security.Tests.CheckedHeap", BoundaryChecks = true)]
 [assembly: EmmaAllocator("Emma.Security.Tests.HardenedHeap", Hardened = true)]
 

@@ -1,10 +1,10 @@
-[assembly: EmmaAllocator("Emma.Soak.PlainHeap")]
+[assembly: EmmaAllocator("Emma.Soak.PlainHeap", BoundaryChecks = false)]
 [assembly: EmmaAllocator("Emma.Soak.CheckedHeap", BoundaryChecks = true)]
-[assembly: EmmaAllocator("Emma.Soak.LockedHeap", ThreadCache = false)]
-[assembly: EmmaAllocator("Emma.Soak.LimitedHeap", MemoryLimit = 24 << 20)]
+[assembly: EmmaAllocator("Emma.Soak.LockedHeap", ThreadCache = false, BoundaryChecks = false)]
+[assembly: EmmaAllocator("Emma.Soak.LimitedHeap", BoundaryChecks = false, MemoryLimit = 24 << 20)]
 [assembly: EmmaAllocator("Emma.Soak.HardenedHeap", Hardened = true)]
-[assembly: EmmaAllocator("Emma.Soak.FaultyHeap")]
-[assembly: EmmaAllocator("Emma.Soak.TemporaryHeap")]
+[assembly: EmmaAllocator("Emma.Soak.FaultyHeap", BoundaryChecks = false)]
+[assembly: EmmaAllocator("Emma.Soak.TemporaryHeap", BoundaryChecks = false)]
 
 namespace Emma.Soak;
 

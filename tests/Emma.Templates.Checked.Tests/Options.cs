@@ -7,6 +7,7 @@ static unsafe partial class EmmaHeap
     {
         internal const string HeapName = "CheckedHeap";
         internal const bool ChecksBoundaries = true;
+        internal const bool ChecksAreDefaulted = false;
         internal const bool IsHardened = false;
         internal const bool HasThreadCaches = true;
         internal const long DeclaredLimit = 0;

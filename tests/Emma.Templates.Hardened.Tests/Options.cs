@@ -7,6 +7,7 @@ static unsafe partial class EmmaHeap
     {
         internal const string HeapName = "HardenedHeap";
         internal const bool ChecksBoundaries = true;
+        internal const bool ChecksAreDefaulted = false;
         internal const bool IsHardened = true;
         internal const bool HasThreadCaches = true;
         internal const long DeclaredLimit = 0;

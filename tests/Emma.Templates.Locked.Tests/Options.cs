@@ -7,6 +7,7 @@ static unsafe partial class EmmaHeap
     {
         internal const string HeapName = "LockedHeap";
         internal const bool ChecksBoundaries = false;
+        internal const bool ChecksAreDefaulted = false;
         internal const bool IsHardened = false;
         internal const bool HasThreadCaches = false;
         internal const long DeclaredLimit = 0;

@@ -1,1 +1,1 @@
-[assembly: EmmaAllocator("ProbeHeap")]
+[assembly: EmmaAllocator("ProbeHeap", BoundaryChecks = false)]

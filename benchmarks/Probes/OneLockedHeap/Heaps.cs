@@ -1,1 +1,1 @@
-[assembly: EmmaAllocator("ProbeHeap", ThreadCache = false)]
+[assembly: EmmaAllocator("ProbeHeap", ThreadCache = false, BoundaryChecks = false)]

@@ -22,6 +22,8 @@ public sealed class AllocatorAnalyzer : DiagnosticAnalyzer
         DiagnosticDescriptors.UnsupportedPlatform,
         DiagnosticDescriptors.LanguageIsTooOld,
         DiagnosticDescriptors.FrameworkIsTooOld,
+        DiagnosticDescriptors.LimitIsTooSmall,
+        DiagnosticDescriptors.OptionHasNoEffect,
     ];
 
     /// <inheritdoc/>
@@ -52,9 +54,11 @@ public sealed class AllocatorAnalyzer : DiagnosticAnalyzer
             context.ReportDiagnostic(nameError);
         foreach (Diagnostic error in HeapRules.OtherErrors(request, context.Compilation))
             context.ReportDiagnostic(error);
+        foreach (Diagnostic doubt in HeapRules.Doubts(request, context.Compilation))
+            context.ReportDiagnostic(doubt);
 
         AnalyzerConfigOptions buildProperties = context.Options.AnalyzerConfigOptionsProvider.GlobalOptions;
-        if (Platform.WhyNotSupported(context.Compilation, buildProperties) is string why)
+        if (HeapRules.HasNet8(context.Compilation) && Platform.WhyNotSupported(context.Compilation, buildProperties) is string why)
             context.ReportDiagnostic(Diagnostic.Create(DiagnosticDescriptors.UnsupportedPlatform, request.NameLocation, request.Name, why));
     }
 }

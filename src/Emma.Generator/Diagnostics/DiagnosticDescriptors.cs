@@ -93,6 +93,24 @@ internal static class DiagnosticDescriptors
         helpLinkUri: HelpLink("EMMA0008"),
         customTags: WellKnownDiagnosticTags.NotConfigurable);
 
+    public static readonly DiagnosticDescriptor LimitIsTooSmall = new(
+        "EMMA0009",
+        "Memory limit is too small",
+        "MemoryLimit is {1}: the heap '{0}' maps {2} bytes before it has its first small block, and will be out of memory from the start",
+        Category,
+        DiagnosticSeverity.Warning,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA0009"));
+
+    public static readonly DiagnosticDescriptor OptionHasNoEffect = new(
+        "EMMA0010",
+        "Option has no effect",
+        "'{1} = {2}' has no effect: the heap '{0}' is hardened, and {3}",
+        Category,
+        DiagnosticSeverity.Info,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA0010"));
+
     // The address of a diagnostic's page; without a public address of the project, its path in the repository.
     private static string HelpLink(string id)
     {

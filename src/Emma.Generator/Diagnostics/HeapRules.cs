@@ -43,12 +43,32 @@ internal static class HeapRules
                 DiagnosticDescriptors.LanguageIsTooOld, request.NameLocation, request.Name, csharp.LanguageVersion.ToDisplayString());
 
         if (request.MemoryLimit < 0)
-            yield return Diagnostic.Create(DiagnosticDescriptors.OptionOutOfRange, request.MemoryLimitLocation, request.MemoryLimit);
+            yield return Diagnostic.Create(DiagnosticDescriptors.OptionOutOfRange, request.LocationOf(nameof(request.MemoryLimit)), request.MemoryLimit);
     }
+
+    // What may not be meant so, and is emitted as it is asked for.
+    public static IEnumerable<Diagnostic> Doubts(HeapRequest request, Compilation compilation)
+    {
+        long needed = FirstBlock.NeedsBytes(request.ToHeap(compilation, isRefused: false));
+        if (request.MemoryLimit > 0 && request.MemoryLimit < needed)
+            yield return Diagnostic.Create(
+                DiagnosticDescriptors.LimitIsTooSmall, request.LocationOf(nameof(request.MemoryLimit)), request.Name, request.MemoryLimit, needed);
+
+        if (!request.Hardened)
+            yield break;
+        if (request.ThreadCache is bool threadCache)
+            yield return NoEffect(request, nameof(request.ThreadCache), threadCache, "has caches of its own for threads, without their speed");
+        if (request.BoundaryChecks == false)
+            yield return NoEffect(request, nameof(request.BoundaryChecks), false, "checks every pointer in any case");
+    }
+
+    private static Diagnostic NoEffect(HeapRequest request, string option, bool value, string instead) =>
+        Diagnostic.Create(
+            DiagnosticDescriptors.OptionHasNoEffect, request.LocationOf(option), request.Name, option, value ? "true" : "false", instead);
 
     // Whether the core library is that of .NET 8 or later. The type asked for is new in .NET 8; it must stand beside object, because
     // elsewhere it would be a polyfill.
-    private static bool HasNet8(CSharpCompilation compilation) =>
-        compilation.ObjectType.ContainingAssembly
+    public static bool HasNet8(Compilation compilation) =>
+        compilation.GetSpecialType(SpecialType.System_Object).ContainingAssembly
             ?.GetTypeByMetadataName("System.Runtime.CompilerServices.InlineArrayAttribute") is not null;
 }

@@ -88,6 +88,9 @@ internal static class HeapEmitter
                 // Whether every pointer that crosses the API is proved to be a live block first.
                 internal const bool ChecksBoundaries = {{(heap.BoundaryChecks ? "true" : "false")}};
 
+                // Whether that is so only because this is a debug build and the attribute does not say.
+                internal const bool ChecksAreDefaulted = {{(heap.ChecksAreDefaulted ? "true" : "false")}};
+
                 // Whether blocks carry canaries, are zeroed and held back when freed, and lie beside inaccessible pages.
                 internal const bool IsHardened = {{(heap.Hardened ? "true" : "false")}};
 

@@ -30,8 +30,8 @@ namespace Emma
 
         /// <summary>
         /// Whether every pointer and argument that crosses the heap's API is proved valid first, so that a block freed twice and a
-        /// pointer into the middle of a block are refused with an exception. Default: <c>false</c>. Pointers of other heaps are
-        /// refused in any case.
+        /// pointer into the middle of a block are refused with an exception. Pointers of other heaps are refused in any case.
+        /// Default: on in a debug build (one that is not optimized), where it finds mistakes early; off in a release build.
         /// </summary>
         public bool BoundaryChecks { get; set; }
 

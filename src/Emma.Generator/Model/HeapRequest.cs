@@ -24,11 +24,16 @@ internal sealed class HeapRequest
 
     public long MemoryLimit => Option(nameof(MemoryLimit), 0L);
 
-    // The argument that gives the name.
-    public Location NameLocation => ArgumentLocation(null);
+    public bool Hardened => Option(nameof(Hardened), false);
 
-    // The argument that gives the memory limit.
-    public Location MemoryLimitLocation => ArgumentLocation(nameof(MemoryLimit));
+    // Null where the attribute does not say.
+    public bool? ThreadCache => Option<bool?>(nameof(ThreadCache), null);
+
+    // Null where the attribute does not say.
+    public bool? BoundaryChecks => Option<bool?>(nameof(BoundaryChecks), null);
+
+    // The argument that gives the name.
+    public Location NameLocation => LocationOf(null);
 
     // All requests of a compilation in source order, except those whose arguments the compiler itself refuses.
     public static ImmutableArray<HeapRequest> AllIn(Compilation compilation, CancellationToken token)
@@ -60,7 +65,7 @@ internal sealed class HeapRequest
                 .Where(request => request.Syntax.SyntaxTree == file)
                 .Select(request =>
                     HeapRules.NameError(request, all, compilation) is not null ? Heap.Nameless
-                    : request.ToHeap(HeapRules.OtherErrors(request, compilation).Any())),
+                    : request.ToHeap(compilation, HeapRules.OtherErrors(request, compilation).Any())),
         ]);
     }
 
@@ -73,18 +78,28 @@ internal sealed class HeapRequest
             ContainingNamespace: { Name: "Emma", ContainingNamespace.IsGlobalNamespace: true },
         };
 
-    private Heap ToHeap(bool isRefused)
+    // What the request asks for.
+    public Heap ToHeap(Compilation compilation, bool isRefused)
     {
-        bool hardened = Option(nameof(Heap.Hardened), false);
+        // Who debugs looks for mistakes; plain heaps let a block that is freed twice have two owners
+        bool isDefaulted = !Hardened && BoundaryChecks is null && compilation.Options.OptimizationLevel == OptimizationLevel.Debug;
         return new Heap(
             Name,
-            Option(nameof(Heap.ThreadCache), true),
-            hardened || Option(nameof(Heap.BoundaryChecks), false),
-            hardened,
+            ThreadCache ?? true,
+            Hardened || isDefaulted || BoundaryChecks == true,
+            isDefaulted,
+            Hardened,
             MemoryLimit,
             Option("Public", false),
             isRefused);
     }
+
+    // The argument that gives an option, or the name where that is null; without such an argument, the attribute.
+    public Location LocationOf(string? option) =>
+        Syntax.ArgumentList?.Arguments
+            .FirstOrDefault(argument => argument.NameEquals?.Name.Identifier.ValueText == option)?
+            .Expression.GetLocation()
+        ?? Syntax.GetLocation();
 
     private T Option<T>(string name, T defaultValue)
     {
@@ -96,10 +111,4 @@ internal sealed class HeapRequest
 
         return defaultValue;
     }
-
-    private Location ArgumentLocation(string? option) =>
-        Syntax.ArgumentList?.Arguments
-            .FirstOrDefault(argument => argument.NameEquals?.Name.Identifier.ValueText == option)?
-            .Expression.GetLocation()
-        ?? Syntax.GetLocation();
 }

@@ -1,6 +1,8 @@
 // Heaps as users get them: written by the generator.
-[assembly: EmmaAllocator("Emma.Templates.Tests.LimitedHeap", MemoryLimit = 40 << 20)]
-[assembly: EmmaAllocator("Emma.Templates.Tests.LimitedLockedHeap", ThreadCache = false, MemoryLimit = 40 << 20)]
-[assembly: EmmaAllocator("Emma.Templates.Tests.SlowHeap", Public = true, MemoryLimit = 40 << 20)]
-[assembly: EmmaAllocator("TinyHeap", MemoryLimit = 1)]
+[assembly: EmmaAllocator("Emma.Templates.Tests.LimitedHeap", BoundaryChecks = false, MemoryLimit = 40 << 20)]
+[assembly: EmmaAllocator("Emma.Templates.Tests.LimitedLockedHeap", ThreadCache = false, BoundaryChecks = false, MemoryLimit = 40 << 20)]
+[assembly: EmmaAllocator("Emma.Templates.Tests.SlowHeap", BoundaryChecks = false, Public = true, MemoryLimit = 40 << 20)]
+#pragma warning disable EMMA0009 // That it can serve nothing is what it is for.
+[assembly: EmmaAllocator("TinyHeap", BoundaryChecks = false, MemoryLimit = 1)]
+#pragma warning restore EMMA0009
 [assembly: EmmaAllocator("Emma.Templates.Tests.CheckedHeap", BoundaryChecks = true, MemoryLimit = 1 << 30)]

@@ -85,7 +85,7 @@ static unsafe partial class EmmaHeap
                 while (true)
                 {
                     // The caller's own meanwhile: if it dies, somebody finds the cache with it.
-                    ThreadCache* dead = TakeUnused(CurrentThread.Id, ref checks, emptyToo: false);
+                    ThreadCache* dead = TakeFromDead(CurrentThread.Id, ref checks);
                     if (dead == null)
                         return unmapped;
 
@@ -155,15 +155,41 @@ static unsafe partial class EmmaHeap
 
             private ThreadCache* TakeOver(int self)
             {
-                int looks = LooksForOne;
-                ThreadCache* cache = TakeUnused(self, ref looks, emptyToo: true);
+                ThreadCache* cache = TakeNobodys(self);
+                if (cache == null)
+                {
+                    int looks = LooksForOne;
+                    cache = TakeFromDead(self, ref looks);
+                }
+
                 return cache == null ? null : ThreadCache.TakenOver(cache);
             }
 
-            // Goes through a part of the list, from where it last ended, to a cache that no living thread has, and makes it a new owner's.
-            // emptyToo: Whether one that is nobody's will do, and one that bears the new owner's own id, which is a dead predecessor's.
+            // Looks at some caches, from where the last search for dead owners ended, for one that is nobody's, or that bears the caller's own
+            // id, which is a dead predecessor's.
+            private ThreadCache* TakeNobodys(int self)
+            {
+                ThreadCache* cache = (ThreadCache*)ClrVolatile.Read(ref _cursor);
+                for (int looks = 0; looks < LooksForOne; looks++)
+                {
+                    if (cache == null)
+                        cache = First;
+                    if (cache == null)
+                        return null;
+
+                    long word = cache->Owner.Word;
+                    int owner = CacheOwner.IdIn(word);
+                    if ((owner == self || owner == 0) && cache->Owner.TryChange(word, self))
+                        return cache;
+                    cache = cache->Next;
+                }
+
+                return null;
+            }
+
+            // Goes through a part of the list, from where it last ended, to a cache whose owner is dead, and makes it a new owner's.
             // Returns: the cache, with which the next search begins, because who took it over may not live long either; null: none was found.
-            private ThreadCache* TakeUnused(int newOwner, ref int looks, bool emptyToo)
+            private ThreadCache* TakeFromDead(int newOwner, ref int looks)
             {
                 ThreadCache* cache = (ThreadCache*)ClrVolatile.Read(ref _cursor);
                 ThreadCache* found = null;
@@ -178,8 +204,7 @@ static unsafe partial class EmmaHeap
 
                     long word = cache->Owner.Word;
                     int owner = CacheOwner.IdIn(word);
-                    bool unused = owner == 0 || owner == newOwner ? emptyToo : CurrentThread.IsDead(process, owner);
-                    if (unused && cache->Owner.TryChange(word, newOwner))
+                    if (owner > 0 && CurrentThread.IsDead(process, owner) && cache->Owner.TryChange(word, newOwner))
                     {
                         // The next search looks at it once more.
                         found = cache;

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-[assembly: EmmaAllocator("Consumer.Memory.WorkoutHeap")]
+[assembly: EmmaAllocator("Consumer.Memory.WorkoutHeap", BoundaryChecks = false)]
 
 namespace Consumer.Memory;
 

@@ -21,6 +21,9 @@ static unsafe partial class MyHeap
         // Whether every pointer that crosses the API is proved to be a live block first.
         internal const bool ChecksBoundaries = false;
 
+        // Whether that is so only because this is a debug build and the attribute does not say.
+        internal const bool ChecksAreDefaulted = false;
+
         // Whether blocks carry canaries, are zeroed and held back when freed, and lie beside inaccessible pages.
         internal const bool IsHardened = false;
 

@@ -1,0 +1,40 @@
+using Emma.Generator.Tests.Harness;
+using Microsoft.CodeAnalysis;
+
+namespace Emma.Generator.Tests;
+
+/// <summary>What a heap has compiled in a plugin before its first block is handed out: nearly all that a heap costs to have.</summary>
+public class StartTests(ITestOutputHelper output)
+{
+    private const string Source =
+        """
+        using System.Runtime;
+
+        static class Plugin
+        {
+            public static unsafe int[] Run()
+            {
+                long methods = JitInfo.GetCompiledMethodCount(currentThread: true);
+                long bytes = JitInfo.GetCompiledILBytes(currentThread: true);
+                MyHeap.Free(MyHeap.Alloc(100));
+                return [(int)(JitInfo.GetCompiledMethodCount(currentThread: true) - methods), (int)(JitInfo.GetCompiledILBytes(currentThread: true) - bytes)];
+            }
+        }
+        """;
+
+    /// <summary>The figures of this code; whoever needs more says why, whoever needs less lowers them.</summary>
+    [Theory]
+    [InlineData(", BoundaryChecks = false", 535, 26_700)]
+    [InlineData(", ThreadCache = false, BoundaryChecks = false", 413, 20_000)]
+    [InlineData(", Hardened = true", 627, 33_500)]
+    public void A_start_compiles_no_more_methods_and_no_more_IL_than_recorded(string form, int methods, int bytes)
+    {
+        TestProject project = new($"[assembly: Emma.EmmaAllocator(\"MyHeap\"{form})]", Source);
+        project = project with { Options = project.Options.WithOptimizationLevel(OptimizationLevel.Release) };
+        using PluginAssembly assembly = new(project.Generate().Emit());
+
+        int[] compiled = (int[])assembly.Call("Plugin", "Run")!;
+        output.WriteLine($"{form}: {compiled[0]} methods, {compiled[1]} bytes of IL");
+        Assert.True(compiled[0] <= methods && compiled[1] <= bytes, $"{compiled[0]} methods and {compiled[1]} bytes of IL are compiled.");
+    }
+}
