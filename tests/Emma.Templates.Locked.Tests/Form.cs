@@ -11,6 +11,12 @@ public static unsafe partial class EmmaHeap
 
             /// <summary>Bytes that the first small block of a heap has mapped for lists of free ones.</summary>
             internal static nuint FirstMagazinesBytes => 0;
+
+            /// <summary>Bytes of blocks that threads and depots keep.</summary>
+            internal static nuint BytesInCaches => 0;
+
+            /// <summary>Where the fast paths lead, if they are machine code.</summary>
+            internal static nuint[] FastPaths => [];
         }
     }
 }

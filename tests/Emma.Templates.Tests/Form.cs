@@ -11,6 +11,29 @@ public static unsafe partial class EmmaHeap
 
             /// <summary>Bytes that the first small block of a heap has mapped for lists of free ones.</summary>
             internal static nuint FirstMagazinesBytes => MagazineStore.GrowBytes;
+
+            /// <summary>Bytes of blocks that threads and depots keep.</summary>
+            internal static nuint BytesInCaches
+            {
+                get
+                {
+                    HeapCount count = default;
+                    Heap->Small.AddTo(ref count);
+                    return count.Cached;
+                }
+            }
+
+            /// <summary>Where the fast paths lead, if they are machine code.</summary>
+            internal static nuint[] FastPaths
+            {
+                get
+                {
+                    FastPathEntries* entries = FastPathEntries.Current;
+                    return SmallBlocks.HasMachineCode
+                        ? [(nuint)entries->Take, (nuint)entries->TakeLarge, (nuint)entries->Give, (nuint)entries->Cache]
+                        : [];
+                }
+            }
         }
     }
 }

@@ -71,6 +71,12 @@ public static unsafe partial class EmmaHeap
             [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_carved")]
             internal static extern ref int CarvedOf(ref MagazineStore store);
 
+            [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_lock")]
+            internal static extern ref Lock LockOf(ref MagazineStore store);
+
+            [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_lock")]
+            internal static extern ref Lock LockOf(ref Bin bin);
+
             [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_mapped")]
             private static extern ref int MappedOf(ref MagazineStore store);
 
@@ -78,13 +84,13 @@ public static unsafe partial class EmmaHeap
             private static extern ref MagazineStack UnusedOf(ref MagazineStore store);
 
             [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_first")]
-            private static extern ref nint FirstOf(ref ThreadCacheList list);
+            internal static extern ref nint FirstOf(ref ThreadCacheList list);
 
             [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_cursor")]
             private static extern ref nint CursorOf(ref ThreadCacheList list);
 
             [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_count")]
-            private static extern ref int CountOf(ref ThreadCacheList list);
+            internal static extern ref int CountOf(ref ThreadCacheList list);
 
             [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_changing")]
             private static extern ref int ChangingOf(ref ThreadCache cache);

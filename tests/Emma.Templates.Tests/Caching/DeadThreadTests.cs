@@ -160,6 +160,7 @@ public static unsafe partial class EmmaHeap
                         Crew.Meet(named);
                         Expect.Contains((nuint)Alloc(64), freed);
                         Expect.Equal(left, (nuint)CacheInternals.Own);
+                        Crew.Meet(named);
                         return;
                     }
 

@@ -15,6 +15,7 @@ public static unsafe partial class Seccomp
 
     // Offsets in struct seccomp_data.
     private const uint NumberOffset = 0;
+    private const uint InstructionPointerOffset = 8;
     private const uint FirstArgumentOffset = 16;
 
     private const ushort LoadWord = 0x20;
@@ -23,6 +24,7 @@ public static unsafe partial class Seccomp
     private const ushort Return = 0x06;
     private const uint Allow = 0x7FFF_0000;
     private const uint RefuseWith = 0x0005_0000;
+    private const uint RaiseSignal = 0x0003_0000;
 
     [StructLayout(LayoutKind.Sequential)]
     private struct Instruction(ushort code, byte ifTrue, byte ifFalse, uint operand)
@@ -63,6 +65,37 @@ public static unsafe partial class Seccomp
             new Instruction(LoadWord, 0, 0, FirstArgumentOffset + 3 * sizeof(ulong)),
             new Instruction(JumpIfAnySet, 0, 1, shared),
             new Instruction(Return, 0, 0, RefuseWith | 1),
+            new Instruction(Return, 0, 0, Allow),
+        ]);
+    }
+
+    /// <summary>Has the barrier for all processors raise a signal instead, unless the instruction before an address calls.</summary>
+    public static void TrapBarriers(nint except) => Install(
+    [
+        new Instruction(LoadWord, 0, 0, InstructionPointerOffset),
+        new Instruction(JumpIfEqual, 3, 0, unchecked((uint)except)),
+        new Instruction(LoadWord, 0, 0, NumberOffset),
+        new Instruction(JumpIfEqual, 0, 1, MembarrierCall),
+        new Instruction(Return, 0, 0, RaiseSignal),
+        new Instruction(Return, 0, 0, Allow),
+    ]);
+
+    /// <summary>The same of mmap for what <see cref="RefuseExecutableViews"/> refuses.</summary>
+    public static void TrapExecutableViews(nint except)
+    {
+        const uint executable = 4;
+        const uint shared = 1;
+        Install(
+        [
+            new Instruction(LoadWord, 0, 0, InstructionPointerOffset),
+            new Instruction(JumpIfEqual, 7, 0, unchecked((uint)except)),
+            new Instruction(LoadWord, 0, 0, NumberOffset),
+            new Instruction(JumpIfEqual, 0, 5, MapCall),
+            new Instruction(LoadWord, 0, 0, FirstArgumentOffset + 2 * sizeof(ulong)),
+            new Instruction(JumpIfAnySet, 0, 3, executable),
+            new Instruction(LoadWord, 0, 0, FirstArgumentOffset + 3 * sizeof(ulong)),
+            new Instruction(JumpIfAnySet, 0, 1, shared),
+            new Instruction(Return, 0, 0, RaiseSignal),
             new Instruction(Return, 0, 0, Allow),
         ]);
     }

@@ -70,6 +70,23 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
+            public void A_collection_trims_nothing_while_the_heap_is_being_destroyed()
+            {
+                Free(Alloc(3 << 20));
+                nuint kept = GetStatistics().CachedBytes;
+                Heap->State.Trimming.Acquire();
+                for (int i = 0; i < 3; i++)
+                    CollectOldest();
+                nuint meanwhile = GetStatistics().CachedBytes;
+                Heap->State.Trimming.Release();
+                Expect.Equal(kept, meanwhile);
+
+                CollectOldest();
+                CollectOldest();
+                Expect.Equal((nuint)0, GetStatistics().CachedBytes);
+            }
+
+            [Fact]
             public void Looks_at_an_idle_heap_give_everything_back_in_the_end() => ChildProcess.MustSucceed(nameof(Scenarios.TimeIdleTrims));
 
             private static nuint UseMuch()

@@ -1,0 +1,75 @@
+using System.Collections.Immutable;
+using System.Reflection;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.Emit;
+using Microsoft.CodeAnalysis.Text;
+
+namespace Emma.Mutations.Tests;
+
+/// <summary>The tests of the templates, compiled as their project compiles them, with other code in the templates.</summary>
+internal static class Mutant
+{
+    /// <summary>The generators that the tests need, by their assemblies.</summary>
+    private static readonly Dictionary<string, string> s_generators = new Dictionary<string, string>
+    {
+        ["Microsoft.Interop.LibraryImportGenerator"] = "Microsoft.Interop.LibraryImportGenerator",
+        ["System.Text.RegularExpressions.Generator"] = "System.Text.RegularExpressions.Generator.RegexGenerator",
+    };
+
+    private static readonly Lazy<CSharpCompilation> s_original = new Lazy<CSharpCompilation>(Parse);
+
+    /// <summary>The text of each template that is compiled.</summary>
+    internal static Dictionary<string, string> Templates() =>
+        s_arguments.Value.SourceFiles.Select(file => Path.GetFullPath(file.Path)).Where(Repository.IsTemplate)
+            .ToDictionary(file => file, File.ReadAllText);
+
+    private static readonly Lazy<CSharpCommandLineArguments> s_arguments = new Lazy<CSharpCommandLineArguments>(() =>
+        CSharpCommandLineParser.Default.Parse(File.ReadAllLines(Repository.CompilerArguments), Repository.TestedProject, sdkDirectory: null));
+
+    /// <summary>Compiles the tests with some changes.</summary>
+    internal static void Compile(IEnumerable<Edit> edits, string target)
+    {
+        CSharpCompilation compilation = s_original.Value;
+        Dictionary<string, string> files = Templates();
+        Dictionary<string, string> before = new Dictionary<string, string>(files);
+        foreach (Edit edit in edits)
+            edit.Apply(files);
+        foreach ((string file, string text) in files.Where(file => before[file.Key] != file.Value))
+        {
+            SyntaxTree tree = compilation.SyntaxTrees.Single(tree => tree.FilePath == file);
+            compilation = compilation.ReplaceSyntaxTree(tree, tree.WithChangedText(SourceText.From(text, tree.Encoding)));
+        }
+
+        using FileStream stream = File.Create(target);
+        EmitResult result = compilation.Emit(stream, options: new EmitOptions(debugInformationFormat: DebugInformationFormat.Embedded));
+        Assert.True(result.Success, string.Join('\n', result.Diagnostics.Where(diagnostic => diagnostic.Severity == DiagnosticSeverity.Error)));
+    }
+
+    private static CSharpCompilation Parse()
+    {
+        CSharpCommandLineArguments arguments = s_arguments.Value;
+        SyntaxTree[] trees = [.. arguments.SourceFiles.AsParallel().AsOrdered().Select(file =>
+        {
+            using FileStream stream = File.OpenRead(file.Path);
+            return CSharpSyntaxTree.ParseText(SourceText.From(stream), arguments.ParseOptions, Path.GetFullPath(file.Path));
+        })];
+        // A mutant need not be neat: nothing but errors counts.
+        CSharpCompilationOptions options = arguments.CompilationOptions
+            .WithGeneralDiagnosticOption(ReportDiagnostic.Suppress)
+            .WithSpecificDiagnosticOptions(ImmutableDictionary<string, ReportDiagnostic>.Empty);
+        CSharpCompilation compilation = CSharpCompilation.Create(
+            arguments.CompilationName,
+            trees,
+            arguments.MetadataReferences.Select(reference => MetadataReference.CreateFromFile(reference.Reference, reference.Properties)),
+            options);
+
+        IEnumerable<ISourceGenerator> generators = arguments.AnalyzerReferences.Select(reference => reference.FilePath)
+            .Where(file => s_generators.ContainsKey(Path.GetFileNameWithoutExtension(file)))
+            .Select(file => Assembly.LoadFrom(file).GetType(s_generators[Path.GetFileNameWithoutExtension(file)])!)
+            .Select(type => ((IIncrementalGenerator)Activator.CreateInstance(type)!).AsSourceGenerator());
+        CSharpGeneratorDriver.Create(generators, parseOptions: arguments.ParseOptions)
+            .RunGeneratorsAndUpdateCompilation(compilation, out Compilation generated, out _);
+        return (CSharpCompilation)generated;
+    }
+}

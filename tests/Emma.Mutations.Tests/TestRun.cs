@@ -1,0 +1,68 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace Emma.Mutations.Tests;
+
+/// <summary>A copy of the tests' program, in which the tests can be replaced.</summary>
+internal sealed partial class TestRun : IDisposable
+{
+    // What hangs is no test that fails. Those that are run take seconds.
+    private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(5);
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("emma-mutant-");
+
+    internal TestRun()
+    {
+        foreach (string file in Directory.EnumerateFiles(Repository.TestedBinaries, "*", SearchOption.AllDirectories))
+        {
+            string copy = Path.Combine(_folder.FullName, Path.GetRelativePath(Repository.TestedBinaries, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(file, copy);
+        }
+    }
+
+    /// <summary>The assembly of the tests.</summary>
+    internal string Assembly => Path.Combine(_folder.FullName, Path.GetFileName(Path.TrimEndingDirectorySeparator(Repository.TestedProject)) + ".dll");
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    /// <summary>Runs some tests.</summary>
+    /// <param name="tests">The class and the method of each.</param>
+    internal Outcome Run(IEnumerable<string> tests)
+    {
+        var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true, RedirectStandardError = true };
+        if (Path.GetFileNameWithoutExtension(start.FileName) != "dotnet")
+            start.FileName = "dotnet";
+        start.ArgumentList.Add(Assembly);
+        start.ArgumentList.Add("-noColor");
+        foreach (string test in tests)
+        {
+            start.ArgumentList.Add("-method");
+            start.ArgumentList.Add("*" + test);
+        }
+
+        start.Environment["DOTNET_DbgEnableMiniDump"] = "0";
+        using Process process = Process.Start(start)!;
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        if (!process.WaitForExit(s_limit))
+        {
+            process.Kill(entireProcessTree: true);
+            Assert.Fail($"stopped after {s_limit.TotalMinutes} minutes\n{output.Result}{errors.Result}");
+        }
+
+        string all = output.Result + errors.Result;
+        Match total = Total().Match(all);
+        return new Outcome(process.ExitCode == 0, total.Success ? int.Parse(total.Groups[1].Value, CultureInfo.InvariantCulture) : null, all);
+    }
+
+    [GeneratedRegex(@"Total: (\d+)")]
+    private static partial Regex Total();
+
+    /// <summary>What became of the tests.</summary>
+    /// <param name="Passed">Whether all passed.</param>
+    /// <param name="Tests">How many there were; null: the program ended before it could say.</param>
+    /// <param name="Output">What it said.</param>
+    internal sealed record Outcome(bool Passed, int? Tests, string Output);
+}
