@@ -3,9 +3,6 @@ namespace Emma.Mutations.Tests;
 /// <summary>What holds for the bugs of every model. A class for each, so that they are run side by side.</summary>
 public abstract class MutationTests(string model) : IDisposable
 {
-    /// <summary>Has every mutation tried, and not the first of each model alone.</summary>
-    private const string Long = "EMMA_LONG";
-
     private readonly TestRun _run = new TestRun();
 
     public void Dispose()
@@ -14,11 +11,10 @@ public abstract class MutationTests(string model) : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    [Fact]
+    [LongFact]
     public void Each_mutation_fails_its_test_which_passes_without_it()
     {
-        Mutation[] all = [.. Mutations.All.Where(mutation => mutation.Model == model)];
-        Mutation[] chosen = Environment.GetEnvironmentVariable(Long) == "1" ? all : all[..1];
+        Mutation[] chosen = [.. Mutations.All.Where(mutation => mutation.Model == model)];
         string[] tests = [.. chosen.Select(mutation => mutation.Test).Distinct()];
         Mutant.Compile([], _run.Assembly);
         TestRun.Outcome original = _run.Run(tests);

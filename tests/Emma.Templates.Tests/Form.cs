@@ -19,7 +19,7 @@ public static unsafe partial class EmmaHeap
                 {
                     HeapCount count = default;
                     Heap->Small.AddTo(ref count);
-                    return count.Cached;
+                    return (nuint)count.Cached;
                 }
             }
 

@@ -54,7 +54,7 @@ public static unsafe partial class EmmaHeap
                 }
 
                 Expect.Equal((1, emptier, 1), (waits, owner, marked));
-                Expect.Equal((nuint)0, ThreadCache.CachedBytes((ThreadCache*)left));
+                Expect.Equal((nuint)0, CacheInternals.BytesIn((ThreadCache*)left));
                 Expect.Equal(0, CacheOwner.IdIn(((ThreadCache*)left)->Owner.Word));
             }
         }
