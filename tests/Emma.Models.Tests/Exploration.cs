@@ -5,25 +5,25 @@ using System.Text.RegularExpressions;
 
 namespace Emma.Models.Tests;
 
-/// <summary>What SPIN found in one form of a model: it goes through every order of events and stops at the first that breaks a claim.</summary>
+// What SPIN found in one form of a model: it goes through every order of events and stops at the first that breaks a claim.
 internal sealed partial record Exploration(int Errors, bool IsComplete, long States, string[] Unreached, string Report)
 {
     private const string Missing = "is not installed. The models need SPIN and a C compiler: apt-get install spin gcc libc6-dev";
 
-    /// <summary>Is defined with each bug, for models that can leave out what no bug needs.</summary>
+    // Is defined with each bug, for models that can leave out what no bug needs.
     private const string Seeded = "SEEDED";
 
-    /// <summary>More steps than any path of a model has.</summary>
+    // More steps than any path of a model has.
     private const int MaxDepth = 100_000;
 
     private const int MaxMegabytes = 4096;
 
-    /// <summary>Explores a model as it should be.</summary>
-    /// <param name="model">The model.</param>
-    /// <param name="macros">What is defined, as `NAME=value`.</param>
+    // Explores a model as it should be.
+    // model: The model.
+    // macros: What is defined, as `NAME=value`.
     internal static Exploration Of(Model model, params string[] macros) => Of(model, macros, optimize: true, replay: true);
 
-    /// <summary>Explores a model with a seeded bug: it should not take long.</summary>
+    // Explores a model with a seeded bug: it should not take long.
     internal static Exploration OfBug(Model model, string bug) => Of(model, [bug, Seeded], optimize: false, replay: false);
 
     private static Exploration Of(Model model, string[] macros, bool optimize, bool replay)
@@ -92,7 +92,7 @@ internal sealed partial record Exploration(int Errors, bool IsComplete, long Sta
     [GeneratedRegex(@"([\d.e+]+) states, stored")]
     private static partial Regex StoredStates();
 
-    /// <summary>A step that no order of events led to; processes without an end never reach theirs.</summary>
+    // A step that no order of events led to; processes without an end never reach theirs.
     [GeneratedRegex(@"^\t\S+:\d+, state \d+, (?!""-end-"").*$", RegexOptions.Multiline)]
     private static partial Regex UnreachedSteps();
 }

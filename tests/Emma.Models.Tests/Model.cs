@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace Emma.Models.Tests;
 
-/// <summary>A model of a protocol, in Promela, and the bugs that can be seeded in it.</summary>
+// A model of a protocol, in Promela, and the bugs that can be seeded in it.
 internal sealed partial class Model(string name)
 {
     private const string Extension = ".pml";
@@ -14,7 +14,7 @@ internal sealed partial class Model(string name)
 
     internal string File => Path.Combine(Folder, name + Extension);
 
-    /// <summary>The macros that seed a bug each: every word of the model that begins so.</summary>
+    // The macros that seed a bug each: every word of the model that begins so.
     internal IReadOnlyList<string> Bugs => [.. BugNames().Matches(System.IO.File.ReadAllText(File)).Select(match => match.Value).Distinct().Order()];
 
     [GeneratedRegex(@"\bBUG_[A-Z_]+\b")]

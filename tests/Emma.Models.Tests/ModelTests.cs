@@ -3,7 +3,7 @@ namespace Emma.Models.Tests;
 /// <summary>What holds for every model. A class for each, so that they are explored side by side.</summary>
 public abstract class ModelTests(string name)
 {
-    /// <summary>Macros of a longer exploration, as `MAX_DEATHS=2 ROUNDS=2`; the README of the models says which there are.</summary>
+    // Macros of a longer exploration, as `MAX_DEATHS=2 ROUNDS=2`; the README of the models says which there are.
     private const string Variable = "EMMA_MODELS";
 
     private readonly Model _model = new Model(name);

@@ -7,10 +7,10 @@ using Microsoft.CodeAnalysis.Text;
 
 namespace Emma.Mutations.Tests;
 
-/// <summary>The tests of the templates, compiled as their project compiles them, with other code in the templates.</summary>
+// The tests of the templates, compiled as their project compiles them, with other code in the templates.
 internal static class Mutant
 {
-    /// <summary>The generators that the tests need, by their assemblies.</summary>
+    // The generators that the tests need, by their assemblies.
     private static readonly Dictionary<string, string> s_generators = new Dictionary<string, string>
     {
         ["Microsoft.Interop.LibraryImportGenerator"] = "Microsoft.Interop.LibraryImportGenerator",
@@ -19,7 +19,7 @@ internal static class Mutant
 
     private static readonly Lazy<CSharpCompilation> s_original = new Lazy<CSharpCompilation>(Parse);
 
-    /// <summary>The text of each template that is compiled.</summary>
+    // The text of each template that is compiled.
     internal static Dictionary<string, string> Templates() =>
         s_arguments.Value.SourceFiles.Select(file => Path.GetFullPath(file.Path)).Where(Repository.IsTemplate)
             .ToDictionary(file => file, File.ReadAllText);
@@ -27,7 +27,7 @@ internal static class Mutant
     private static readonly Lazy<CSharpCommandLineArguments> s_arguments = new Lazy<CSharpCommandLineArguments>(() =>
         CSharpCommandLineParser.Default.Parse(File.ReadAllLines(Repository.CompilerArguments), Repository.TestedProject, sdkDirectory: null));
 
-    /// <summary>Compiles the tests with some changes.</summary>
+    // Compiles the tests with some changes.
     internal static void Compile(IEnumerable<Edit> edits, string target)
     {
         CSharpCompilation compilation = s_original.Value;

@@ -2,13 +2,11 @@ using System.Text;
 
 namespace Emma.Mutations.Tests;
 
-/// <summary>
-/// A change of the templates: a fragment of code that is found exactly once in all of their files, and what takes its place. White space does not count, so
-/// that files may be indented anew and code may move between them.
-/// </summary>
+// A change of the templates: a fragment of code that is found exactly once in all of their files, and what takes its place. White space
+// does not count, so that files may be indented anew and code may move between them.
 internal sealed record Edit(string Find, string Replace)
 {
-    /// <summary>Where the fragment begins in each file that has it, and how long it is there.</summary>
+    // Where the fragment begins in each file that has it, and how long it is there.
     internal static List<(int Start, int Length)> Places(string text, string fragment)
     {
         // The text without white space, and where each of its characters was.
@@ -30,7 +28,7 @@ internal sealed record Edit(string Find, string Replace)
         return places;
     }
 
-    /// <summary>Makes the change in one of the files.</summary>
+    // Makes the change in one of the files.
     internal void Apply(Dictionary<string, string> files)
     {
         List<(string File, int Start, int Length)> found =
@@ -41,13 +39,13 @@ internal sealed record Edit(string Find, string Replace)
     }
 }
 
-/// <summary>A bug of a model, seeded in the code.</summary>
-/// <param name="Model">The model's file; none of a model's: the or a user's.</param>
-/// <param name="Bug">The macro, without its prefix.</param>
-/// <param name="Test">The test that must fail: its class and its method.</param>
-/// <param name="Edits">What makes the bug.</param>
+// A bug of a model, seeded in the code.
+// Model: The model's file; none of a model's: the or a user's.
+// Bug: The macro, without its prefix.
+// Test: The test that must fail: its class and its method.
+// Edits: What makes the bug.
 internal sealed record Mutation(string Model, string Bug, string Test, params Edit[] Edits)
 {
-    /// <summary>Unique: some bugs can be seeded in several places.</summary>
+    // Unique: some bugs can be seeded in several places.
     public override string ToString() => $"{Model} {Bug}: {Test}";
 }

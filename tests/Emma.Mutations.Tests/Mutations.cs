@@ -1,6 +1,6 @@
 namespace Emma.Mutations.Tests;
 
-/// <summary>The seeded bugs of the models, and a few that no model has, as mutations of the code.</summary>
+// The seeded bugs of the models, and a few that no model has, as mutations of the code.
 internal static class Mutations
 {
     internal const string NoModel = "none";

@@ -3,26 +3,26 @@ using System.Text.RegularExpressions;
 
 namespace Emma.Mutations.Tests;
 
-/// <summary>What these tests read of the repository.</summary>
+// What these tests read of the repository.
 internal static partial class Repository
 {
     internal static string Root { get; } = Metadata("Repository");
 
     internal static string Models { get; } = Path.Combine(Root, "models");
 
-    /// <summary>The folder of the test project whose tests are to find the mutations.</summary>
+    // The folder of the test project whose tests are to find the mutations.
     internal static string TestedProject { get; } = Metadata("TestedProject");
 
     internal static string TestedBinaries { get; } = Path.Combine(TestedProject, "bin", Metadata("TestedBuild"));
 
-    /// <summary>What the compiler was given for it, an argument a line.</summary>
+    // What the compiler was given for it, an argument a line.
     internal static string CompilerArguments { get; } = Path.Combine(TestedProject, "obj", Metadata("TestedBuild"), "compiler-arguments.txt");
 
     private static string TemplatesFolder { get; } = Path.Combine(Root, "src", "Emma.Templates") + Path.DirectorySeparatorChar;
 
     internal static bool IsTemplate(string file) => file.StartsWith(TemplatesFolder, StringComparison.Ordinal);
 
-    /// <summary>Every bug that a macro seeds in a model, as `lock.pml NO_BARRIER`.</summary>
+    // Every bug that a macro seeds in a model, as `lock.pml NO_BARRIER`.
     internal static IEnumerable<string> SeededBugs =>
         Directory.EnumerateFiles(Models, "*.pml").SelectMany(file => BugNames().Matches(File.ReadAllText(file))
             .Select(match => $"{Path.GetFileName(file)} {match.Groups[1].Value}")).Distinct();

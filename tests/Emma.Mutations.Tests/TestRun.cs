@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 
 namespace Emma.Mutations.Tests;
 
-/// <summary>A copy of the tests' program, in which the tests can be replaced.</summary>
+// A copy of the tests' program, in which the tests can be replaced.
 internal sealed partial class TestRun : IDisposable
 {
     // What hangs is no test that fails. Those that are run take seconds.
@@ -22,13 +22,13 @@ internal sealed partial class TestRun : IDisposable
         }
     }
 
-    /// <summary>The assembly of the tests.</summary>
+    // The assembly of the tests.
     internal string Assembly => Path.Combine(_folder.FullName, Path.GetFileName(Path.TrimEndingDirectorySeparator(Repository.TestedProject)) + ".dll");
 
     public void Dispose() => _folder.Delete(recursive: true);
 
-    /// <summary>Runs some tests.</summary>
-    /// <param name="tests">The class and the method of each.</param>
+    // Runs some tests.
+    // tests: The class and the method of each.
     internal Outcome Run(IEnumerable<string> tests)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true, RedirectStandardError = true };
@@ -60,9 +60,9 @@ internal sealed partial class TestRun : IDisposable
     [GeneratedRegex(@"Total: (\d+)")]
     private static partial Regex Total();
 
-    /// <summary>What became of the tests.</summary>
-    /// <param name="Passed">Whether all passed.</param>
-    /// <param name="Tests">How many there were; null: the program ended before it could say.</param>
-    /// <param name="Output">What it said.</param>
+    // What became of the tests.
+    // Passed: Whether all passed.
+    // Tests: How many there were; null: the program ended before it could say.
+    // Output: What it said.
     internal sealed record Outcome(bool Passed, int? Tests, string Output);
 }

@@ -6,7 +6,7 @@ using Emma;
 
 namespace Emma.Security.Tests;
 
-/// <summary>What the programs misuse.</summary>
+// What the programs misuse.
 internal unsafe interface IHeap
 {
     static abstract void* Alloc(nuint size);

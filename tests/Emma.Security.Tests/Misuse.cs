@@ -4,26 +4,26 @@ using Emma.Templates.Tests;
 
 namespace Emma.Security.Tests;
 
-/// <summary>How a misuse program ended.</summary>
+// How a misuse program ended.
 internal enum Outcome
 {
-    /// <summary>It ran to its end unhindered.</summary>
+    // It ran to its end unhindered.
     NotCaught,
 
-    /// <summary>It ran to its end, and what it tried had no effect: zeros where it looked for old contents, another address.</summary>
+    // It ran to its end, and what it tried had no effect: zeros where it looked for old contents, another address.
     Harmless,
 
-    /// <summary>An exception refused the call that was wrong, before it did anything.</summary>
+    // An exception refused the call that was wrong, before it did anything.
     Refused,
 
-    /// <summary>The process ended: the heap found corruption, or an access faulted.</summary>
+    // The process ended: the heap found corruption, or an access faulted.
     Ended,
 
-    /// <summary>It was still running at the time limit, or failed in a way that says nothing.</summary>
+    // It was still running at the time limit, or failed in a way that says nothing.
     Unclear,
 }
 
-/// <summary>Runs misuse programs, each in a child process.</summary>
+// Runs misuse programs, each in a child process.
 internal static class Misuse
 {
     internal const string Argument = "--misuse";
@@ -32,13 +32,13 @@ internal static class Misuse
 
     internal static readonly nuint[] Sizes = Length.IsLong ? [8, 4096, 262_144] : [8];
 
-    /// <summary>Far above the second or so that the longest program takes, for machines that are busy.</summary>
+    // Far above the second or so that the longest program takes, for machines that are busy.
     internal static IReadOnlyList<string> Programs => [.. MisusePrograms<Plain>.All.Keys];
 
-    /// <summary>Runs every program at every size, as many at once as there are processors.</summary>
+    // Runs every program at every size, as many at once as there are processors.
     internal static Dictionary<(string Program, nuint Size), (Outcome Outcome, string Output)> RunAll(string heap) => RunAll(heap, oldKernel: false);
 
-    /// <summary>The same; for the hardened heap also on a kernel that is made to seem one without guard markers.</summary>
+    // The same; for the hardened heap also on a kernel that is made to seem one without guard markers.
     internal static Dictionary<(string Program, nuint Size), (Outcome Outcome, string Output)> RunAll(string heap, bool oldKernel)
     {
         Dictionary<(string, nuint), (Outcome, string)> outcomes = [];

@@ -2,18 +2,16 @@ using System.Runtime.CompilerServices;
 
 namespace Emma.Security.Tests;
 
-/// <summary>
-/// The misuse programs of mimalloc-bench's security suite (https://github.com/daanx/mimalloc-bench/tree/master/bench/security), written afresh from their
-/// descriptions. Each does one thing wrong with a block of some size and returns whether the heap let it happen; an exception, a fault or the end of the
-/// process says that it did not. `Copy` of the heap stands for memcpy. A program of the suite that cannot succeed, because it compares a pointer with
-/// itself (realloc_reuse), is written as it was meant.
-/// </summary>
+// The misuse programs of mimalloc-bench's security suite (https://github.com/daanx/mimalloc-bench/tree/master/bench/security), written
+// afresh from their descriptions. Each does one thing wrong with a block of some size and returns whether the heap let it happen; an
+// exception, a fault or the end of the process says that it did not. `Copy` of the heap stands for memcpy. A program of the suite that
+// cannot succeed, because it compares a pointer with itself (realloc_reuse), is written as it was meant.
 internal static unsafe class MisusePrograms<T>
     where T : IHeap
 {
     private const nuint Mebibyte = 1 << 20;
 
-    /// <summary>How many allocations and frees follow where many do, and how many bytes they may come to.</summary>
+    // How many allocations and frees follow where many do, and how many bytes they may come to.
     private const int Reuses = 256 * 1024;
 
     private const int ReusesOfLarge = 16 * 1024;

@@ -7,7 +7,7 @@ namespace Emma.Security.Tests;
 
 internal static class Program
 {
-    /// <summary>What a child process ends with: the program ran to its end unhindered; it was refused; it is not one of ours.</summary>
+    // What a child process ends with: the program ran to its end unhindered; it was refused; it is not one of ours.
     internal const int NotCaught = 42;
 
     internal const int Refused = 43;

@@ -4,10 +4,11 @@ namespace Emma.Security.Tests;
 
 public class ScoreTests
 {
-    /// <summary>Set to a file's path, it has the table of docs/security.md written there: all programs against all heaps, which takes a minute or two.</summary>
+    // Set to a file's path, it has the table of docs/security.md written there: all programs against all heaps, which takes a minute or
+    // two.
     private const string TableVariable = "EMMA_SECURITY_TABLE";
 
-    /// <summary>What a hardened heap does not catch: nothing of the heap runs, or is touched, after the write.</summary>
+    // What a hardened heap does not catch: nothing of the heap runs, or is touched, after the write.
     private static readonly (string Program, nuint Size)[] s_missed = [("write_after_free", 8), ("write_after_free", 4096)];
 
     [Fact]

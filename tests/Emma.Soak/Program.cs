@@ -6,7 +6,8 @@ using Xunit.Runner.InProc.SystemConsole;
 namespace Emma.Soak;
 
 /// <summary>
-/// Runs the tests or, if asked to, a long run: <c>--soak minutes --seed S [--no-forks]</c>, <c>unload --times N</c>, <c>signals --times N</c>.
+/// Runs the tests or, if asked to, a long run: <c>--soak minutes --seed S [--no-forks]</c>, <c>unload --times N</c>, <c>signals --times
+/// N</c>.
 /// </summary>
 public static class Program
 {

@@ -7,8 +7,8 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         /// <summary>
-        /// What only a heap with BoundaryChecks promises. Two frees of a block of up to 256 KiB at the very same time are not told apart with thread caches, because
-        /// the mark of a live block is taken off by a plain store; without them one is refused.
+        /// What only a heap with BoundaryChecks promises. Two frees of a block of up to 256 KiB at the very same time are not told apart
+        /// with thread caches, because the mark of a live block is taken off by a plain store; without them one is refused.
         /// </summary>
         public sealed class BoundaryCheckTests : HeapTest
         {
@@ -143,7 +143,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(before, WindowsWithMarks());
             }
 
-            /// <summary>How many windows the mappings of their size could be of. Marks of two windows may lie side by side, as one mapping.</summary>
+            // How many windows the mappings of their size could be of. Marks of two windows may lie side by side, as one mapping.
             private static ulong WindowsWithMarks() => ProcessMaps.Read()
                 .Where(mapping => mapping.Rights == "rw-p" && mapping.Path == "")
                 .Aggregate(0UL, (sum, mapping) => sum + (mapping.End - mapping.Start) / (Window.DefaultSize / SizeClasses.Granularity));
@@ -200,7 +200,7 @@ public static unsafe partial class EmmaHeap
                 other.Join();
             }
 
-            /// <summary>What Free does, without the exception, which would take most of the time.</summary>
+            // What Free does, without the exception, which would take most of the time.
             private static bool TryFree(nuint address)
             {
                 void* block = (void*)address;

@@ -6,7 +6,10 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>What lies around a small block: whichever byte of it changes, the block does not look intact to those who free it, on the short way and on the long ones.</summary>
+        /// <summary>
+        /// What lies around a small block: whichever byte of it changes, the block does not look intact to those who free it, on the short
+        /// way and on the long ones.
+        /// </summary>
         public sealed class CanaryTests : HeapTest
         {
             private static readonly nuint[] s_sizes =
@@ -130,7 +133,7 @@ public static unsafe partial class EmmaHeap
                 Expect.False(looksIntact, $"size {size}, 0x{block:x}: the byte at {(long)address - (long)block}");
             }
 
-            /// <summary>As the ways of freeing find out, the short one if the block may go it.</summary>
+            // As the ways of freeing find out, the short one if the block may go it.
             private static bool LooksIntact(nuint block, nuint blockSize)
             {
                 ulong word = Canary.WordOf(block, blockSize);

@@ -10,7 +10,9 @@ public static unsafe partial class EmmaHeap
         {
             private const nint BadAddress = -14;
 
-            /// <summary>What is closed of a segment: its header's end, free pages, the ends of slabs, and pages of slabs that are gone.</summary>
+            /// <summary>
+            /// What is closed of a segment: its header's end, free pages, the ends of slabs, and pages of slabs that are gone.
+            /// </summary>
             public static void GuardsAreClosed()
             {
                 nuint block = (nuint)Alloc(100);
@@ -67,7 +69,9 @@ public static unsafe partial class EmmaHeap
                 Expect.True(IsClosed((nuint)Segment.Of((nuint)Alloc(16)) + Guards.HeaderBytes));
             }
 
-            /// <summary>Changes of protection are refused at random, and always: every block is still to be had, and to be used from end to end.</summary>
+            /// <summary>
+            /// Changes of protection are refused at random, and always: every block is still to be had, and to be used from end to end.
+            /// </summary>
             public static void GuardsAreRefused()
             {
                 UseOldKernel();
@@ -92,7 +96,10 @@ public static unsafe partial class EmmaHeap
                 GuardsAreClosed();
             }
 
-            /// <summary>The kernel refuses to open any page of segments that were closed before: a segment without guards serves until it lets them be opened.</summary>
+            /// <summary>
+            /// The kernel refuses to open any page of segments that were closed before: a segment without guards serves until it lets them
+            /// be opened.
+            /// </summary>
             public static void OpeningIsRefused()
             {
                 UseOldKernel();
@@ -135,7 +142,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(KernelEntry.MappedBytes, (nuint)GetStatistics().MappedBytes);
             }
 
-            /// <summary>Allocates blocks, fills them, and frees them; what the kernel has not opened would end the process.</summary>
+            // Allocates blocks, fills them, and frees them; what the kernel has not opened would end the process.
             private static void UseBlocks(nuint size, int count)
             {
                 nuint* blocks = stackalloc nuint[count];
@@ -161,7 +168,7 @@ public static unsafe partial class EmmaHeap
                     Expect.Fail($"{missing} of {count} blocks of {size} bytes were not to be had");
             }
 
-            /// <summary>Whether the kernel cannot write at an address. What it has written is put back.</summary>
+            // Whether the kernel cannot write at an address. What it has written is put back.
             private static bool IsClosed(nuint address)
             {
                 byte random;

@@ -7,14 +7,15 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         /// <summary>
-        /// Inaccessible pages among those of segments: by markers, where the kernel that runs the tests has them, and by mappings, on a kernel that is made to seem older.
-        /// Each test is a process of its own.
+        /// Inaccessible pages among those of segments: by markers, where the kernel that runs the tests has them, and by mappings, on a
+        /// kernel that is made to seem older. Each test is a process of its own.
         /// </summary>
         public sealed class GuardTests
         {
             private static readonly (string Name, string Value) s_oldKernel = (OldKernel.Variable, "1");
 
-            // A thread that is gone for the kernel alone would keep the collector waiting; so would the compiler's own threads, in a forked process.
+            // A thread that is gone for the kernel alone would keep the collector waiting; so would the compiler's own threads, in a forked
+            // process.
             private static readonly (string Name, string Value)[] s_withoutCollections =
                 [("DOTNET_TieredCompilation", "0"), ("DOTNET_GCgen0size", "0x40000000"), ("DOTNET_gcConcurrent", "0")];
 

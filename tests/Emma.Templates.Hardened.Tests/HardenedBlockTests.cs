@@ -141,7 +141,9 @@ public static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>As above, for threads that have freed so much that they go the short way, and meet within a few instructions.</summary>
+            /// <summary>
+            /// As above, for threads that have freed so much that they go the short way, and meet within a few instructions.
+            /// </summary>
             [Theory]
             [InlineData(8)]
             [InlineData(24)]

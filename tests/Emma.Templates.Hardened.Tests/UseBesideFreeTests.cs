@@ -6,7 +6,10 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>Two threads that use one block, against the rules. What they do to it is no corruption: the process, which corruption would end, is one of its own.</summary>
+        /// <summary>
+        /// Two threads that use one block, against the rules. What they do to it is no corruption: the process, which corruption would end,
+        /// is one of its own.
+        /// </summary>
         public sealed class UseBesideFreeTests
         {
             [Fact]

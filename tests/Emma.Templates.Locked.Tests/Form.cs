@@ -4,18 +4,18 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>What the form without thread caches promises differently from the form with them.</summary>
+        // What the form without thread caches promises differently from the form with them.
         private static class Form
         {
             internal static bool HasThreadCaches => false;
 
-            /// <summary>Bytes that the first small block of a heap has mapped for lists of free ones.</summary>
+            // Bytes that the first small block of a heap has mapped for lists of free ones.
             internal static nuint FirstMagazinesBytes => 0;
 
-            /// <summary>Bytes of blocks that threads and depots keep.</summary>
+            // Bytes of blocks that threads and depots keep.
             internal static nuint BytesInCaches => 0;
 
-            /// <summary>Where the fast paths lead, if they are machine code.</summary>
+            // Where the fast paths lead, if they are machine code.
             internal static nuint[] FastPaths => [];
         }
     }

@@ -4,15 +4,15 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>What the form with thread caches promises differently from the form without, which has a file of the same members.</summary>
+        // What the form with thread caches promises differently from the form without, which has a file of the same members.
         private static class Form
         {
             internal static bool HasThreadCaches => true;
 
-            /// <summary>Bytes that the first small block of a heap has mapped for lists of free ones.</summary>
+            // Bytes that the first small block of a heap has mapped for lists of free ones.
             internal static nuint FirstMagazinesBytes => MagazineStore.GrowBytes;
 
-            /// <summary>Bytes of blocks that threads and depots keep.</summary>
+            // Bytes of blocks that threads and depots keep.
             internal static nuint BytesInCaches
             {
                 get
@@ -23,7 +23,7 @@ public static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Where the fast paths lead, if they are machine code.</summary>
+            // Where the fast paths lead, if they are machine code.
             internal static nuint[] FastPaths
             {
                 get

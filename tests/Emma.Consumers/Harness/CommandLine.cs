@@ -21,7 +21,7 @@ public sealed record Finished(string Command, int ExitCode, string Output)
 /// <summary>Runs other programs.</summary>
 public static class CommandLine
 {
-    /// <summary>What `dotnet test` sets for its own child and what would lead another MSBuild or test host astray.</summary>
+    // What `dotnet test` sets for its own child and what would lead another MSBuild or test host astray.
     private static readonly string[] s_privateVariables = ["MSBUILD", "TESTINGPLATFORM", "DOTNET_HOST_PATH", "DOTNET_CLI_TEST"];
 
     public static async Task<Finished> RunAsync(string folder, string fileName, string[] arguments, params (string Name, string Value)[] variables)

@@ -11,13 +11,13 @@ namespace Emma.Consumers.Harness;
 /// </summary>
 public sealed partial class Workspace : IDisposable
 {
-    /// <summary>No MSBuild node outlives its build; the compiler does, as without it the builds take several times as long.</summary>
+    // No MSBuild node outlives its build; the compiler does, as without it the builds take several times as long.
     private static readonly string[] s_buildOptions = ["-nodeReuse:false", "-p:UseSharedCompilation=true", "--tl:off", "-nologo"];
 
     private readonly Lazy<Task<string>> _package;
     private readonly Lazy<Task<Finished>> _together;
 
-    /// <summary>New in every run: a package of a version that was restored before is taken from the cache, changed or not.</summary>
+    // New in every run: a package of a version that was restored before is taken from the cache, changed or not.
     private readonly string _versionSuffix = $"consumers.{DateTime.UtcNow:yyyyMMddHHmmss}.{Environment.ProcessId}";
 
     public Workspace()

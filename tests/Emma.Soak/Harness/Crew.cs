@@ -42,7 +42,7 @@ public sealed class Crew : IDisposable
         Array.ForEach(_threads, thread => thread.Join());
     }
 
-    /// <summary>Not inlined, so that a stopped thread's frame refers to no plugin.</summary>
+    // Not inlined, so that a stopped thread's frame refers to no plugin.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private bool Work(int number)
     {

@@ -1,6 +1,9 @@
 namespace Emma.Soak;
 
-/// <summary>What copies of this assembly do in load contexts of their own: see <see cref="Plugin"/>. Speaks in plain types. Each copy has its own statics.</summary>
+/// <summary>
+/// What copies of this assembly do in load contexts of their own: see <see cref="Plugin"/>. Speaks in plain types. Each copy has its own
+/// statics.
+/// </summary>
 public static unsafe class PluginEntry
 {
     private const nuint MaxLiveBytes = 4 << 20;

@@ -4,8 +4,9 @@ using System.Runtime.InteropServices;
 namespace Emma.Soak;
 
 /// <summary>
-/// <c>signals --times N</c>: sends signals to threads that allocate and free all the time; a registered handler allocates and frees too. The runtime calls it on a
-/// thread of its own; the interrupted thread runs the runtime's native handler, in the middle of whatever it was doing, and carries on.
+/// <c>signals --times N</c>: sends signals to threads that allocate and free all the time; a registered handler allocates and frees too.
+/// The runtime calls it on a thread of its own; the interrupted thread runs the runtime's native handler, in the middle of whatever it was
+/// doing, and carries on.
 /// </summary>
 public static unsafe class SignalRun
 {

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Emma.Soak;
 
-/// <summary>The part of the heap that has its calls of the kernel fail at random: one in so many mappings, unmappings, moves and discards.</summary>
+// The part of the heap that has its calls of the kernel fail at random: one in so many mappings, unmappings, moves and discards.
 static unsafe partial class FaultyHeap
 {
     private const int OneIn = 3;
@@ -13,10 +13,10 @@ static unsafe partial class FaultyHeap
     private static long s_failed;
     private static int s_isFailing;
 
-    /// <summary>Calls that have been made to fail.</summary>
+    // Calls that have been made to fail.
     internal static long FailedCalls => Volatile.Read(ref s_failed);
 
-    /// <summary>Stands between the heap and the kernel from now on, and has calls fail.</summary>
+    // Stands between the heap and the kernel from now on, and has calls fail.
     internal static void BeginFaults(ulong seed)
     {
         HeapInternals.HeapState.EnsureRunning();
@@ -39,7 +39,7 @@ static unsafe partial class FaultyHeap
         return NoMemory;
     }
 
-    /// <summary>A step of SplitMix64 (Steele, Lea and Flood, 2014), which threads may make at once.</summary>
+    // A step of SplitMix64 (Steele, Lea and Flood, 2014), which threads may make at once.
     private static ulong NextRandom()
     {
         unchecked

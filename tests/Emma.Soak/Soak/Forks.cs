@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Emma.Soak;
 
 /// <summary>
-/// Forks the process while its other threads use the heaps. The child checks and frees blocks that it has inherited, allocates and frees others, and exits. It may neither compile
-/// nor collect nor throw: the runtime's other threads do not exist there.
+/// Forks the process while its other threads use the heaps. The child checks and frees blocks that it has inherited, allocates and frees
+/// others, and exits. It may neither compile nor collect nor throw: the runtime's other threads do not exist there.
 /// </summary>
 public sealed unsafe class Forks
 {
@@ -96,7 +96,7 @@ public sealed unsafe class Forks
         return status;
     }
 
-    /// <returns>0 if all is well.</returns>
+    // Returns: 0 if all is well.
     private int WorkOfChild(ulong seed)
     {
         if (CheckAndFree(_inherited) != 0)
@@ -127,7 +127,7 @@ public sealed unsafe class Forks
         return true;
     }
 
-    /// <returns>Blocks that have changed.</returns>
+    // Returns: Blocks that have changed.
     private static int CheckAndFree(Block[] blocks)
     {
         int changed = 0;

@@ -3,7 +3,9 @@ using System.Runtime.InteropServices;
 
 namespace Emma.Soak;
 
-/// <summary><c>stale read|write|copy</c>: touches a block whose plugin is gone, while other plugins' heaps live. The process is to end by it.</summary>
+/// <summary>
+/// <c>stale read|write|copy</c>: touches a block whose plugin is gone, while other plugins' heaps live. The process is to end by it.
+/// </summary>
 public static unsafe class StaleBlock
 {
     private const int OtherPlugins = 5;

@@ -5,9 +5,10 @@ using System.Runtime.CompilerServices;
 namespace Emma.Soak;
 
 /// <summary>
-/// <c>unload --times N [--seconds S] [--without-heap]</c>: loads a plugin, has four threads use its heap, three of which outlive it with the caches that they have of it, and
-/// unloads it, again and again. Each time the load context must be collected and all that the heap had mapped be gone; over the whole run the
-/// process must not grow. Without the heap, everything else is done: what grows then is the runtime's.
+/// <c>unload --times N [--seconds S] [--without-heap]</c>: loads a plugin, has four threads use its heap, three of which outlive it with
+/// the caches that they have of it, and unloads it, again and again. Each time the load context must be collected and all that the heap had
+/// mapped be gone; over the whole run the process must not grow. Without the heap, everything else is done: what grows then is the
+/// runtime's.
 /// </summary>
 public sealed class UnloadRun(Arguments arguments)
 {
@@ -76,7 +77,7 @@ public sealed class UnloadRun(Arguments arguments)
         _collecting += Stopwatch.GetElapsedTime(start);
     }
 
-    /// <summary>No block's mapping is there any more, and no heap's page of code: this process has none but its plugins'.</summary>
+    // No block's mapping is there any more, and no heap's page of code: this process has none but its plugins'.
     private static bool IsGone(nuint[] addresses)
     {
         List<Mapping> maps = ProcessMaps.Read();

@@ -5,16 +5,16 @@ namespace Emma.Soak;
 /// <summary>Plugins with heaps of their own, loaded, used and unloaded.</summary>
 public sealed class UnloadTests
 {
-    /// <summary>What users run: methods of collectible contexts are compiled as they are by default.</summary>
+    // What users run: methods of collectible contexts are compiled as they are by default.
     private static readonly (string, string)[] s_defaults = [("DOTNET_TieredCompilation", "1"), ("DOTNET_gcConcurrent", "1")];
 
-    /// <summary>Compiled without optimization, which takes a third of the time: more plugins.</summary>
+    // Compiled without optimization, which takes a third of the time: more plugins.
     private static readonly (string, string)[] s_fast = [("DOTNET_TieredCompilation", "0"), ("DOTNET_JITMinOpts", "1")];
 
-    /// <summary>128 + SIGABRT: how the runtime ends a process whose managed code touches memory that is not mapped.</summary>
+    // 128 + SIGABRT: how the runtime ends a process whose managed code touches memory that is not mapped.
     private const int Aborted = 134;
 
-    /// <summary>128 + SIGSEGV: how the kernel ends one whose native code does.</summary>
+    // 128 + SIGSEGV: how the kernel ends one whose native code does.
     private const int Faulted = 139;
 
     [Fact]

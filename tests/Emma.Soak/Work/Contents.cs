@@ -1,8 +1,8 @@
 namespace Emma.Soak;
 
 /// <summary>
-/// Bytes that tell blocks apart: every position of every block has its own value. Of large blocks only the first bytes, the last ones and a word in
-/// each page are written and checked. Allocates nothing, so that forked children may use it.
+/// Bytes that tell blocks apart: every position of every block has its own value. Of large blocks only the first bytes, the last ones and a
+/// word in each page are written and checked. Allocates nothing, so that forked children may use it.
 /// </summary>
 public static unsafe class Contents
 {
@@ -20,7 +20,9 @@ public static unsafe class Contents
             *(byte*)(block + at) = Byte(seed, at);
     }
 
-    /// <summary>The first position that does not hold what was written into a block of some size, of which so many bytes are left; -1 if all do.</summary>
+    /// <summary>
+    /// The first position that does not hold what was written into a block of some size, of which so many bytes are left; -1 if all do.
+    /// </summary>
     public static long FirstDifference(nuint block, nuint size, ulong seed, nuint left)
     {
         nuint words = Math.Min(left, Math.Min(size, Whole)) / 8;
@@ -63,7 +65,7 @@ public static unsafe class Contents
         return -1;
     }
 
-    /// <summary>Where the last one to sixteen bytes begin, each of which is written.</summary>
+    // Where the last one to sixteen bytes begin, each of which is written.
     private static nuint LastBytes(nuint size) => size < 16 ? size / 8 * 8 : size - 8;
 
     private static byte Byte(ulong seed, nuint at) => unchecked((byte)(Word(seed, at & ~(nuint)7) >> (8 * (int)(at & 7))));

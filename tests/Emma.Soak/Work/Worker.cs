@@ -1,8 +1,8 @@
 namespace Emma.Soak;
 
 /// <summary>
-/// Uses heaps at random and knows what every live block of its own must hold. One seed gives one sequence of requests, but for the blocks that others pass
-/// to it. Allocates nothing managed while it works.
+/// Uses heaps at random and knows what every live block of its own must hold. One seed gives one sequence of requests, but for the blocks
+/// that others pass to it. Allocates nothing managed while it works.
 /// </summary>
 public sealed unsafe class Worker(string name, ulong seed, HeapKind[] heaps, nuint maxLiveBytes, Mailboxes? mail = null)
 {
@@ -193,7 +193,7 @@ public sealed unsafe class Worker(string name, ulong seed, HeapKind[] heaps, nui
         Heaps.Free(block.Heap, (void*)block.Address);
     }
 
-    /// <summary>A block given to a heap that is not its own.</summary>
+    // A block given to a heap that is not its own.
     private void FreeWrongly()
     {
         if (_count == 0 || heaps.Length == 1)

@@ -185,7 +185,7 @@ public static unsafe partial class EmmaHeap
                 Free(next);
             }
 
-            /// <summary>Hands a pointer to everything that takes one, and demands an exception with this heap's name and no other effect.</summary>
+            // Hands a pointer to everything that takes one, and demands an exception with this heap's name and no other effect.
             private static void AssertRefused(void* pointer)
             {
                 HeapStatistics before = GetStatistics();

@@ -164,8 +164,8 @@ public static unsafe partial class EmmaHeap
                 AssertStatisticsAddUp();
             }
 
-            /// <summary>Has small blocks, where the form keeps any, and a large one freed and not given back.</summary>
-            /// <returns>A live block.</returns>
+            // Has small blocks, where the form keeps any, and a large one freed and not given back.
+            // Returns: A live block.
             private static void* LeaveEverythingCached()
             {
                 void* block = Alloc(1);

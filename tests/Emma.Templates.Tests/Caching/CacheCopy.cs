@@ -4,7 +4,7 @@ using System.Runtime.Loader;
 
 namespace Emma.Templates.Tests;
 
-/// <summary>A copy of the heap in a collectible load context, as <see cref="FreshCopy"/>, that runs <see cref="EmmaHeap.HeapInternals.CachePluginWork"/>.</summary>
+// A copy of the heap in a collectible load context, as FreshCopy, that runs EmmaHeap.HeapInternals.CachePluginWork.
 internal sealed class CacheCopy
 {
     private readonly Context _context = new Context();
@@ -18,8 +18,8 @@ internal sealed class CacheCopy
 
     private nuint[] Run(string method) => _work.GetMethod(method)!.CreateDelegate<Func<nuint[]>>()();
 
-    /// <summary>Runs a method in so many copies, all of which live until the last has run, and unloads them.</summary>
-    /// <returns>What each returned. The caller waits until the contexts are gone.</returns>
+    // Runs a method in so many copies, all of which live until the last has run, and unloads them.
+    // Returns: What each returned. The caller waits until the contexts are gone.
     [MethodImpl(MethodImplOptions.NoInlining)]
     internal static List<nuint[]> RunAndLetGo(int count, string method, out List<WeakReference> contexts)
     {
@@ -36,7 +36,7 @@ internal sealed class CacheCopy
         return results;
     }
 
-    /// <summary>Waits until contexts are gone, and their heaps with them.</summary>
+    // Waits until contexts are gone, and their heaps with them.
     internal static void WaitUntilGone(List<WeakReference> contexts)
     {
         for (int i = 0; i < 10 && contexts.Exists(context => context.IsAlive); i++)

@@ -6,21 +6,21 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>What the caching layer keeps to itself, for tests that play a part of it.</summary>
+        // What the caching layer keeps to itself, for tests that play a part of it.
         private static class CacheInternals
         {
             internal static ref ThreadCacheList List => ref Heap->Small.Caches;
 
-            /// <summary>The calling thread's cache; null if it has none.</summary>
+            // The calling thread's cache; null if it has none.
             internal static ThreadCache* Own => SmallBlocks.CurrentCache;
 
-            /// <summary>Caches that were ever made.</summary>
+            // Caches that were ever made.
             internal static int Count => All().Count;
 
-            /// <summary>Blocks of a class that are live or in magazines.</summary>
+            // Blocks of a class that are live or in magazines.
             internal static long TakenFromSlabs(nuint size) => Bin.Of(SizeClasses.Of(size))->Live;
 
-            /// <summary>Bytes of the blocks that a cache keeps.</summary>
+            // Bytes of the blocks that a cache keeps.
             internal static nuint BytesIn(ThreadCache* cache)
             {
                 long bytes = 0;
@@ -31,7 +31,7 @@ public static unsafe partial class EmmaHeap
             internal static nuint InDepot(nuint size) =>
                 (nuint)SmallBlocks.DepotOf(size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(Segment.PagesFor(size)))->CachedBytes;
 
-            /// <summary>Every cache of the heap's list.</summary>
+            // Every cache of the heap's list.
             internal static List<nuint> All()
             {
                 List<nuint> all = [];
@@ -40,10 +40,10 @@ public static unsafe partial class EmmaHeap
                 return all;
             }
 
-            /// <summary>The mark of a slow path at work.</summary>
+            // The mark of a slow path at work.
             internal static ref int ChangingOf(nuint cache) => ref ChangingOf(ref *(ThreadCache*)cache);
 
-            /// <summary>Has the store of the magazines say that it has none and may make none. No other thread uses the heap meanwhile.</summary>
+            // Has the store of the magazines say that it has none and may make none. No other thread uses the heap meanwhile.
             internal static void ExhaustMagazines()
             {
                 const int most = 32 * 4096;
@@ -53,7 +53,7 @@ public static unsafe partial class EmmaHeap
                 CarvedOf(ref store) = most;
             }
 
-            /// <summary>Makes some caches the heap's list. No thread uses the heap meanwhile.</summary>
+            // Makes some caches the heap's list. No thread uses the heap meanwhile.
             internal static void SetList(List<nuint> caches)
             {
                 nint next = 0;

@@ -13,9 +13,11 @@ public static unsafe partial class EmmaHeap
             private static readonly ConcurrentQueue<object> s_kept = [];
 
             /// <summary>
-            /// Fills caches of several threads and the depots, and leaves blocks of every kind to objects that free them when they are finalized.
+            /// Fills caches of several threads and the depots, and leaves blocks of every kind to objects that free them when they are
+            /// finalized.
             /// </summary>
-            /// <returns>1 if the caches are found by machine code, 0 if by a thread static; then addresses in the heap's mappings.</returns>
+            /// <returns>1 if the caches are found by machine code, 0 if by a thread static; then addresses in the heap's
+            /// mappings.</returns>
             public static nuint[] LeaveFullCachesAndBlocksToFinalizers()
             {
                 Crew.Run(3, seed =>
@@ -107,7 +109,7 @@ public static unsafe partial class EmmaHeap
                 live.ForEach(block => Stamp.CheckAndFree(block, $"(seed {seed}, end)"));
             }
 
-            /// <summary>The magazine that the calling thread has loaded for a size.</summary>
+            // The magazine that the calling thread has loaded for a size.
             private static nuint MagazineOf(nuint size)
             {
                 Magazine* magazine = Heap->Small.Magazines.Take(SmallBlocks.DepotOf(SizeClasses.Of(size))->Capacity);

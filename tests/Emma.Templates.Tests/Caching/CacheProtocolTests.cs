@@ -61,7 +61,9 @@ public static unsafe partial class EmmaHeap
 
         public static partial class Scenarios
         {
-            /// <summary>Goes through every way that a cache is changed, with blocks so large that magazines and depots are soon full.</summary>
+            /// <summary>
+            /// Goes through every way that a cache is changed, with blocks so large that magazines and depots are soon full.
+            /// </summary>
             public static void UseCacheStepByStep()
             {
                 Free(Alloc(CacheSteps.Size));
@@ -116,7 +118,9 @@ public static unsafe partial class EmmaHeap
                 Expect.True(CacheSteps.s_broken == null, $"{what}: {Marshal.PtrToStringUTF8((nint)CacheSteps.s_broken)}");
             }
 
-            /// <summary>A thread gets a cache; from when it is made on, other caches join the list at each instruction, for a while.</summary>
+            /// <summary>
+            /// A thread gets a cache; from when it is made on, other caches join the list at each instruction, for a while.
+            /// </summary>
             public static void AddCacheBesideOthers()
             {
                 Free(Alloc(64));
@@ -137,7 +141,7 @@ public static unsafe partial class EmmaHeap
                 internal const int Size = 32 * 1024;
                 internal const int Others = 60;
 
-                /// <summary>Where a cache's tops begin, as the machine code knows it.</summary>
+                // Where a cache's tops begin, as the machine code knows it.
                 private const int TopsOffset = 0x20;
 
                 internal static ThreadCache* s_cache;
@@ -215,7 +219,7 @@ public static unsafe partial class EmmaHeap
 
                 private static int CountAt(ulong top) => top == s_sentinel ? 0 : Magazine.CountAt(top);
 
-                /// <summary>The address of constant bytes, which do not move.</summary>
+                // The address of constant bytes, which do not move.
                 private static byte* Text(ReadOnlySpan<byte> text) => (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(text));
 
                 internal static void BeginToAdd()

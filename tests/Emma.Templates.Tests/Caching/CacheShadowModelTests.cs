@@ -34,7 +34,9 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(0, GetStatistics().Segments);
             }
 
-            /// <summary>A collection stops every thread wherever it is, in the machine code of the fast paths too, and may trim the heap.</summary>
+            /// <summary>
+            /// A collection stops every thread wherever it is, in the machine code of the fast paths too, and may trim the heap.
+            /// </summary>
             [Fact]
             public void Every_block_keeps_its_contents_while_garbage_is_collected()
             {
@@ -172,7 +174,7 @@ public static unsafe partial class EmmaHeap
                         Release(local, block);
                 }
 
-                /// <summary>More frees in a row than two magazines hold.</summary>
+                // More frees in a row than two magazines hold.
                 private void FreeMany(LocalHeap local)
                 {
                     for (int i = 0; i < 30; i++)

@@ -122,7 +122,7 @@ public static unsafe partial class EmmaHeap
                 Expect.True(grown <= 4 * MagazineStore.GrowBytes, $"{grown} bytes more than after six rounds");
             }
 
-            /// <summary>Threads of the test runner that have used the heap.</summary>
+            // Threads of the test runner that have used the heap.
             private static int LivingOwners() => CacheInternals.All().Count(cache =>
                 CacheOwner.IdIn(((ThreadCache*)cache)->Owner.Word) is var owner && owner != 0 && owner != CurrentThread.Id
                 && Syscalls.TgKill(Syscalls.GetPid(), owner, 0) == 0);

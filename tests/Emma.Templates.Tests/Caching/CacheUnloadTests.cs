@@ -9,7 +9,9 @@ public static unsafe partial class EmmaHeap
         /// <summary>Plugins that leave with caches full, and what they leave behind: nothing.</summary>
         public sealed class CacheUnloadTests : HeapTest
         {
-            /// <summary>Copies of earlier tests go first and this heap has started, so that their code pages and keys are not counted here.</summary>
+            /// <summary>
+            /// Copies of earlier tests go first and this heap has started, so that their code pages and keys are not counted here.
+            /// </summary>
             public CacheUnloadTests()
             {
                 HeapState.EnsureRunning();
@@ -47,7 +49,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(keys, PosixThreads.CountFreeKeys());
             }
 
-            /// <returns>How many of the heaps found their caches by machine code.</returns>
+            // Returns: How many of the heaps found their caches by machine code.
             private static int UseAtOnceAndUnload(int count)
             {
                 const string method = nameof(CachePluginWork.LeaveFullCachesAndBlocksToFinalizers);
@@ -57,7 +59,7 @@ public static unsafe partial class EmmaHeap
                 return results.Count(result => result[0] != 0);
             }
 
-            /// <summary>Code pages lie where the runtime maps, too: there others may have taken the place, but none may hold a heap's code.</summary>
+            // Code pages lie where the runtime maps, too: there others may have taken the place, but none may hold a heap's code.
             private static void AssertGone(IEnumerable<nuint> addresses)
             {
                 List<Mapping> maps = ProcessMaps.Read();

@@ -6,14 +6,14 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>Threads of a test's own. What one of them throws is thrown by the test.</summary>
+        // Threads of a test's own. What one of them throws is thrown by the test.
         private static class Crew
         {
             private const int StackBytes = 256 * 1024;
 
             private static CancellationTokenSource s_failed = new CancellationTokenSource();
 
-            /// <summary>Runs a body on so many new threads at once, and waits until all have ended, in the kernel's eyes too.</summary>
+            // Runs a body on so many new threads at once, and waits until all have ended, in the kernel's eyes too.
             internal static void Run(int count, Action<int> body)
             {
                 HeapState.EnsureRunning();
@@ -50,14 +50,14 @@ public static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Runs a body on a new thread.</summary>
+            // Runs a body on a new thread.
             internal static void RunOne(Action body) => Run(1, _ => body());
 
-            /// <summary>Waits for the others, or until one of the crew fails.</summary>
+            // Waits for the others, or until one of the crew fails.
             internal static void Meet(Barrier barrier) =>
                 barrier.SignalAndWait(s_failed.Token);
 
-            /// <summary>A joined thread may still be on its way out.</summary>
+            // A joined thread may still be on its way out.
             private static void AwaitEnd(int id)
             {
                 while (Syscalls.TgKill(Syscalls.GetPid(), id, 0) == 0)

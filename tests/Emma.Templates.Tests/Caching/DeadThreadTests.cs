@@ -286,7 +286,7 @@ public static unsafe partial class EmmaHeap
                 blocks.ForEach(block => Stamp.CheckAndFree(block));
             }
 
-            /// <summary>Has the calling thread keep as much as a thread may.</summary>
+            // Has the calling thread keep as much as a thread may.
             private static void FillCache()
             {
                 for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
@@ -299,11 +299,11 @@ public static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>The cache of a thread that has ended.</summary>
-            /// <param name="size">Bytes of the blocks it used.</param>
-            /// <param name="count">How many it freed, and how many it left live.</param>
-            /// <param name="freed">The blocks it freed, the last of which lies on top.</param>
-            /// <param name="live">The blocks it did not free.</param>
+            // The cache of a thread that has ended.
+            // size: Bytes of the blocks it used.
+            // count: How many it freed, and how many it left live.
+            // freed: The blocks it freed, the last of which lies on top.
+            // live: The blocks it did not free.
             private static nuint CacheOfDeadThread(nuint size, int count, out List<nuint> freed, out List<ShadowBlock> live)
             {
                 List<nuint> given = [];

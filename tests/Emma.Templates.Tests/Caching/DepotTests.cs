@@ -159,7 +159,7 @@ public static unsafe partial class EmmaHeap
                 Heap->Small.Magazines.Give(magazine);
             }
 
-            /// <summary>All blocks of a magazine carry what its last holder wrote; then they carry a new mark.</summary>
+            // All blocks of a magazine carry what its last holder wrote; then they carry a new mark.
             private static void CheckAndStamp(Magazine* magazine, int capacity, ulong mark, bool check)
             {
                 ulong former = **(ulong**)Magazine.Slots(magazine);

@@ -90,7 +90,8 @@ public static unsafe partial class EmmaHeap
                 Expect.True(CacheInternals.InDepot(size) > 0);
                 Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
 
-                // The ring was perhaps never full until now: what it and two caches may hold is taken from the slabs before the count begins.
+                // The ring was perhaps never full until now: what it and two caches may hold is taken from the slabs before the count
+                // begins.
                 void Reserve(nuint blockSize)
                 {
                     int count = ring.Length + 5 * SmallBlocks.DepotOf(SizeClasses.Of(blockSize))->Capacity;

@@ -9,7 +9,7 @@ public static unsafe partial class EmmaHeap
         /// <summary>The heap as one thread uses it means what the heap means.</summary>
         public sealed partial class LocalHeapTests : HeapTest
         {
-            /// <summary>Both sides of every size class, of the table's end, and of the smallest runs.</summary>
+            // Both sides of every size class, of the table's end, and of the smallest runs.
             private static readonly nuint[] s_sizes = Enumerable.Range(1, SizeClasses.Count)
                 .SelectMany(sizeClass => new[] { SizeClasses.SizeOf(sizeClass) - 1, SizeClasses.SizeOf(sizeClass), SizeClasses.SizeOf(sizeClass) + 1 })
                 .Concat(new nuint[] { 0, 1, 40_000, 65_536, 70_000, 2 << 20, 3 << 20 })
@@ -257,7 +257,7 @@ public static unsafe partial class EmmaHeap
 
             private delegate void Use(LocalHeap heap);
 
-            /// <summary>Whether a use of the heap throws an exception of a type. A lambda must not capture a ref struct.</summary>
+            // Whether a use of the heap throws an exception of a type. A lambda must not capture a ref struct.
             private static bool Throws<T>(Use use)
                 where T : Exception
             {

@@ -8,7 +8,7 @@ public static unsafe partial class EmmaHeap
     {
         public sealed class MagazineStackTests
         {
-            /// <summary>The bits of a head that are the address.</summary>
+            // The bits of a head that are the address.
             private const int AddressBits = 47 - Magazine.BytesLog2;
 
             [Fact]

@@ -8,7 +8,9 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>What threads that make, take and discard magazines must leave to each other, at the instant at which they meet.</summary>
+        /// <summary>
+        /// What threads that make, take and discard magazines must leave to each other, at the instant at which they meet.
+        /// </summary>
         public sealed class MagazineStoreRaceTests : HeapTest, IDisposable
         {
             private const int Capacity = 8;
@@ -68,7 +70,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal((nuint)only, (nuint)taken);
             }
 
-            /// <summary>Has a thread wait for the store's lock, do something when it does, and then gives it the lock.</summary>
+            // Has a thread wait for the store's lock, do something when it does, and then gives it the lock.
             private void WhileLocked(Action body, Action meanwhile)
             {
                 int waits = 0;

@@ -193,7 +193,7 @@ public static unsafe partial class EmmaHeap
                     store.Give((Magazine*)magazine);
             }
 
-            /// <summary>Resident pages among those that magazines lie in.</summary>
+            // Resident pages among those that magazines lie in.
             private static int ResidentPages(List<nuint> magazines) =>
                 magazines.Select(magazine => magazine / Window.SlotSize * Window.SlotSize).Distinct()
                     .Sum(area => ResidentMemory.PagesIn(area, area + Window.SlotSize));

@@ -6,7 +6,7 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>A block of memory for magazines that no store knows.</summary>
+        // A block of memory for magazines that no store knows.
         private sealed class LooseMagazines(int count) : IDisposable
         {
             private readonly byte* _memory = Zeroed((nuint)count * Magazine.Bytes);

@@ -2,10 +2,10 @@ using System.Runtime.InteropServices;
 
 namespace Emma.Templates.Tests;
 
-/// <summary>What tests need to know of glibc's threads.</summary>
+// What tests need to know of glibc's threads.
 internal static unsafe partial class PosixThreads
 {
-    /// <summary>The calling thread's control block, which is what fs points at.</summary>
+    // The calling thread's control block, which is what fs points at.
     [LibraryImport("libc", EntryPoint = "pthread_self")]
     internal static partial nuint Self();
 
@@ -15,7 +15,7 @@ internal static unsafe partial class PosixThreads
     [LibraryImport("libc", EntryPoint = "pthread_key_delete")]
     internal static partial int DeleteKey(uint key);
 
-    /// <summary>How many keys the process may still make.</summary>
+    // How many keys the process may still make.
     internal static int CountFreeKeys()
     {
         List<uint> keys = TakeKeys(uint.MaxValue);
@@ -23,7 +23,7 @@ internal static unsafe partial class PosixThreads
         return keys.Count;
     }
 
-    /// <summary>Takes every free key below a number.</summary>
+    // Takes every free key below a number.
     internal static List<uint> TakeKeys(uint end)
     {
         List<uint> keys = [];

@@ -6,7 +6,7 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>Fills blocks with patterns that no two of them share, and demands that they are found again.</summary>
+        // Fills blocks with patterns that no two of them share, and demands that they are found again.
         private static class Stamp
         {
             private static long s_last;
@@ -34,7 +34,7 @@ public static unsafe partial class EmmaHeap
                 Free((void*)block.Address);
             }
 
-            /// <summary>A size: mostly small, at most <paramref name="most"/>.</summary>
+            // A size: mostly small, at most most.
             internal static nuint AnySize(Random random, int most) => (nuint)(random.Next(4) switch
             {
                 0 => random.Next(1, 65),

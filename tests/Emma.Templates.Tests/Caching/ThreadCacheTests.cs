@@ -163,7 +163,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(0, s.Segments);
             }
 
-            /// <summary>Allocates and frees at random, and frees all in the end.</summary>
+            // Allocates and frees at random, and frees all in the end.
             private static void RandomWork(int seed, int steps)
             {
                 Random random = new Random(seed);

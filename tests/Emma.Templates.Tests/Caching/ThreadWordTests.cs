@@ -9,7 +9,7 @@ public static unsafe partial class EmmaHeap
         /// <summary>The word of each thread that leads to its cache, and heaps for which there is none.</summary>
         public sealed class ThreadWordTests : HeapTest
         {
-            /// <summary>The keys whose values lie in the thread control block.</summary>
+            // The keys whose values lie in the thread control block.
             internal const int FastKeys = 32;
 
             /// <summary>Copies of earlier tests go first and this heap has started, so that their keys are not counted here.</summary>
@@ -71,7 +71,7 @@ public static unsafe partial class EmmaHeap
                 });
             }
 
-            /// <returns>1 if the heap found its caches by machine code.</returns>
+            // Returns: 1 if the heap found its caches by machine code.
             private static nuint UseAndUnload(string method)
             {
                 List<nuint[]> results = CacheCopy.RunAndLetGo(1, method, out List<WeakReference> contexts);

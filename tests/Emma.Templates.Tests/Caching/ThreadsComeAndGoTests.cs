@@ -116,7 +116,7 @@ public static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Allocates and frees a little, leaves one block behind and frees one that others left.</summary>
+            // Allocates and frees a little, leaves one block behind and frees one that others left.
             private static void LiveShortly(ConcurrentQueue<ShadowBlock> legacy, int seed)
             {
                 ShadowBlock[] blocks = new ShadowBlock[12];

@@ -5,7 +5,7 @@ namespace Emma.Templates.Tests;
 /// <summary>Decodes machine code for x86-64 and writes it as the listings beside the bytes do.</summary>
 public static class Disassembler
 {
-    /// <summary>Intel's syntax in lower case: numbers with 0x, sizes of all memory operands, scales of all indices.</summary>
+    // Intel's syntax in lower case: numbers with 0x, sizes of all memory operands, scales of all indices.
     private static readonly IntelFormatter s_formatter = new IntelFormatter(new FormatterOptions
     {
         HexPrefix = "0x",

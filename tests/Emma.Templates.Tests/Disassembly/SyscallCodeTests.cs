@@ -28,7 +28,9 @@ public static unsafe partial class EmmaHeap
                 Expect.All(code[1..^2], instruction => Expect.Equal(Mnemonic.Mov, instruction.Mnemonic));
             }
 
-            /// <summary>The kernel takes them in rdi, rsi, rdx, r10, r8 and r9; a C function in rdi, rsi, rdx, rcx, r8, r9 and on the stack.</summary>
+            /// <summary>
+            /// The kernel takes them in rdi, rsi, rdx, r10, r8 and r9; a C function in rdi, rsi, rdx, rcx, r8, r9 and on the stack.
+            /// </summary>
             [Fact]
             public void Each_argument_reaches_the_register_in_which_the_kernel_takes_it()
             {

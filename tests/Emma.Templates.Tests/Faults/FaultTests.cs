@@ -8,8 +8,8 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         /// <summary>
-        /// A kernel that says no, to every kind of call, at every call that a script makes: once, from there on, or at two places. CI runs a random part of the combinations;
-        /// EMMA_FAULTS=all has all of them run, EMMA_SEED=number a part once more.
+        /// A kernel that says no, to every kind of call, at every call that a script makes: once, from there on, or at two places. CI runs
+        /// a random part of the combinations; EMMA_FAULTS=all has all of them run, EMMA_SEED=number a part once more.
         /// </summary>
         public sealed class FaultTests(ITestOutputHelper output) : HeapTest
         {
@@ -130,7 +130,7 @@ public static unsafe partial class EmmaHeap
                 return new Fault(kind, random.NextInt64(counts[(int)kind]) + 1, failures[random.Next(failures.Length)], random.Next(3) == 0);
             }
 
-            /// <summary>So many of the faults, at random, in their order.</summary>
+            // So many of the faults, at random, in their order.
             private List<Fault> Some(List<Fault> faults, int count)
             {
                 Random random = new Random(_seed);
@@ -156,7 +156,7 @@ public static unsafe partial class EmmaHeap
                 return counts;
             }
 
-            /// <summary>Runs the script under faults, then shows that the heap works and, destroyed, leaves nothing behind.</summary>
+            // Runs the script under faults, then shows that the heap works and, destroyed, leaves nothing behind.
             private int Endure(FaultyKernel kernel, Fault first, Fault second = default)
             {
                 kernel.Begin(first, second);
@@ -166,7 +166,8 @@ public static unsafe partial class EmmaHeap
                 run.RunWithoutFaults();
                 Destroy();
                 run.CheckStatistics();
-                // The kernel may refuse to take back, too, what it had just mapped in vain: untouched addresses. Who meets two faults may keep such.
+                // The kernel may refuse to take back, too, what it had just mapped in vain: untouched addresses. Who meets two faults may
+                // keep such.
                 if (kernel.Mapped.Bytes(MappingUse.Memory) != 0 || (second == default && kernel.Mapped.Count != 0))
                     run.Fail($"still mapped after Destroy:\n{kernel.Mapped}");
                 return run.Refused;

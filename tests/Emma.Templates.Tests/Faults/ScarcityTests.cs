@@ -6,7 +6,10 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>A kernel that has ever less to give: limits of address space and free places in the table of mappings, swept in steps, in processes of their own.</summary>
+        /// <summary>
+        /// A kernel that has ever less to give: limits of address space and free places in the table of mappings, swept in steps, in
+        /// processes of their own.
+        /// </summary>
         public sealed class ScarcityTests
         {
             [Fact]
@@ -77,7 +80,7 @@ public static unsafe partial class EmmaHeap
                 Console.WriteLine($"{steps} numbers of places, {refused} operations failed");
             }
 
-            /// <summary>What could not be unmapped is, everything works, and the heap leaves nothing where its windows lie.</summary>
+            // What could not be unmapped is, everything works, and the heap leaves nothing where its windows lie.
             private static void FinishWithRoom(FaultRun run)
             {
                 Destroy();
@@ -104,10 +107,8 @@ public static unsafe partial class EmmaHeap
                 return run;
             }
 
-            /// <summary>
-            /// A thread that is there before memory is short: the runtime could not start one then. It is handed its work by a word that it looks at again and again, because whatever
-            /// waits in the runtime may need memory to be woken.
-            /// </summary>
+            // A thread that is there before memory is short: the runtime could not start one then. It is handed its work by a word that it
+            // looks at again and again, because whatever waits in the runtime may need memory to be woken.
             private sealed class Helper : IDisposable
             {
                 private readonly Thread _thread;

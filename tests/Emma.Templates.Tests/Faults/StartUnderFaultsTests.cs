@@ -6,7 +6,10 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>Heaps in processes to which the kernel refuses something from the first moment, as containers do. Each test is a process of its own.</summary>
+        /// <summary>
+        /// Heaps in processes to which the kernel refuses something from the first moment, as containers do. Each test is a process of its
+        /// own.
+        /// </summary>
         public sealed class StartUnderFaultsTests
         {
             // The runtime then makes its own executable memory in the way that the filter lets pass.
@@ -101,7 +104,7 @@ public static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Everything works, and once more on the heap that was destroyed.</summary>
+            // Everything works, and once more on the heap that was destroyed.
             private static void RunScriptTwice()
             {
                 for (int i = 0; i < 2; i++)

@@ -271,7 +271,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
         Assert.InRange(ofFour, ofOne, ofOne + 4 * MiB);
     }
 
-    /// <summary>What is mapped when each of some threads that live at once has a block of every class, the smallest first.</summary>
+    // What is mapped when each of some threads that live at once has a block of every class, the smallest first.
     private static nuint MappedForBlocksOfEveryClass(int threads)
     {
         LimitedHeap.Destroy();
@@ -370,7 +370,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
         Assert.Equal(segments[0][1], (nuint)LimitedHeap.TryAlignedAlloc(2 * PageSize, 2 * PageSize));
     }
 
-    /// <summary>Fills segments to the last page with runs of some lengths.</summary>
+    // Fills segments to the last page with runs of some lengths.
     private static List<nuint[]> FillSegments(int segments, int[] pages)
     {
         List<nuint[]> all = [];
@@ -419,7 +419,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
         Assert.True((nuint)TinyHeap.GetStatistics().MappedBytes <= 1, $"{(nuint)TinyHeap.GetStatistics().MappedBytes} bytes mapped");
     }
 
-    /// <summary>Allocates and frees so many bytes in blocks of all powers of two up to 32 KiB.</summary>
+    // Allocates and frees so many bytes in blocks of all powers of two up to 32 KiB.
     private static void FreeSmallBlocks(nuint bytes)
     {
         List<nuint> blocks = [];

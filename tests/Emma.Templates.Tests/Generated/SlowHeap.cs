@@ -12,13 +12,13 @@ public static unsafe partial class SlowHeap
 
     private static nint s_kernel;
 
-    /// <summary>Set when a slow thread is about to unmap.</summary>
+    // Set when a slow thread is about to unmap.
     internal static ManualResetEventSlim IsUnmapping { get; } = new ManualResetEventSlim();
 
-    /// <summary>Has the calling thread wait before each unmapping.</summary>
+    // Has the calling thread wait before each unmapping.
     internal static void SlowDown() => t_isSlow = true;
 
-    /// <summary>Stands between the heap and the kernel from now on.</summary>
+    // Stands between the heap and the kernel from now on.
     internal static void Begin()
     {
         HeapInternals.HeapState.EnsureRunning();

@@ -6,7 +6,7 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>Frees that must be refused because the block is free already.</summary>
+        // Frees that must be refused because the block is free already.
         private static class DoubleFree
         {
             internal static bool IsRefused(void* block)
@@ -22,7 +22,7 @@ public static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Has two threads free the same block at the same moment, many times, and demands that one of them is refused each time.</summary>
+            // Has two threads free the same block at the same moment, many times, and demands that one of them is refused each time.
             internal static void Race(nuint size)
             {
                 const int rounds = 5_000;

@@ -3,9 +3,10 @@ using System.Runtime.CompilerServices;
 namespace Emma.Templates.Tests;
 
 /// <summary>
-/// Runs something one instruction at a time and calls a method before each (<see cref="Interruption"/>): it looks at what a thread that died right there would leave, or
-/// does what another thread may do at that instant. The processor's trap flag raises a signal after each instruction. An instruction takes some microseconds, a collection
-/// of garbage would never end, and code must not be compiled anew: so this is for child processes with a quiet runtime, one thread at a time.
+/// Runs something one instruction at a time and calls a method before each (<see cref="Interruption"/>): it looks at what a thread that
+/// died right there would leave, or does what another thread may do at that instant. The processor's trap flag raises a signal after each
+/// instruction. An instruction takes some microseconds, a collection of garbage would never end, and code must not be compiled anew: so
+/// this is for child processes with a quiet runtime, one thread at a time.
 /// </summary>
 public static unsafe class EachInstruction
 {

@@ -6,7 +6,7 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>Zeroed memory with a segment's alignment that no heap knows.</summary>
+        // Zeroed memory with a segment's alignment that no heap knows.
         private sealed class FakeSegment : IDisposable
         {
             internal readonly Segment* Segment;

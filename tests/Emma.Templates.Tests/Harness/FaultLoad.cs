@@ -6,7 +6,7 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>One thread's random use of the heap, which goes on whatever fails, and knows what its live blocks hold.</summary>
+        // One thread's random use of the heap, which goes on whatever fails, and knows what its live blocks hold.
         private sealed class FaultLoad(int seed)
         {
             private const int MaxLive = 120;
@@ -15,7 +15,7 @@ public static unsafe partial class EmmaHeap
             private readonly List<ShadowBlock> _live = [];
             private ulong _nextPattern = unchecked((ulong)seed << 32);
 
-            /// <summary>Operations that reported to be out of memory.</summary>
+            // Operations that reported to be out of memory.
             internal int Refused { get; private set; }
 
             internal void Run(int steps)
@@ -97,7 +97,7 @@ public static unsafe partial class EmmaHeap
                 Expect.True(difference < 0, $"seed {seed}: {block}, now at 0x{address:x}: byte {difference} has changed");
             }
 
-            /// <summary>The bytes of a block that are written.</summary>
+            // The bytes of a block that are written.
             private static nuint Written(nuint size) => Math.Min(size, 8192);
 
             private nuint AnySize(out nuint size) => size = _random.Next(100) switch

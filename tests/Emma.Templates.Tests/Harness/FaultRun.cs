@@ -6,26 +6,24 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>
-        /// A script that uses everything of a heap once, always in the same order, and goes on whatever fails. What fails must fail cleanly: nothing has changed, every live
-        /// block holds what was written, and the statistics add up. With a kernel between that counts its refusals, an operation may fail only if the kernel refused
-        /// something to it.
-        /// </summary>
+        // A script that uses everything of a heap once, always in the same order, and goes on whatever fails. What fails must fail cleanly:
+        // nothing has changed, every live block holds what was written, and the statistics add up. With a kernel between that counts its
+        // refusals, an operation may fail only if the kernel refused something to it.
         private sealed class FaultRun(FaultyKernel? kernel, string name, Action<Action>? onOtherThread = null)
         {
-            /// <summary>How much of a block is written and checked at both ends: touching all of large ones would take most of the time.</summary>
+            // How much of a block is written and checked at both ends: touching all of large ones would take most of the time.
             private const nuint Edge = 4096;
 
             private readonly List<ShadowBlock> _live = [];
             private ulong _nextPattern = 1;
 
-            /// <summary>What the script is doing.</summary>
+            // What the script is doing.
             private string _step = "";
 
-            /// <summary>Operations that reported to be out of memory.</summary>
+            // Operations that reported to be out of memory.
             internal int Refused { get; private set; }
 
-            /// <summary>Goes through the script to its end, which destroys the heap.</summary>
+            // Goes through the script to its end, which destroys the heap.
             internal void Run()
             {
                 SmallBlocksOfManyClasses();
@@ -53,7 +51,7 @@ public static unsafe partial class EmmaHeap
                 CheckStatistics();
             }
 
-            /// <summary>Goes through the first part of the script and leaves what is live there.</summary>
+            // Goes through the first part of the script and leaves what is live there.
             internal void RunHalf()
             {
                 SmallBlocksOfManyClasses();
@@ -65,7 +63,7 @@ public static unsafe partial class EmmaHeap
                 BlocksFarApart();
             }
 
-            /// <summary>A little of everything, and all of it must work.</summary>
+            // A little of everything, and all of it must work.
             internal void RunWithoutFaults()
             {
                 int before = Refused;
@@ -228,7 +226,7 @@ public static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <summary>Another thread waits for a lock in the kernel.</summary>
+            // Another thread waits for a lock in the kernel.
             private void ThreadThatWaits()
             {
                 Step("a thread that waits");
@@ -352,7 +350,7 @@ public static unsafe partial class EmmaHeap
                     CheckPattern(block, block.Address + block.Size - Edge, Edge, ~block.Seed, "the end");
             }
 
-            /// <summary>How many bytes bear the pattern of a block's beginning.</summary>
+            // How many bytes bear the pattern of a block's beginning.
             private static nuint HeadOf(nuint size) => size <= Edge ? size : Math.Min(Edge, size - Edge);
 
             private void CheckPattern(ShadowBlock block, nuint address, nuint length, ulong seed, string where)
@@ -382,7 +380,7 @@ public static unsafe partial class EmmaHeap
                 return block;
             }
 
-            /// <summary>Frees one in so many of the live blocks.</summary>
+            // Frees one in so many of the live blocks.
             private void FreeSome(int oneIn)
             {
                 for (int i = _live.Count - 1; i >= 0; i -= oneIn)
@@ -410,7 +408,7 @@ public static unsafe partial class EmmaHeap
                 Free((void*)block.Address);
             }
 
-            /// <summary>Demands that the statistics add up, and that they are what the ledger says.</summary>
+            // Demands that the statistics add up, and that they are what the ledger says.
             internal void CheckStatistics()
             {
                 HeapStatistics s = GetStatistics();

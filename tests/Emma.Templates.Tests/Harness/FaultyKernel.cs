@@ -8,7 +8,7 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>The kinds of system calls that a heap makes.</summary>
+        // The kinds of system calls that a heap makes.
         private enum CallKind
         {
             Mmap,
@@ -20,11 +20,11 @@ public static unsafe partial class EmmaHeap
             FutexWait,
             FutexWake,
 
-            /// <summary>Calls that have no way to fail.</summary>
+            // Calls that have no way to fail.
             Other,
         }
 
-        /// <summary>How a system call fails: errno, or one of the ways below.</summary>
+        // How a system call fails: errno, or one of the ways below.
         private static class Failure
         {
             internal const int NotPermitted = 1;
@@ -35,16 +35,16 @@ public static unsafe partial class EmmaHeap
             internal const int Invalid = 22;
             internal const int NotImplemented = 38;
 
-            /// <summary>The highest errno.</summary>
+            // The highest errno.
             internal const int LastError = 4095;
 
-            /// <summary>mmap: a kernel before 4.17 takes the address as a hint, and maps elsewhere.</summary>
+            // mmap: a kernel before 4.17 takes the address as a hint, and maps elsewhere.
             internal const int Elsewhere = 5000;
 
-            /// <summary>mremap: the target of a move is unmapped already when the kernel finds no memory.</summary>
+            // mremap: the target of a move is unmapped already when the kernel finds no memory.
             internal const int HalfWay = 5001;
 
-            /// <summary>getrandom: fewer bytes than asked for.</summary>
+            // getrandom: fewer bytes than asked for.
             internal const int TooFew = 5002;
 
             internal static int[] Of(CallKind kind) => kind switch
@@ -57,7 +57,7 @@ public static unsafe partial class EmmaHeap
             };
         }
 
-        /// <summary>A failure of the n-th call of a kind, counted from 1; of all from there on if it lasts.</summary>
+        // A failure of the n-th call of a kind, counted from 1; of all from there on if it lasts.
         private readonly record struct Fault(CallKind Kind, long Nth, int Failure, bool Lasts = false)
         {
             internal bool Strikes(CallKind kind, long nth) => Nth != 0 && kind == Kind && (nth == Nth || (Lasts && nth > Nth));
@@ -65,10 +65,8 @@ public static unsafe partial class EmmaHeap
             public override string ToString() => Nth == 0 ? "no fault" : $"{Kind} {Nth}{(Lasts ? " and all later" : "")}: failure {Failure}";
         }
 
-        /// <summary>
-        /// Stands between the heap and the kernel until disposed: counts the calls of each kind, makes chosen ones fail without reaching the kernel, and keeps
-        /// a ledger of what is mapped. One at a time; the heap has nothing mapped when it begins.
-        /// </summary>
+        // Stands between the heap and the kernel until disposed: counts the calls of each kind, makes chosen ones fail without reaching the
+        // kernel, and keeps a ledger of what is mapped. One at a time; the heap has nothing mapped when it begins.
         private sealed class FaultyKernel : IDisposable
         {
             // The type's own memory: a call that is just under way when the object is disposed may still use it.
@@ -83,7 +81,7 @@ public static unsafe partial class EmmaHeap
                 internal Fault First;
                 internal Fault Second;
 
-                /// <summary>In so many calls one fails, whichever it is; 0: none but those chosen.</summary>
+                // In so many calls one fails, whichever it is; 0: none but those chosen.
                 internal uint OneIn;
 
                 internal ulong Random;
@@ -91,7 +89,7 @@ public static unsafe partial class EmmaHeap
                 internal int Lock;
                 internal MappingLedger Ledger;
 
-                /// <summary>The first call that touched what the heap does not own: kind + 1, address, length.</summary>
+                // The first call that touched what the heap does not own: kind + 1, address, length.
                 internal int TrespassKind;
                 internal nuint TrespassAddress;
                 internal nuint TrespassLength;
@@ -127,20 +125,20 @@ public static unsafe partial class EmmaHeap
 
             private static FieldInfo CurrentEntry => typeof(KernelEntry).GetField("s_current", BindingFlags.NonPublic | BindingFlags.Static)!;
 
-            /// <summary>How many calls have been made to fail.</summary>
+            // How many calls have been made to fail.
             internal long Hits => Volatile.Read(ref s_state->Hits);
 
-            /// <summary>What the heap has mapped.</summary>
+            // What the heap has mapped.
             internal ref MappingLedger Mapped => ref s_state->Ledger;
 
-            /// <summary>The call that touched memory which the heap had not mapped; null: none did.</summary>
+            // The call that touched memory which the heap had not mapped; null: none did.
             internal string? Trespass => s_state->TrespassKind == 0
                 ? null
                 : $"{(CallKind)(s_state->TrespassKind - 1)} of {s_state->TrespassLength} bytes at 0x{s_state->TrespassAddress:x}, which are not the heap's";
 
             internal long CountOf(CallKind kind) => Volatile.Read(ref s_state->Counts[(int)kind]);
 
-            /// <summary>Begins to count anew, with these faults to come.</summary>
+            // Begins to count anew, with these faults to come.
             internal void Begin(Fault first = default, Fault second = default)
             {
                 Clear();
@@ -150,7 +148,7 @@ public static unsafe partial class EmmaHeap
                 s_state->Second = second;
             }
 
-            /// <summary>Lets calls fail at random, from now on.</summary>
+            // Lets calls fail at random, from now on.
             internal void BeginAtRandom(ulong seed, uint oneIn)
             {
                 Begin();
@@ -158,7 +156,7 @@ public static unsafe partial class EmmaHeap
                 Volatile.Write(ref s_state->OneIn, oneIn);
             }
 
-            /// <summary>Ends all faults.</summary>
+            // Ends all faults.
             internal void Clear()
             {
                 s_state->First = default;

@@ -7,7 +7,7 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>Fills the process's table of mappings (vm.max_map_count) but for a few, and empties it again.</summary>
+        // Fills the process's table of mappings (vm.max_map_count) but for a few, and empties it again.
         private sealed class FullTableOfMappings : IDisposable
         {
             private const nuint Page = AddressSpace.OsPageSize;

@@ -24,11 +24,11 @@ public static unsafe partial class EmmaHeap
                 GC.SuppressFinalize(this);
             }
 
-            /// <summary>Bytes that exist while no block memory does.</summary>
+            // Bytes that exist while no block memory does.
             protected static nuint BytesOfEmptyHeap => Kernel == KernelAccess.Trampolines ? (nuint)MachineCode.PageBytes : 0;
         }
 
-        /// <summary>Puts the heap, empty, on a kernel without guard markers, for good.</summary>
+        // Puts the heap, empty, on a kernel without guard markers, for good.
         internal static void UseOldKernel()
         {
             HeapState.EnsureRunning();
@@ -36,7 +36,7 @@ public static unsafe partial class EmmaHeap
             OldKernel.Install(typeof(KernelEntry));
         }
 
-        /// <summary>Demands that the statistics add up, and that they are what the kernel says, if a live block leads to the windows.</summary>
+        // Demands that the statistics add up, and that they are what the kernel says, if a live block leads to the windows.
         internal static void AssertStatisticsAddUp(void* anyBlock = null)
         {
             HeapStatistics s = GetStatistics();
@@ -44,7 +44,8 @@ public static unsafe partial class EmmaHeap
             if (anyBlock == null)
                 return;
 
-            // Tests of failing kernels leave places that heaps had to abandon: addresses without memory, which a later window may happen to include.
+            // Tests of failing kernels leave places that heaps had to abandon: addresses without memory, which a later window may happen to
+            // include.
             Mapping[] mappings = [.. ProcessMaps.Read().Where(mapping => IsHardened || mapping.Rights != "---p")];
             nuint mapped = KernelEntry.MappedBytes + (nuint)s.Segments * LiveMarks.BytesPerSegment;
             for (Window* window = Heap->Space.Find((nuint)anyBlock); window != null; window = window->Next)
@@ -58,7 +59,7 @@ public static unsafe partial class EmmaHeap
             Expect.True(mapped == (nuint)s.MappedBytes, $"the kernel has mapped {mapped} bytes, the statistics {(nuint)s.MappedBytes}:\n{string.Join('\n', mappings.Where(mapping => mapping.Path == ""))}");
         }
 
-        /// <summary>The addresses of the heap's mappings of some kind.</summary>
+        // The addresses of the heap's mappings of some kind.
         private static nuint[] SlotsOf(nuint kind)
         {
             List<nuint> slots = [];
@@ -68,10 +69,8 @@ public static unsafe partial class EmmaHeap
             return [.. slots];
         }
 
-        /// <summary>
-        /// Whether another heap of the process has mapped within a window's addresses, which are not reserved. Then the kernel's list does not
-        /// say whose a mapping is. Reads through the kernel: the other heap may be unmapped meanwhile.
-        /// </summary>
+        // Whether another heap of the process has mapped within a window's addresses, which are not reserved. Then the kernel's list does
+        // not say whose a mapping is. Reads through the kernel: the other heap may be unmapped meanwhile.
         private static bool HasOtherHeapIn(Window* window)
         {
             nuint start = (nuint)window;

@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Emma.Templates.Tests;
 
 /// <summary>
-/// A thread that stops before its first system call of some kind, whoever makes it, the heap, the runtime or the C library, and goes on when it is let go. Meanwhile it is
-/// outside managed code for the collector. One at a time.
+/// A thread that stops before its first system call of some kind, whoever makes it, the heap, the runtime or the C library, and goes on
+/// when it is let go. Meanwhile it is outside managed code for the collector. One at a time.
 /// </summary>
 public sealed unsafe class HeldThread
 {

@@ -3,10 +3,8 @@ using System.Runtime.InteropServices;
 
 namespace Emma.Templates.Tests;
 
-/// <summary>
-/// Has a signal call a method on the thread that it interrupts, whatever the runtime is just doing there. So it is a method that touches memory and nothing else: no
-/// allocation, no exception, no reference to an object.
-/// </summary>
+// Has a signal call a method on the thread that it interrupts, whatever the runtime is just doing there. So it is a method that touches
+// memory and nothing else: no allocation, no exception, no reference to an object.
 internal static unsafe class Interruption
 {
     internal const int SignalTrap = 5;
@@ -15,17 +13,17 @@ internal static unsafe class Interruption
     private const int HandlerGetsThreeArguments = 4;
     private const int OnAlternateStack = 0x0800_0000;
 
-    /// <summary>Where the handlers lie in the page, so many bytes for each.</summary>
+    // Where the handlers lie in the page, so many bytes for each.
     private const int HandlersOffset = 1024;
 
     private const int HandlerBytes = 32;
 
     private static readonly byte* s_page = Map();
 
-    /// <summary>Memory for machine code of others.</summary>
+    // Memory for machine code of others.
     internal static byte* CodePage => s_page;
 
-    /// <summary>From now on a signal calls this method.</summary>
+    // From now on a signal calls this method.
     internal static void Lead(int signal, delegate*<InterruptedThread*, void> visit)
     {
         // The first call compiles it, and is none of an interrupted thread's.

@@ -6,10 +6,9 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>
-        /// Has the heap reach the kernel in a chosen way until disposed. Blocks of both times mix freely. What other machine code the heap has, it keeps:
-        /// that lies in the page of the former entry, which stays mapped because this object, and then the heap again, refers to it.
-        /// </summary>
+        // Has the heap reach the kernel in a chosen way until disposed. Blocks of both times mix freely. What other machine code the heap
+        // has, it keeps: that lies in the page of the former entry, which stays mapped because this object, and then the heap again, refers
+        // to it.
         private sealed class KernelMode : IDisposable
         {
             private static readonly FieldInfo s_current = typeof(KernelEntry).GetField("s_current", BindingFlags.NonPublic | BindingFlags.Static)!;
@@ -31,7 +30,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(access, KernelEntry.Access);
             }
 
-            /// <summary>Where the code that makes system calls lies.</summary>
+            // Where the code that makes system calls lies.
             internal static nuint CodeAddress =>
                 (nuint)(nint)typeof(KernelEntry).GetField("_syscall", BindingFlags.NonPublic | BindingFlags.Instance)!.GetValue(s_current.GetValue(null))!;
 

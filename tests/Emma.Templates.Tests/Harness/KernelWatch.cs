@@ -9,24 +9,23 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>A system call of the heap's: its number and the first four of its arguments.</summary>
+        // A system call of the heap's: its number and the first four of its arguments.
         private readonly record struct SystemCall(nint Number, nint A, nint B, nint C, nint D)
         {
             internal bool IsFutexWait => Number == MachineCode.Futex && (B & 1) == 0;
 
             internal bool IsFutexWake => Number == MachineCode.Futex && (B & 1) != 0;
 
-            /// <summary>The thread that the kernel is asked for; 0: it is not asked.</summary>
+            // The thread that the kernel is asked for; 0: it is not asked.
             internal int AskedFor => Number == MachineCode.TgKill ? (int)B : 0;
         }
 
-        /// <summary>Copies the code of a system call.</summary>
+        // Copies the code of a system call.
         internal static void CopyTrampoline(Span<byte> target) => MachineCode.Syscall.CopyTo(target);
 
-        /// <summary>
-        /// Has a method look at each system call of the heap, before the kernel does, until disposed. It runs on the thread that calls, which may hold locks of the heap; so it
-        /// may do what another thread would do at that instant, but not use the heap. What it throws, Dispose throws.
-        /// </summary>
+        // Has a method look at each system call of the heap, before the kernel does, until disposed. It runs on the thread that calls,
+        // which may hold locks of the heap; so it may do what another thread would do at that instant, but not use the heap. What it
+        // throws, Dispose throws.
         private sealed class KernelWatch : IDisposable
         {
             internal const nint NoSuchProcess = -Syscalls.ErrorNoSuchProcess;
@@ -39,7 +38,7 @@ public static unsafe partial class EmmaHeap
 
             private readonly object _former;
 
-            /// <returns>What the heap is told without the kernel being asked; null: the kernel is.</returns>
+            // Returns: What the heap is told without the kernel being asked; null: the kernel is.
             internal delegate nint? Watcher(SystemCall call);
 
             internal KernelWatch(Watcher watcher)

@@ -1,8 +1,8 @@
 namespace Emma.Templates.Tests;
 
 /// <summary>
-/// How long tests take: a few minutes in all, or, where the environment has EMMA_LONG=1 as on the machine that every change passes, as long as
-/// they are worth. Every promise has a test in the fast form.
+/// How long tests take: a few minutes in all, or, where the environment has EMMA_LONG=1 as on the machine that every change passes, as long
+/// as they are worth. Every promise has a test in the fast form.
 /// </summary>
 public static class Length
 {

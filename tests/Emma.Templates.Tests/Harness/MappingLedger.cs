@@ -6,23 +6,21 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>What a mapping in the ledger is.</summary>
+        // What a mapping in the ledger is.
         private enum MappingUse
         {
-            /// <summary>Memory that the heap's statistics count.</summary>
+            // Memory that the heap's statistics count.
             Memory,
 
-            /// <summary>The marks of live blocks of a whole window, which are counted by the segment.</summary>
+            // The marks of live blocks of a whole window, which are counted by the segment.
             Marks,
 
-            /// <summary>Addresses that nobody touches: the target of a move, or a place that was not asked for.</summary>
+            // Addresses that nobody touches: the target of a move, or a place that was not asked for.
             Addresses,
         }
 
-        /// <summary>
-        /// Every mapping of the heap, noted as the calls that make and end them pass by: what the heap has mapped, whatever others map beside it. Lies in native
-        /// memory and allocates nothing, because it is written while the heap holds locks.
-        /// </summary>
+        // Every mapping of the heap, noted as the calls that make and end them pass by: what the heap has mapped, whatever others map
+        // beside it. Lies in native memory and allocates nothing, because it is written while the heap holds locks.
         private struct MappingLedger
         {
             private const int Capacity = 1024;
@@ -37,7 +35,7 @@ public static unsafe partial class EmmaHeap
                 internal MappingUse Use;
             }
 
-            /// <summary>Whether it had to leave something out.</summary>
+            // Whether it had to leave something out.
             internal bool Overflowed { get; private set; }
 
             internal readonly int Count => _count;
@@ -52,7 +50,7 @@ public static unsafe partial class EmmaHeap
                 return bytes;
             }
 
-            /// <summary>The first address of each mapping.</summary>
+            // The first address of each mapping.
             internal readonly nuint[] Starts()
             {
                 nuint[] starts = new nuint[_count];
@@ -61,7 +59,7 @@ public static unsafe partial class EmmaHeap
                 return starts;
             }
 
-            /// <summary>Whether all of a range is mapped.</summary>
+            // Whether all of a range is mapped.
             internal readonly bool Covers(nuint start, nuint length)
             {
                 nuint covered = 0;

@@ -2,13 +2,11 @@ using System.Runtime;
 
 namespace Emma.Templates.Tests;
 
-/// <summary>
-/// Keeps the collector from running, and so finalizers from being called for the first time, while memory is short: the runtime maps what it needs for that,
-/// and ends the process if it cannot.
-/// </summary>
+// Keeps the collector from running, and so finalizers from being called for the first time, while memory is short: the runtime maps what it
+// needs for that, and ends the process if it cannot.
 internal sealed class NoCollections : IDisposable
 {
-    /// <summary>More than a scenario allocates on the managed heap meanwhile.</summary>
+    // More than a scenario allocates on the managed heap meanwhile.
     private const long Bytes = 96 << 20;
 
     internal NoCollections()
@@ -18,7 +16,8 @@ internal sealed class NoCollections : IDisposable
         Expect.True(GC.TryStartNoGCRegion(Bytes));
     }
 
-    /// <summary>What the runtime is started with: no compiler in the background, a collector that has the bytes at hand, and code that needs no second mapping.</summary>
+    // What the runtime is started with: no compiler in the background, a collector that has the bytes at hand, and code that needs no
+    // second mapping.
     internal static (string Name, string Value)[] QuietRuntime { get; } =
         [("DOTNET_TieredCompilation", "0"), ("DOTNET_GCHeapHardLimit", "0x40000000"), ("DOTNET_gcConcurrent", "0"), ("DOTNET_EnableWriteXorExecute", "0")];
 

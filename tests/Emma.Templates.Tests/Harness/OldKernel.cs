@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Emma.Templates.Tests;
 
 /// <summary>
-/// Stands between a heap and the kernel, for good, and answers as Linux before 6.13 does: it knows no guard markers (EINVAL). Where that is asked for it has no memory
-/// for mappings of other protection either, as one whose table of mappings is full.
+/// Stands between a heap and the kernel, for good, and answers as Linux before 6.13 does: it knows no guard markers (EINVAL). Where that is
+/// asked for it has no memory for mappings of other protection either, as one whose table of mappings is full.
 /// </summary>
 public static unsafe class OldKernel
 {

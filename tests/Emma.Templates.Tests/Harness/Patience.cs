@@ -4,16 +4,16 @@ using System.Globalization;
 namespace Emma.Templates.Tests;
 
 /// <summary>
-/// Waits for as long as something goes on. No limit is one of the wall clock: on a machine with other work all takes many times as long. A child
-/// is given up when it uses no processor time for many turns, or far too much; a condition when it does not come true in many turns. A turn is
-/// the shortest sleep of a thread that has to share the processors like those it waits for.
+/// Waits for as long as something goes on. No limit is one of the wall clock: on a machine with other work all takes many times as long. A
+/// child is given up when it uses no processor time for many turns, or far too much; a condition when it does not come true in many turns.
+/// A turn is the shortest sleep of a thread that has to share the processors like those it waits for.
 /// </summary>
 public static class Patience
 {
-    /// <summary>Turns of a millisecond at least: a minute where nothing else runs.</summary>
+    // Turns of a millisecond at least: a minute where nothing else runs.
     private const int Turns = 60_000;
 
-    /// <summary>Turns of a tenth of a second at least that a child, and what it has started, may go without using any processor time.</summary>
+    // Turns of a tenth of a second at least that a child, and what it has started, may go without using any processor time.
     private const int IdleTurns = 1800;
 
     private const int TurnMilliseconds = 100;
@@ -65,7 +65,7 @@ public static class Patience
     /// <exception cref="TimeoutException">It did not in many turns.</exception>
     public static void Join(Thread thread, string what) => Until(() => thread.Join(0), what);
 
-    /// <summary>The processor time that a process and all it has started have used.</summary>
+    // The processor time that a process and all it has started have used.
     private static TimeSpan ProcessorTimeOf(int root)
     {
         const int ticksPerSecond = 100;

@@ -2,12 +2,12 @@ using System.Runtime.InteropServices;
 
 namespace Emma.Templates.Tests;
 
-/// <summary>What of this process's memory is resident, by address.</summary>
+// What of this process's memory is resident, by address.
 internal static unsafe partial class ResidentMemory
 {
     private const nuint PageBytes = 4096;
 
-    /// <summary>Resident pages of what is mapped between two addresses, multiples of a page.</summary>
+    // Resident pages of what is mapped between two addresses, multiples of a page.
     internal static int PagesIn(nuint start, nuint end)
     {
         int pages = 0;

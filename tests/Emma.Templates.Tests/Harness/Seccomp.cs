@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Emma.Templates.Tests;
 
-/// <summary>Has the kernel refuse system calls to this thread, and to the program that it becomes, for good: a filter that needs no privilege.</summary>
+/// <summary>
+/// Has the kernel refuse system calls to this thread, and to the program that it becomes, for good: a filter that needs no privilege.
+/// </summary>
 public static unsafe partial class Seccomp
 {
     public const int MapCall = 9;
@@ -51,7 +53,9 @@ public static unsafe partial class Seccomp
         new Instruction(Return, 0, 0, Allow),
     ]);
 
-    /// <summary>Has mmap fail with EPERM where it is for executable memory that is shared: as a heap's code page is, and the runtime's own is not.</summary>
+    /// <summary>
+    /// Has mmap fail with EPERM where it is for executable memory that is shared: as a heap's code page is, and the runtime's own is not.
+    /// </summary>
     public static void RefuseExecutableViews()
     {
         const uint executable = 4;

@@ -7,16 +7,14 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>A live block as its owner sees it.</summary>
+        // A live block as its owner sees it.
         private readonly record struct ShadowBlock(nuint Address, nuint Size, nuint Alignment, ulong Seed)
         {
             public override string ToString() => $"block 0x{Address:x} of size {Size}, alignment {Alignment}, pattern {Seed}";
         }
 
-        /// <summary>
-        /// Uses the heap at random and knows what every live block must hold. One seed gives one sequence of requests; every failure
-        /// names it. Instances of several threads may share a queue, through which blocks change hands.
-        /// </summary>
+        // Uses the heap at random and knows what every live block must hold. One seed gives one sequence of requests; every failure names
+        // it. Instances of several threads may share a queue, through which blocks change hands.
         private sealed class ShadowModel(int seed, nuint maxLiveBytes, ConcurrentQueue<ShadowBlock>? exchange = null)
         {
             private readonly Random _random = new Random(seed);
@@ -56,7 +54,7 @@ public static unsafe partial class EmmaHeap
                     CheckContents(block, block.Address, block.Size);
             }
 
-            /// <summary>Demands that no two live blocks share a byte, their usable tails included.</summary>
+            // Demands that no two live blocks share a byte, their usable tails included.
             internal void CheckOverlaps()
             {
                 _live.Sort((a, b) => a.Address.CompareTo(b.Address));
@@ -109,7 +107,7 @@ public static unsafe partial class EmmaHeap
                 Enter((nuint)block, size, alignment);
             }
 
-            /// <summary>A large block may come from the cache, whose mappings are used although they are up to an eighth too large.</summary>
+            // A large block may come from the cache, whose mappings are used although they are up to an eighth too large.
             private static bool IsAsGood(nuint usable, nuint size) => size <= LargeBlocks.Threshold
                 ? usable == GoodSize(size)
                 : usable >= GoodSize(size) && usable - GoodSize(size) <= GoodSize(size) / 8;

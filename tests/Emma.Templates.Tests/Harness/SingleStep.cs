@@ -3,9 +3,9 @@ using System.Runtime.InteropServices;
 namespace Emma.Templates.Tests;
 
 /// <summary>
-/// Ends a thread at a chosen instruction: the processor's trap flag raises a signal after each, and the handler, machine code because it runs wherever the
-/// thread is, counts down and makes the raw exit system call. The runtime believes that the thread still exists, so the process must not
-/// collect garbage afterwards and ends by <see cref="Libc.Exit"/>. One thread at a time may be stepped.
+/// Ends a thread at a chosen instruction: the processor's trap flag raises a signal after each, and the handler, machine code because it
+/// runs wherever the thread is, counts down and makes the raw exit system call. The runtime believes that the thread still exists, so the
+/// process must not collect garbage afterwards and ends by <see cref="Libc.Exit"/>. One thread at a time may be stepped.
 /// </summary>
 public static unsafe class SingleStep
 {

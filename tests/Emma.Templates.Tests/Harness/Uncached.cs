@@ -4,10 +4,8 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>
-        /// Small blocks straight from the slabs and back, past the caches of threads: for promises about slabs and segments themselves. The API
-        /// does not know them, where it has pointers checked.
-        /// </summary>
+        // Small blocks straight from the slabs and back, past the caches of threads: for promises about slabs and segments themselves. The
+        // API does not know them, where it has pointers checked.
         private static class Uncached
         {
             internal static void* Alloc(nuint size)

@@ -169,10 +169,10 @@ public static unsafe partial class EmmaHeap
                 Expect.False(told);
             }
 
-            /// <summary>Has another thread take the lock and give it back.</summary>
-            /// <param name="asked">What the kernel says of a thread that it is asked for; null: the truth.</param>
-            /// <param name="waits">Called instead of each sleep, whose time is up at once.</param>
-            /// <returns>What the other thread was told.</returns>
+            // Has another thread take the lock and give it back.
+            // asked: What the kernel says of a thread that it is asked for; null: the truth.
+            // waits: Called instead of each sleep, whose time is up at once.
+            // Returns: What the other thread was told.
             private bool Wait(Func<int, nint?> asked, Action waits)
             {
                 bool told = false, elsewhere = false, tooLong = false;
@@ -208,7 +208,9 @@ public static unsafe partial class EmmaHeap
 
         public static partial class Scenarios
         {
-            /// <summary>An owner gives the lock back, stepped: at one instruction after the other, another thread says that it is about to sleep.</summary>
+            /// <summary>
+            /// An owner gives the lock back, stepped: at one instruction after the other, another thread says that it is about to sleep.
+            /// </summary>
             public static void ReleaseBesideSleepers()
             {
                 LockSteps.Begin();

@@ -8,10 +8,12 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>The system calls on threads and processes: raw results and errors of the real kernel, in both ways to reach it.</summary>
+        /// <summary>
+        /// The system calls on threads and processes: raw results and errors of the real kernel, in both ways to reach it.
+        /// </summary>
         public sealed class ThreadSyscallTests
         {
-            /// <summary>Milliseconds.</summary>
+            // Milliseconds.
             private const int Milliseconds = 10_000;
 
             public static TheoryData<KernelAccess> Ways => new(KernelAccess.Trampolines, KernelAccess.Libc);

@@ -55,8 +55,8 @@ public static unsafe partial class EmmaHeap
                 Expect.False(known);
             }
 
-            /// <summary>Leaves blocks of all kinds, in use and kept.</summary>
-            /// <returns>The address of one.</returns>
+            // Leaves blocks of all kinds, in use and kept.
+            // Returns: The address of one.
             private static nuint UseMuch()
             {
                 Free(Alloc(5 << 20));
@@ -67,7 +67,7 @@ public static unsafe partial class EmmaHeap
                 return (nuint)Alloc(100);
             }
 
-            /// <summary>Bytes of blocks that the heap still knows of, in use or kept.</summary>
+            // Bytes of blocks that the heap still knows of, in use or kept.
             private static nuint Known()
             {
                 nuint bytes = Heap->Large.Bytes + Heap->Large.CachedBytes + Form.BytesInCaches;

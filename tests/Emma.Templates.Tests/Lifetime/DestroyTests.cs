@@ -85,7 +85,7 @@ public static unsafe partial class EmmaHeap
                 Expect.DoesNotContain("read back", output);
             }
 
-            /// <summary>Mappings where windows lie: between the program and the libraries.</summary>
+            // Mappings where windows lie: between the program and the libraries.
             private static int MappingsOfHeaps() =>
                 ProcessMaps.Read().Count(m => m.Start > unchecked((nuint)(1UL << 44)) && m.End < unchecked((nuint)(5UL << 44)));
         }

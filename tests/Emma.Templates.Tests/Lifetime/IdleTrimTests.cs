@@ -125,7 +125,10 @@ public static unsafe partial class EmmaHeap
 
         public static partial class Scenarios
         {
-            /// <summary>Prints how long one look at an idle heap takes, the longest first, for a heap whose caches, depots and segments have as much as they may to give back.</summary>
+            /// <summary>
+            /// Prints how long one look at an idle heap takes, the longest first, for a heap whose caches, depots and segments have as much
+            /// as they may to give back.
+            /// </summary>
             public static void TimeIdleTrims()
             {
                 List<double> microseconds = [];

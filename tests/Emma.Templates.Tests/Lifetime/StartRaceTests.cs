@@ -55,8 +55,8 @@ public static unsafe partial class EmmaHeap
         public static partial class Scenarios
         {
             /// <summary>
-            /// Starts the heap twice more, as if it had not run. The first time shows the instruction by which a thread says that the heap runs; the second time
-            /// another thread says so right before it.
+            /// Starts the heap twice more, as if it had not run. The first time shows the instruction by which a thread says that the heap
+            /// runs; the second time another thread says so right before it.
             /// </summary>
             public static void StartBesideAnotherAtTheLastInstant()
             {

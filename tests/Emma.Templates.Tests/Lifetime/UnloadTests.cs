@@ -100,7 +100,7 @@ public static unsafe partial class EmmaHeap
                 other.Unload();
             }
 
-            /// <summary>Code pages lie where the runtime maps, too: there others may have taken the place, but none may hold a heap's code.</summary>
+            // Code pages lie where the runtime maps, too: there others may have taken the place, but none may hold a heap's code.
             private static void AssertGone(nuint[] addresses)
             {
                 List<Mapping> maps = ProcessMaps.Read();
@@ -112,7 +112,7 @@ public static unsafe partial class EmmaHeap
                 }
             }
 
-            /// <param name="alive">The copy that was used: one that is collected in the next round would be counted there.</param>
+            // alive: The copy that was used: one that is collected in the next round would be counted there.
             [MethodImpl(MethodImplOptions.NoInlining)]
             private static int CodePagesOfOneRace(out WeakReference alive)
             {

@@ -9,7 +9,8 @@ public static unsafe partial class EmmaHeap
     {
         public static partial class Scenarios
         {
-            /// <summary>What a thread does when it dies, chosen so that together the acts take every lock and every way through the layers. None uses the managed heap.</summary>
+            // What a thread does when it dies, chosen so that together the acts take every lock and every way through the layers. None uses
+            // the managed heap.
             internal static readonly (string Name, Action Run)[] Acts =
             [
                 ("one block", () => Free(Alloc(64))),
@@ -26,7 +27,7 @@ public static unsafe partial class EmmaHeap
                 ("counting", () => GetStatistics()),
             ];
 
-            /// <summary>A run that its thread cuts shorter, if it lives.</summary>
+            // A run that its thread cuts shorter, if it lives.
             private static nuint s_run;
 
             private static int s_victim;
@@ -84,7 +85,7 @@ public static unsafe partial class EmmaHeap
                 Libc.Exit(0);
             }
 
-            /// <summary>A cache of 7 MiB, a segment, and the largest blocks of the acts, before and after they are moved.</summary>
+            // A cache of 7 MiB, a segment, and the largest blocks of the acts, before and after they are moved.
             private const nuint MostLostByOne = (nuint)160 << 20;
 
             private static nuint SizeOfLive(int index) => (nuint)(16 + index * index * 3);
@@ -98,7 +99,7 @@ public static unsafe partial class EmmaHeap
                 Libc.Exit(1);
             }
 
-            /// <summary>Runs an act on a thread of its own, which dies at some step if it comes that far.</summary>
+            // Runs an act on a thread of its own, which dies at some step if it comes that far.
             private static void RunVictim(Action act, long steps, bool withCache)
             {
                 Volatile.Write(ref s_victim, 0);
@@ -149,9 +150,8 @@ public static unsafe partial class EmmaHeap
                 Free(big);
             }
 
-            /// <summary>
-            /// The thread that may die cuts a run page by page. Others free it, whatever length it was left at: its pages must not be those of other blocks afterwards.
-            /// </summary>
+            // The thread that may die cuts a run page by page. Others free it, whatever length it was left at: its pages must not be those
+            // of other blocks afterwards.
             private static void CutPageRuns()
             {
                 const int pages = SizeClasses.MaxCachedPages;

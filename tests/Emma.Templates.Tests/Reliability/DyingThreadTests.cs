@@ -7,7 +7,8 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         /// <summary>
-        /// Threads that end at any instruction inside the heap. How many times: EMMA_DEATHS for each act (4; 12 in the long form), at instructions chosen with EMMA_SEED.
+        /// Threads that end at any instruction inside the heap. How many times: EMMA_DEATHS for each act (4; 12 in the long form), at
+        /// instructions chosen with EMMA_SEED.
         /// </summary>
         public sealed class DyingThreadTests
         {
@@ -18,7 +19,8 @@ public static unsafe partial class EmmaHeap
             public void A_thread_that_dies_at_any_instruction_neither_locks_others_out_nor_corrupts_the_heap(string act) =>
                 ChildProcess.MustSucceed(nameof(Scenarios.ThreadsDie), [("EMMA_ACT", act), .. WithoutCollections]);
 
-            /// <summary>A thread that is gone for the kernel alone would keep the collector waiting; so would the compiler's own threads, in a forked process.</summary>
+            // A thread that is gone for the kernel alone would keep the collector waiting; so would the compiler's own threads, in a forked
+            // process.
             internal static (string Name, string Value)[] WithoutCollections =>
                 [("DOTNET_TieredCompilation", "0"), ("DOTNET_GCgen0size", "0x40000000"), ("DOTNET_gcConcurrent", "0")];
         }

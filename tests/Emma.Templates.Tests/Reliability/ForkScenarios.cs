@@ -14,13 +14,13 @@ public static unsafe partial class EmmaHeap
             private const int KeptByThread = 400;
             private const int SecondsForAChild = 20;
 
-            /// <summary>What a thread keeps: addresses that are set once a block is whole and cleared before it is freed. Not on the managed heap.</summary>
+            // What a thread keeps: addresses that are set once a block is whole and cleared before it is freed. Not on the managed heap.
             private static nuint* s_kept;
             private static int s_stop;
 
             /// <summary>
-            /// Forks at random moments. The child, which has the memory of all threads and only one of them, checks and frees every block that they kept, and
-            /// allocates. It runs only what has been compiled, and neither collects garbage nor throws.
+            /// Forks at random moments. The child, which has the memory of all threads and only one of them, checks and frees every block
+            /// that they kept, and allocates. It runs only what has been compiled, and neither collects garbage nor throws.
             /// </summary>
             public static void ForkWhileThreadsUseTheHeap()
             {
@@ -153,7 +153,7 @@ public static unsafe partial class EmmaHeap
                 return (nuint)GetStatistics().MappedBytes == 0 ? 4 : 0;
             }
 
-            /// <summary>A block that says at both ends how large it is.</summary>
+            // A block that says at both ends how large it is.
             private static nuint NewBlock(ref uint state)
             {
                 uint random = Next(ref state);
@@ -193,7 +193,8 @@ public static unsafe partial class EmmaHeap
                     }
 
                     nuint size = *(nuint*)block;
-                    // No message unless there is one to give: garbage would be collected, and a process forked meanwhile would wait for the end of that.
+                    // No message unless there is one to give: garbage would be collected, and a process forked meanwhile would wait for the
+                    // end of that.
                     if (*(nuint*)(block + size - 8) != (block ^ size))
                         Must(false, $"seed {seed}: a block has changed");
                     Volatile.Write(ref slot, 0);

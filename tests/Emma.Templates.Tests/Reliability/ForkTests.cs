@@ -6,7 +6,9 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>Processes forked while threads use the heap. How many: EMMA_FORKS (30; 150 in the long form); other moments: EMMA_SEED.</summary>
+        /// <summary>
+        /// Processes forked while threads use the heap. How many: EMMA_FORKS (30; 150 in the long form); other moments: EMMA_SEED.
+        /// </summary>
         public sealed class ForkTests
         {
             [Fact]

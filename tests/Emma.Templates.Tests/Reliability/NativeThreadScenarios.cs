@@ -12,7 +12,9 @@ public static unsafe partial class EmmaHeap
             private const int KeptByNativeThread = 100;
             private const nuint NativeBlockSize = 200;
 
-            /// <summary>Every second thread returns from its callback, the others are ended behind it by the raw exit system call.</summary>
+            /// <summary>
+            /// Every second thread returns from its callback, the others are ended behind it by the raw exit system call.
+            /// </summary>
             public static void NativeThreadsEndOutside()
             {
                 nuint* kept = stackalloc nuint[KeptByNativeThread];
@@ -53,7 +55,7 @@ public static unsafe partial class EmmaHeap
                 return 0;
             }
 
-            /// <summary>Machine code that calls a function and makes the raw exit system call.</summary>
+            // Machine code that calls a function and makes the raw exit system call.
             private static void* ComposeRawEnd(void* function)
             {
                 const int readWriteExecute = 1 | 2 | 4;

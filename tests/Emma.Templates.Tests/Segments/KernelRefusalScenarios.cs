@@ -210,8 +210,8 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal((nuint)0, ProcessMaps.BytesIn(window.Base, window.Base + window.Size));
             }
 
-            /// <summary>Grows a block of 5 MiB that cannot grow in place.</summary>
-            /// <returns>The block; it holds pattern 1.</returns>
+            // Grows a block of 5 MiB that cannot grow in place.
+            // Returns: The block; it holds pattern 1.
             private static void* GrowWhileMremapFails(out nuint size, out Window window)
             {
                 UseTheHeap(10);
@@ -231,7 +231,7 @@ public static unsafe partial class EmmaHeap
                 return block;
             }
 
-            /// <summary>Has everything compiled that runs when memory is short.</summary>
+            // Has everything compiled that runs when memory is short.
             private static void WarmFailures()
             {
                 for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)

@@ -36,7 +36,7 @@ public static unsafe partial class EmmaHeap
                 return longest == 0 ? -1 : BitOperations.Log2((uint)longest);
             }
 
-            /// <summary>Masks as segments have them: page 0 is never free.</summary>
+            // Masks as segments have them: page 0 is never free.
             private static IEnumerable<ulong> Masks()
             {
                 yield return 0;

@@ -122,7 +122,7 @@ public static unsafe partial class EmmaHeap
             private static bool IsInFirst(void* address) =>
                 unchecked((nuint)address - Heap->Space.FirstBase) < Heap->Space.FirstPages << Window.PageShift;
 
-            /// <summary>The least time that a block of 2 MiB and a bit takes to be mapped and unmapped.</summary>
+            // The least time that a block of 2 MiB and a bit takes to be mapped and unmapped.
             private static double LeastMicroseconds()
             {
                 long least = long.MaxValue;

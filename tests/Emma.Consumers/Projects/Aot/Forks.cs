@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Consumer.Memory;
 
-/// <summary>Forks while threads use the heap: each child frees what they kept, allocates, and says by its status whether all contents were right.</summary>
+// Forks while threads use the heap: each child frees what they kept, allocates, and says by its status whether all contents were right.
 internal static unsafe partial class Workout
 {
     private const int Forks = 100;
@@ -11,7 +11,7 @@ internal static unsafe partial class Workout
     private const int Slots = ForkThreads * KeptByThread;
     private const uint SecondsForAChild = 20;
 
-    /// <summary>Blocks, set when they are whole and cleared before they are freed.</summary>
+    // Blocks, set when they are whole and cleared before they are freed.
     private static readonly nuint* s_kept = (nuint*)NativeMemory.AllocZeroed(Slots, (nuint)sizeof(nuint));
 
     private static int s_stop;

@@ -2,7 +2,7 @@
 
 namespace FriendTwo;
 
-/// <summary>The heap that this name means here is the one of this assembly, not the friend's.</summary>
+// The heap that this name means here is the one of this assembly, not the friend's.
 internal static unsafe class Program
 {
     private static int Main()

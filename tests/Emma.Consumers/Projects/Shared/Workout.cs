@@ -4,10 +4,8 @@ using System.Runtime.InteropServices;
 
 namespace Consumer.Memory;
 
-/// <summary>
-/// The program of every project that only differs in how it is built and run: all kinds of blocks, on several threads, each block
-/// checked byte for byte. The last line says on which runtime, and how the heap reached the kernel.
-/// </summary>
+// The program of every project that only differs in how it is built and run: all kinds of blocks, on several threads, each block checked
+// byte for byte. The last line says on which runtime, and how the heap reached the kernel.
 internal static unsafe partial class Workout
 {
     private const int ThreadCount = 4;
@@ -41,10 +39,10 @@ internal static unsafe partial class Workout
         return s_failures == 0 ? 0 : 1;
     }
 
-    /// <summary>What only some of the projects do.</summary>
+    // What only some of the projects do.
     static partial void CheckMore();
 
-    /// <summary>Every byte of a block holds the block's own mark, which is looked at before the block is resized or freed.</summary>
+    // Every byte of a block holds the block's own mark, which is looked at before the block is resized or freed.
     private static void AllocateAndFreeAtRandom(int seed)
     {
         var random = new Random(seed);

@@ -3,7 +3,7 @@
 
 namespace TwoHeaps;
 
-/// <summary>Each heap works, keeps its own books, refuses the other's blocks by name, and outlives the other.</summary>
+// Each heap works, keeps its own books, refuses the other's blocks by name, and outlives the other.
 internal static unsafe class Program
 {
     private static int Main()

@@ -11,12 +11,14 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>The machine code of the fast paths, held against its listing, the structures whose offsets it knows, and the code page.</summary>
+        /// <summary>
+        /// The machine code of the fast paths, held against its listing, the structures whose offsets it knows, and the code page.
+        /// </summary>
         public class FastPathCodeTests
         {
             private static readonly Listing[] s_listings = Listing.AllIn("Caching/Cached/FastPathCode.cs");
 
-            /// <summary>What a C function, and managed code with it, may change without saving it.</summary>
+            // What a C function, and managed code with it, may change without saving it.
             private static readonly Register[] s_scratch =
             [
                 Register.RAX, Register.RCX, Register.RDX, Register.RSI, Register.RDI, Register.R8, Register.R9, Register.R10, Register.R11,
@@ -65,8 +67,8 @@ public static unsafe partial class EmmaHeap
                 s_listings.Single(listing => listing.Name == routine).AssertIsDisassemblyOf(BytesOf(routine));
 
             /// <summary>
-            /// The recorded figures: what runs where the magazine serves, which is the code in a row up to the first return, and the length of all
-            /// of it. Whoever changes the code records its new figures here.
+            /// The recorded figures: what runs where the magazine serves, which is the code in a row up to the first return, and the length
+            /// of all of it. Whoever changes the code records its new figures here.
             /// </summary>
             [Theory]
             [MemberData(nameof(Figures))]
@@ -191,7 +193,10 @@ public static unsafe partial class EmmaHeap
                 };
             }
 
-            /// <summary>The way of sizes that are not in the table: from its entry back once at most, then onwards to a return or to where `Take` follows.</summary>
+            /// <summary>
+            /// The way of sizes that are not in the table: from its entry back once at most, then onwards to a return or to where `Take`
+            /// follows.
+            /// </summary>
             [Fact]
             public void The_class_of_a_large_size_is_found_without_a_loop_and_goes_on_to_Take()
             {
@@ -257,7 +262,9 @@ public static unsafe partial class EmmaHeap
                 Expect.True(behindSyscalls + layout[2].Offset + layout[2].Length <= MachineCode.PageBytes);
             }
 
-            /// <summary>The code of this very heap: the routines as listed with three numbers filled in, or without the check where the key is new.</summary>
+            /// <summary>
+            /// The code of this very heap: the routines as listed with three numbers filled in, or without the check where the key is new.
+            /// </summary>
             [Fact]
             public void What_the_heap_runs_is_what_is_listed_with_the_numbers_of_its_thread_word()
             {
