@@ -46,7 +46,8 @@ public sealed class BuildTests(Workspace workspace)
     }
 
     [Fact]
-    public async Task Heap_compiles_under_every_analyzer_and_style_rule_with_warnings_as_errors() => await workspace.BuiltCleanAsync("Strict");
+    public async Task Heap_compiles_under_every_analyzer_and_style_rule_with_warnings_as_errors() =>
+        await workspace.BuiltCleanAsync("Strict");
 
     [Fact]
     public async Task Public_heap_is_documented_in_the_documentation_file()

@@ -12,12 +12,14 @@ public sealed partial class ReadmeTests(Workspace workspace)
         string folder = Path.Combine(workspace.Folder, "Fresh");
         string readme = await File.ReadAllTextAsync(
             Path.Combine(Workspace.RepositoryRoot, "README.md"), TestContext.Current.CancellationToken);
-        string example = CodeBlock().Matches(readme).Select(match => match.Groups[1].Value).First(code => code.Contains("[assembly: EmmaAllocator"));
+        string example = CodeBlock().Matches(readme).Select(match => match.Groups[1].Value)
+            .First(code => code.Contains("[assembly: EmmaAllocator"));
 
         (await workspace.DotnetAsync("new", "console", "-o", folder, "--no-restore")).MustSucceed();
         await File.WriteAllTextAsync(Path.Combine(folder, "Program.cs"), example, TestContext.Current.CancellationToken);
         string project = Path.Combine(folder, "Fresh.csproj");
-        (await workspace.DotnetAsync("add", project, "package", "Emma.Generator", "--version", await workspace.GetVersionAsync())).MustSucceed();
+        (await workspace.DotnetAsync("add", project, "package", "Emma.Generator", "--version", await workspace.GetVersionAsync()))
+            .MustSucceed();
         Finished build = (await workspace.BuildAsync(folder)).MustSucceed();
 
         Assert.Contains("0 Warning(s)", build.Output);

@@ -43,7 +43,8 @@ internal sealed partial record Exploration(int Errors, bool IsComplete, long Sta
                 report += MustRun(folder, "spin", ["-t", "-p", "-g", .. defines, copy]);
             return new Exploration(
                 errors,
-                !report.Contains("max search depth too small") && !report.Contains("out of memory") && !report.Contains("Search not completed"),
+                !report.Contains("max search depth too small") && !report.Contains("out of memory")
+                    && !report.Contains("Search not completed"),
                 long.Parse(StoredStates().Match(report).Groups[1].Value, CultureInfo.InvariantCulture),
                 [.. UnreachedSteps().Matches(report).Select(match => match.Value.Trim())],
                 report);

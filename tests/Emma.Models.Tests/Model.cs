@@ -15,7 +15,8 @@ internal sealed partial class Model(string name)
     internal string File => Path.Combine(Folder, name + Extension);
 
     // The macros that seed a bug each: every word of the model that begins so.
-    internal IReadOnlyList<string> Bugs => [.. BugNames().Matches(System.IO.File.ReadAllText(File)).Select(match => match.Value).Distinct().Order()];
+    internal IReadOnlyList<string> Bugs =>
+        [.. BugNames().Matches(System.IO.File.ReadAllText(File)).Select(match => match.Value).Distinct().Order()];
 
     [GeneratedRegex(@"\bBUG_[A-Z_]+\b")]
     private static partial Regex BugNames();

@@ -10,7 +10,8 @@ public abstract class ModelTests(string name)
 
     internal string Name => name;
 
-    private static string[] Longer => (Environment.GetEnvironmentVariable(Variable) ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries);
+    private static string[] Longer =>
+        (Environment.GetEnvironmentVariable(Variable) ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries);
 
     [Fact]
     public void Every_step_is_reached_and_no_order_of_events_breaks_a_claim()
@@ -20,7 +21,8 @@ public abstract class ModelTests(string name)
         Assert.True(exploration.Errors == 0, $"{name}: an order of events breaks a claim\n{exploration.Report}");
         Assert.True(exploration.IsComplete, $"{name}: not all orders of events were explored\n{exploration.Report}");
         if (Longer.Length == 0)
-            Assert.True(exploration.Unreached.Length == 0, $"{name}: no order of events leads to\n{string.Join('\n', exploration.Unreached)}");
+            Assert.True(exploration.Unreached.Length == 0,
+                $"{name}: no order of events leads to\n{string.Join('\n', exploration.Unreached)}");
         TestContext.Current.SendDiagnosticMessage($"{name}: {exploration.States} states");
     }
 

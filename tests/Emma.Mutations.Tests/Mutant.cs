@@ -25,7 +25,8 @@ internal static class Mutant
             .ToDictionary(file => file, File.ReadAllText);
 
     private static readonly Lazy<CSharpCommandLineArguments> s_arguments = new Lazy<CSharpCommandLineArguments>(() =>
-        CSharpCommandLineParser.Default.Parse(File.ReadAllLines(Repository.CompilerArguments), Repository.TestedProject, sdkDirectory: null));
+        CSharpCommandLineParser.Default.Parse(File.ReadAllLines(Repository.CompilerArguments), Repository.TestedProject,
+            sdkDirectory: null));
 
     // Compiles the tests with some changes.
     internal static void Compile(IEnumerable<Edit> edits, string target)
@@ -43,7 +44,8 @@ internal static class Mutant
 
         using FileStream stream = File.Create(target);
         EmitResult result = compilation.Emit(stream, options: new EmitOptions(debugInformationFormat: DebugInformationFormat.Embedded));
-        Assert.True(result.Success, string.Join('\n', result.Diagnostics.Where(diagnostic => diagnostic.Severity == DiagnosticSeverity.Error)));
+        Assert.True(result.Success,
+            string.Join('\n', result.Diagnostics.Where(diagnostic => diagnostic.Severity == DiagnosticSeverity.Error)));
     }
 
     private static CSharpCompilation Parse()

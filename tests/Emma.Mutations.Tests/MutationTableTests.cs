@@ -9,7 +9,8 @@ public sealed class MutationTableTests
     public void Every_seeded_bug_of_the_models_has_a_mutation() =>
         Assert.Equal(
             Repository.SeededBugs.Order(),
-            Mutations.All.Where(mutation => mutation.Model != Mutations.NoModel).Select(mutation => $"{mutation.Model} {mutation.Bug}").Distinct().Order());
+            Mutations.All.Where(mutation => mutation.Model != Mutations.NoModel).Select(mutation => $"{mutation.Model} {mutation.Bug}")
+                .Distinct().Order());
 
     [Theory]
     [MemberData(nameof(Mutants))]
@@ -26,8 +27,10 @@ public sealed class MutationTableTests
     [Fact]
     public void The_table_beside_the_models_names_each_mutation_and_its_test()
     {
-        string[] rows = [.. Mutations.All.Select(mutation => $"| `{mutation.Model}` | `{mutation.Bug}` | `{mutation.Test.Replace(".", "` | `", StringComparison.Ordinal)}` |").Distinct()];
-        string[] written = [.. File.ReadLines(Path.Combine(Repository.Models, "README.md")).Where(line => line.Count(c => c == '|') == 5 && line.StartsWith("| `", StringComparison.Ordinal))];
+        string[] rows = [.. Mutations.All
+            .Select(mutation => $"| `{mutation.Model}` | `{mutation.Bug}` | `{mutation.Test.Replace(".", "` | `", StringComparison.Ordinal)}` |").Distinct()];
+        string[] written = [.. File.ReadLines(Path.Combine(Repository.Models, "README.md"))
+            .Where(line => line.Count(c => c == '|') == 5 && line.StartsWith("| `", StringComparison.Ordinal))];
         Assert.Equal(rows, written);
     }
 }

@@ -12,10 +12,13 @@ internal static class Mutations
     private const string Start = "start.pml";
     private const string Destroy = "destroy.pml";
 
-    private const string EachStep = "CacheProtocolTests.At_every_instruction_each_block_is_in_one_place_or_the_cache_is_marked_as_being_changed";
+    private const string EachStep =
+        "CacheProtocolTests.At_every_instruction_each_block_is_in_one_place_or_the_cache_is_marked_as_being_changed";
     private const string DyingWithMark = "DeadThreadTests.The_blocks_of_a_thread_that_died_while_it_changed_its_cache_are_never_handed_out";
-    private const string Emptying = "CacheProtocolTests.While_a_dead_threads_cache_is_emptied_it_is_marked_and_belongs_to_the_thread_that_empties_it";
-    private const string CodePage = "StartRaceTests.A_thread_that_is_overtaken_while_it_makes_the_code_page_leaves_the_heap_to_the_one_that_was_first";
+    private const string Emptying =
+        "CacheProtocolTests.While_a_dead_threads_cache_is_emptied_it_is_marked_and_belongs_to_the_thread_that_empties_it";
+    private const string CodePage =
+        "StartRaceTests.A_thread_that_is_overtaken_while_it_makes_the_code_page_leaves_the_heap_to_the_one_that_was_first";
 
     private const string Barrier =
         "LockProtocolTests.Whoever_is_about_to_sleep_says_so_then_has_every_processor_pass_a_barrier_and_then_looks_again";
@@ -34,7 +37,8 @@ internal static class Mutations
             new Edit(
                 "ClrInterlocked.Increment(ref _sleepers); ClrInterlocked.MemoryBarrierProcessWide();",
                 "ClrInterlocked.MemoryBarrierProcessWide(); ClrInterlocked.Increment(ref _sleepers);")),
-        new(Lock, "SLEEPERS_READ_FIRST", "LockProtocolTests.Whoever_gives_a_lock_back_wakes_each_thread_that_said_so_before_the_lock_was_free",
+        new(Lock, "SLEEPERS_READ_FIRST",
+            "LockProtocolTests.Whoever_gives_a_lock_back_wakes_each_thread_that_said_so_before_the_lock_was_free",
             new Edit(
                 "ClrVolatile.Write(ref _owner, 0); if (ClrVolatile.Read(ref _sleepers) != 0) Wake();",
                 "bool counted = ClrVolatile.Read(ref _sleepers) != 0; ClrVolatile.Write(ref _owner, 0); if (counted) Wake();")),
@@ -64,8 +68,10 @@ internal static class Mutations
 
         new(Depot, "NO_TAG", "MagazineStackTests.The_head_is_never_what_it_was_although_the_same_magazine_lies_on_top",
             new Edit("((((ulong)previous >> AddressBits) + 1) << AddressBits)", "(((ulong)previous >> AddressBits) << AddressBits)")),
-        new(Depot, "UNMAPPED_INSTEAD", "MagazineStoreRaceTests.Discarded_magazines_stay_mapped_because_a_thread_that_was_overtaken_still_reads_one",
-            new Edit("Syscalls.Madvise((nuint)_areas[area], length, Syscalls.MadvDontNeed)", "Syscalls.Munmap((nuint)_areas[area], length)")),
+        new(Depot, "UNMAPPED_INSTEAD",
+            "MagazineStoreRaceTests.Discarded_magazines_stay_mapped_because_a_thread_that_was_overtaken_still_reads_one",
+            new Edit("Syscalls.Madvise((nuint)_areas[area], length, Syscalls.MadvDontNeed)",
+                "Syscalls.Munmap((nuint)_areas[area], length)")),
         new(Depot, "DISCARD_UNCHECKED", TakenWhileLocked,
             new Edit("if (_carved != 0 && Magazine.DepthOf(all) == _carved)", "if (_carved != 0)")),
         new(Depot, "CARVE_WITHOUT_LOCK",
@@ -73,7 +79,8 @@ internal static class Mutations
             new Edit("private Magazine* Carve() { Enter();", "private Magazine* Carve() {"),
             new Edit("ClrVolatile.Write(ref _carved, _carved + 1); } _lock.Release();", "ClrVolatile.Write(ref _carved, _carved + 1); }")),
         new(Depot, "NEXT_READ_TOO_LATE", TakenWhileLocked,
-            new Edit("Magazine* next = Magazine.NextOf(all); _unused.Push(all);", "_unused.Push(all); Magazine* next = Magazine.NextOf(all);")),
+            new Edit("Magazine* next = Magazine.NextOf(all); _unused.Push(all);",
+                "_unused.Push(all); Magazine* next = Magazine.NextOf(all);")),
 
         new(Handover, "NO_MARK", EachStep, TakesWithoutMark),
         new(Handover, "NO_MARK", EachStep,
@@ -96,14 +103,17 @@ internal static class Mutations
             "DeadThreadTests.A_cache_in_the_name_of_a_living_thread_is_left_alone_until_that_thread_wants_it",
             new Edit("? emptyToo : CurrentThread.IsDead(process, owner);", "? emptyToo : true;")),
         new(Reclaim, "LEFT_BEFORE_EMPTIED", Emptying,
-            new Edit("unmapped += ThreadCache.EmptyDead(dead); dead->Owner.Leave();", "dead->Owner.Leave(); unmapped += ThreadCache.EmptyDead(dead);")),
+            new Edit("unmapped += ThreadCache.EmptyDead(dead); dead->Owner.Leave();",
+                "dead->Owner.Leave(); unmapped += ThreadCache.EmptyDead(dead);")),
         new(Reclaim, "NO_MARK", EachStep, TakesWithoutMark),
         new(Reclaim, "MARK_NOT_READ", DyingWithMark, TakesOverWithoutLooking),
         new(Reclaim, "MARK_CLEARED_EARLY", EachStep,
-            new Edit("LookAtWindow(cache); nuint alone = 0;", "LookAtWindow(cache); ClrVolatile.Write(ref cache->_changing, 0); nuint alone = 0;")),
+            new Edit("LookAtWindow(cache); nuint alone = 0;",
+                "LookAtWindow(cache); ClrVolatile.Write(ref cache->_changing, 0); nuint alone = 0;")),
         new(Reclaim, "CACHE_OF_NO_THREAD", Emptying,
             new Edit("TakeUnused(CurrentThread.Id, ref checks, emptyToo: false)", "TakeUnused(-1, ref checks, emptyToo: false)")),
-        new(Reclaim, "ADDED_BY_STORE", "CacheProtocolTests.A_cache_joins_the_list_though_others_join_at_every_instruction_and_none_falls_off",
+        new(Reclaim, "ADDED_BY_STORE",
+            "CacheProtocolTests.A_cache_joins_the_list_though_others_join_at_every_instruction_and_none_falls_off",
             new Edit(
                 "if (ClrInterlocked.CompareExchange(ref _first, (nint)cache, first) == first) break;",
                 "ClrVolatile.Write(ref _first, (nint)cache); break;")),
@@ -130,7 +140,8 @@ internal static class Mutations
                 "ClrInterlocked.CompareExchange(ref Heap->State._state, Running, NotStarted); Compilation.LoadBaseLibrary(); Window.SetLabel("))
         ,
         new(Start, "CODE_OF_THE_LOSER", CodePage,
-            new Edit("private static KernelEntry? s_current;", "private static KernelEntry? s_current; [ClrThreadStatic] private static KernelEntry? t_made;"),
+            new Edit("private static KernelEntry? s_current;",
+                "private static KernelEntry? s_current; [ClrThreadStatic] private static KernelEntry? t_made;"),
             new Edit("KernelEntry created = Create(codeBehind);", "KernelEntry created = t_made = Create(codeBehind);"),
             new Edit("CodeBehind => s_current!._codeBehind", "CodeBehind => (t_made ?? s_current)!._codeBehind")),
         new(Start, "PUBLISHED_BY_STORE", CodePage,
@@ -177,7 +188,8 @@ internal static class Mutations
             new Edit("Heap->Small.Unload(); KernelEntry.Release();", "Heap->Small.Unload();"),
             new Edit("internal static void Unload() {", "internal static void Unload() { KernelEntry.Release();")),
 
-        new(NoModel, "SLOTS_RELEASED_UPWARDS", "SlotOrderTests.Slots_are_taken_and_freed_in_an_order_in_which_none_is_ever_a_tail_without_a_head",
+        new(NoModel, "SLOTS_RELEASED_UPWARDS",
+            "SlotOrderTests.Slots_are_taken_and_freed_in_an_order_in_which_none_is_ever_a_tail_without_a_head",
             new Edit("for (nuint i = count; i > 0; i--)", "for (nuint i = 1; i <= count; i++)")),
     ];
 
@@ -185,7 +197,8 @@ internal static class Mutations
         "private static nuint TakeSlowly(ThreadCache* cache, int sizeClass) { ClrVolatile.Write(ref cache->_changing, 1);",
         "private static nuint TakeSlowly(ThreadCache* cache, int sizeClass) {");
 
-    private static Edit EmptiesWithoutLooking => new Edit("if (ClrVolatile.Read(ref cache->_changing) == 0) return Empty(cache);", "return Empty(cache);");
+    private static Edit EmptiesWithoutLooking =>
+        new Edit("if (ClrVolatile.Read(ref cache->_changing) == 0) return Empty(cache);", "return Empty(cache);");
 
     private static Edit TakesOverWithoutLooking => new Edit(
         "if (ClrVolatile.Read(ref cache->_changing) != 0) Reset(cache, SmallBlocks.SentinelTop); return cache;",

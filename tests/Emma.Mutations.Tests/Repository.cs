@@ -16,7 +16,8 @@ internal static partial class Repository
     internal static string TestedBinaries { get; } = Path.Combine(TestedProject, "bin", Metadata("TestedBuild"));
 
     // What the compiler was given for it, an argument a line.
-    internal static string CompilerArguments { get; } = Path.Combine(TestedProject, "obj", Metadata("TestedBuild"), "compiler-arguments.txt");
+    internal static string CompilerArguments { get; } = Path
+        .Combine(TestedProject, "obj", Metadata("TestedBuild"), "compiler-arguments.txt");
 
     private static string TemplatesFolder { get; } = Path.Combine(Root, "src", "Emma.Templates") + Path.DirectorySeparatorChar;
 

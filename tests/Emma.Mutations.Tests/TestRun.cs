@@ -23,7 +23,8 @@ internal sealed partial class TestRun : IDisposable
     }
 
     // The assembly of the tests.
-    internal string Assembly => Path.Combine(_folder.FullName, Path.GetFileName(Path.TrimEndingDirectorySeparator(Repository.TestedProject)) + ".dll");
+    internal string Assembly => Path.Combine(_folder.FullName,
+        Path.GetFileName(Path.TrimEndingDirectorySeparator(Repository.TestedProject)) + ".dll");
 
     public void Dispose() => _folder.Delete(recursive: true);
 
@@ -54,7 +55,8 @@ internal sealed partial class TestRun : IDisposable
 
         string all = output.Result + errors.Result;
         Match total = Total().Match(all);
-        return new Outcome(process.ExitCode == 0, total.Success ? int.Parse(total.Groups[1].Value, CultureInfo.InvariantCulture) : null, all);
+        return new Outcome(process.ExitCode == 0, total.Success ? int.Parse(total.Groups[1].Value, CultureInfo.InvariantCulture)
+            : null, all);
     }
 
     [GeneratedRegex(@"Total: (\d+)")]

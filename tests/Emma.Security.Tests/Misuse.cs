@@ -36,7 +36,8 @@ internal static class Misuse
     internal static IReadOnlyList<string> Programs => [.. MisusePrograms<Plain>.All.Keys];
 
     // Runs every program at every size, as many at once as there are processors.
-    internal static Dictionary<(string Program, nuint Size), (Outcome Outcome, string Output)> RunAll(string heap) => RunAll(heap, oldKernel: false);
+    internal static Dictionary<(string Program, nuint Size), (Outcome Outcome, string Output)> RunAll(string heap) =>
+        RunAll(heap, oldKernel: false);
 
     // The same; for the hardened heap also on a kernel that is made to seem one without guard markers.
     internal static Dictionary<(string Program, nuint Size), (Outcome Outcome, string Output)> RunAll(string heap, bool oldKernel)

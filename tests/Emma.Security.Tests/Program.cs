@@ -54,6 +54,7 @@ internal static class Program
     {
         HardenedHeap.Free(HardenedHeap.Alloc(1));
         HardenedHeap.Destroy();
-        OldKernel.Install(typeof(HardenedHeap).GetNestedType("HeapInternals", BindingFlags.NonPublic)!.GetNestedType("KernelEntry", BindingFlags.NonPublic)!);
+        OldKernel.Install(typeof(HardenedHeap).GetNestedType("HeapInternals", BindingFlags.NonPublic)!
+            .GetNestedType("KernelEntry", BindingFlags.NonPublic)!);
     }
 }

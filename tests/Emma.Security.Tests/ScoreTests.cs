@@ -20,7 +20,8 @@ public class ScoreTests
     [InlineData(true)]
     public void A_hardened_heap_catches_all_misuse_but_writes_to_freed_small_blocks_that_nobody_uses_again(bool withoutMarkers)
     {
-        Dictionary<(string Program, nuint Size), (Outcome Outcome, string Output)> outcomes = Misuse.RunAll(nameof(Hardened), withoutMarkers);
+        Dictionary<(string Program, nuint Size), (Outcome Outcome, string Output)> outcomes = Misuse
+            .RunAll(nameof(Hardened), withoutMarkers);
         StringBuilder failures = new();
         foreach (((string program, nuint size), (Outcome outcome, string output)) in outcomes)
         {

@@ -124,12 +124,26 @@ public static unsafe class Heaps
     /// <summary>Bytes of a heap that are mapped, in use, and all the parts together.</summary>
     public static (nuint Mapped, nuint InUse, nuint Sum) Figures(HeapKind heap) => heap switch
     {
-        HeapKind.Plain => PlainHeap.GetStatistics() is var s ? ((nuint)s.MappedBytes, (nuint)s.InUseBytes, (nuint)s.InUseBytes + (nuint)s.FreeBytes + (nuint)s.HeaderBytes + (nuint)s.CachedBytes) : default,
-        HeapKind.Checked => CheckedHeap.GetStatistics() is var s ? ((nuint)s.MappedBytes, (nuint)s.InUseBytes, (nuint)s.InUseBytes + (nuint)s.FreeBytes + (nuint)s.HeaderBytes + (nuint)s.CachedBytes) : default,
-        HeapKind.Locked => LockedHeap.GetStatistics() is var s ? ((nuint)s.MappedBytes, (nuint)s.InUseBytes, (nuint)s.InUseBytes + (nuint)s.FreeBytes + (nuint)s.HeaderBytes + (nuint)s.CachedBytes) : default,
-        HeapKind.Limited => LimitedHeap.GetStatistics() is var s ? ((nuint)s.MappedBytes, (nuint)s.InUseBytes, (nuint)s.InUseBytes + (nuint)s.FreeBytes + (nuint)s.HeaderBytes + (nuint)s.CachedBytes) : default,
-        HeapKind.Hardened => HardenedHeap.GetStatistics() is var s ? ((nuint)s.MappedBytes, (nuint)s.InUseBytes, (nuint)s.InUseBytes + (nuint)s.FreeBytes + (nuint)s.HeaderBytes + (nuint)s.CachedBytes) : default,
-        HeapKind.Faulty => FaultyHeap.GetStatistics() is var s ? ((nuint)s.MappedBytes, (nuint)s.InUseBytes, (nuint)s.InUseBytes + (nuint)s.FreeBytes + (nuint)s.HeaderBytes + (nuint)s.CachedBytes) : default,
-        _ => TemporaryHeap.GetStatistics() is var s ? ((nuint)s.MappedBytes, (nuint)s.InUseBytes, (nuint)s.InUseBytes + (nuint)s.FreeBytes + (nuint)s.HeaderBytes + (nuint)s.CachedBytes) : default,
+        HeapKind.Plain => PlainHeap.GetStatistics() is var s
+            ? ((nuint)s.MappedBytes, (nuint)s.InUseBytes,
+            (nuint)s.InUseBytes + (nuint)s.FreeBytes + (nuint)s.HeaderBytes + (nuint)s.CachedBytes) : default,
+        HeapKind.Checked => CheckedHeap.GetStatistics() is var s
+            ? ((nuint)s.MappedBytes, (nuint)s.InUseBytes,
+            (nuint)s.InUseBytes + (nuint)s.FreeBytes + (nuint)s.HeaderBytes + (nuint)s.CachedBytes) : default,
+        HeapKind.Locked => LockedHeap.GetStatistics() is var s
+            ? ((nuint)s.MappedBytes, (nuint)s.InUseBytes,
+            (nuint)s.InUseBytes + (nuint)s.FreeBytes + (nuint)s.HeaderBytes + (nuint)s.CachedBytes) : default,
+        HeapKind.Limited => LimitedHeap.GetStatistics() is var s
+            ? ((nuint)s.MappedBytes, (nuint)s.InUseBytes,
+            (nuint)s.InUseBytes + (nuint)s.FreeBytes + (nuint)s.HeaderBytes + (nuint)s.CachedBytes) : default,
+        HeapKind.Hardened => HardenedHeap.GetStatistics() is var s
+            ? ((nuint)s.MappedBytes, (nuint)s.InUseBytes,
+            (nuint)s.InUseBytes + (nuint)s.FreeBytes + (nuint)s.HeaderBytes + (nuint)s.CachedBytes) : default,
+        HeapKind.Faulty => FaultyHeap.GetStatistics() is var s
+            ? ((nuint)s.MappedBytes, (nuint)s.InUseBytes,
+            (nuint)s.InUseBytes + (nuint)s.FreeBytes + (nuint)s.HeaderBytes + (nuint)s.CachedBytes) : default,
+        _ => TemporaryHeap.GetStatistics() is var s
+            ? ((nuint)s.MappedBytes, (nuint)s.InUseBytes,
+            (nuint)s.InUseBytes + (nuint)s.FreeBytes + (nuint)s.HeaderBytes + (nuint)s.CachedBytes) : default,
     };
 }

@@ -16,7 +16,8 @@ public static unsafe partial class EmmaHeap
                 {
                     ShadowBlock block = Stamp.Write(local.Alloc(size), size);
                     for (nuint offset = 1; offset < size; offset += 1 + size / 13)
-                        Expect.True(Throws<ArgumentException>(heap => heap.Free((void*)(block.Address + offset))), $"size {size}, offset {offset}");
+                        Expect.True(Throws<ArgumentException>(heap => heap.Free((void*)(block.Address + offset))),
+                            $"size {size}, offset {offset}");
                     Stamp.Check(block);
                     local.Free((void*)block.Address);
                     HeapStatistics before = GetStatistics();

@@ -13,7 +13,8 @@ public static unsafe partial class EmmaHeap
         public sealed class CanaryTests : HeapTest
         {
             private static readonly nuint[] s_sizes =
-                [.. Enumerable.Range(1, 300).Select(size => (nuint)size), 500, 505, 1000, 1016, 1017, 1024, 2040, 2041, 4096, 10_000, 32_000, 32_760];
+                [.. Enumerable.Range(1, 300).Select(size => (nuint)size), 500, 505, 1000, 1016, 1017, 1024, 2040, 2041, 4096, 10_000,
+                    32_000, 32_760];
 
             [Fact]
             public void The_table_of_block_sizes_is_that_of_the_classes()

@@ -18,8 +18,10 @@ public static unsafe partial class EmmaHeap
                 nuint block = (nuint)Alloc(100);
                 Segment* segment = Segment.Of(block);
                 int page = Segment.PageOf(block);
-                Expect.True(IsClosed((nuint)segment + Guards.HeaderBytes) && IsClosed(Segment.AddressOf(segment, 1) - 1), "the header's end");
-                Expect.True(IsClosed(Segment.AddressOf(segment, page + 1) - Guards.SlabTail) && IsClosed(Segment.AddressOf(segment, page + 1) - 1), "the slab's end");
+                Expect.True(IsClosed((nuint)segment + Guards.HeaderBytes)
+                    && IsClosed(Segment.AddressOf(segment, 1) - 1), "the header's end");
+                Expect.True(IsClosed(Segment.AddressOf(segment, page + 1) - Guards.SlabTail)
+                    && IsClosed(Segment.AddressOf(segment, page + 1) - 1), "the slab's end");
                 Expect.False(IsClosed(Segment.AddressOf(segment, page + 1) - Guards.SlabTail - 1), "the slab's last bytes");
                 Expect.True(IsClosed(Segment.AddressOf(segment, page + 1)) && IsClosed((nuint)segment + Segment.Size - 1), "free pages");
 
@@ -53,7 +55,8 @@ public static unsafe partial class EmmaHeap
                     Expect.True(segments.Length > Guards.MaxProtected + 3);
                     Expect.Equal(Guards.MaxProtected, segments.Count(segment => IsClosed(segment + Guards.HeaderBytes)));
                     Window* window = Heap->Space.Find(segments[0]);
-                    int mappings = ProcessMaps.Read().Count(mapping => mapping.Start >= window->Base && mapping.Start < window->Base + window->Size);
+                    int mappings = ProcessMaps.Read()
+                        .Count(mapping => mapping.Start >= window->Base && mapping.Start < window->Base + window->Size);
                     Expect.InRange(mappings, Guards.MaxProtected, Guards.MaxProtected * Guards.MappingsPerSegment + segments.Length);
                     AssertStatisticsAddUp(pin);
                     Array.ForEach(blocks, block => Free((void*)block));

@@ -10,7 +10,8 @@ public static unsafe partial class EmmaHeap
         public sealed class HardenedBlockTests : HeapTest
         {
             private static readonly nuint[] s_sizes =
-                [0, 1, 7, 8, 9, 15, 16, 24, 100, 1000, 4088, 4096, 30_000, 32_760, 32_761, 65_536, 262_144, (4 << 20) - 5, 4 << 20, 9 << 20];
+                [0, 1, 7, 8, 9, 15, 16, 24, 100, 1000, 4088, 4096, 30_000, 32_760, 32_761, 65_536, 262_144, (4 << 20) - 5, 4 << 20,
+                    9 << 20];
 
             public static TheoryData<int> Sizes => new(s_sizes.Select(size => (int)size));
 
@@ -246,7 +247,8 @@ public static unsafe partial class EmmaHeap
                 Threads.Run(1, _ => Array.ForEach(blocks, block => Free((void*)block)));
                 Trim();
                 HeapStatistics s = GetStatistics();
-                Expect.True((nuint)s.InUseBytes < 100 && (nuint)s.CachedBytes < 100, $"in use: {(nuint)s.InUseBytes}, cached: {(nuint)s.CachedBytes}");
+                Expect.True((nuint)s.InUseBytes < 100
+                    && (nuint)s.CachedBytes < 100, $"in use: {(nuint)s.InUseBytes}, cached: {(nuint)s.CachedBytes}");
                 Free(pin);
             }
 

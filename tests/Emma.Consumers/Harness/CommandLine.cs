@@ -24,7 +24,8 @@ public static class CommandLine
     // What `dotnet test` sets for its own child and what would lead another MSBuild or test host astray.
     private static readonly string[] s_privateVariables = ["MSBUILD", "TESTINGPLATFORM", "DOTNET_HOST_PATH", "DOTNET_CLI_TEST"];
 
-    public static async Task<Finished> RunAsync(string folder, string fileName, string[] arguments, params (string Name, string Value)[] variables)
+    public static async Task<Finished> RunAsync(string folder, string fileName, string[] arguments,
+        params (string Name, string Value)[] variables)
     {
         var start = new ProcessStartInfo(fileName, arguments)
         {

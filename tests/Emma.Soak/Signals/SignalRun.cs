@@ -33,7 +33,8 @@ public static unsafe class SignalRun
             Handle(handlerWorker);
         });
 
-        Worker[] workers = Enumerable.Range(0, Threads).Select(i => new Worker($"thread {i}", (ulong)i + 1, s_heaps, MaxLiveBytes, s_mail)).ToArray();
+        Worker[] workers = Enumerable.Range(0, Threads).Select(i => new Worker($"thread {i}", (ulong)i + 1, s_heaps, MaxLiveBytes, s_mail))
+            .ToArray();
         Thread[] threads = Enumerable.Range(0, Threads).Select(i => new Thread(() =>
         {
             Volatile.Write(ref s_threadIds[i], getTid());

@@ -4,5 +4,6 @@ namespace Emma.Soak;
 public sealed class SignalTests
 {
     [Fact]
-    public void A_registered_handler_allocates_and_frees_while_the_interrupted_threads_do() => Child.MustSucceed(["signals", "--times", $"{Length.Of(1000, 3000)}"]);
+    public void A_registered_handler_allocates_and_frees_while_the_interrupted_threads_do() =>
+        Child.MustSucceed(["signals", "--times", $"{Length.Of(1000, 3000)}"]);
 }

@@ -16,7 +16,8 @@ public sealed class SoakRun
     private const nuint MaxLiveBytes = 16 << 20;
     private const nuint MostAfterDestroy = 64 << 10;
 
-    private static readonly HeapKind[] s_heaps = [HeapKind.Plain, HeapKind.Plain, HeapKind.Checked, HeapKind.Locked, HeapKind.Limited, HeapKind.Hardened, HeapKind.Faulty];
+    private static readonly HeapKind[] s_heaps =
+        [HeapKind.Plain, HeapKind.Plain, HeapKind.Checked, HeapKind.Locked, HeapKind.Limited, HeapKind.Hardened, HeapKind.Faulty];
 
     private readonly double _minutes;
     private readonly ulong _seed;
@@ -39,7 +40,8 @@ public sealed class SoakRun
         _minutes = arguments.Number("--soak", 1);
         _seed = (ulong)arguments.Number("--seed", Random.Shared.Next(1, 1_000_000));
         _dice = new Dice(_seed);
-        _workers = Enumerable.Range(0, Threads).Select(i => new Worker($"thread {i}", _seed * 100 + (ulong)i, s_heaps, MaxLiveBytes, _mail)).ToArray();
+        _workers = Enumerable.Range(0, Threads).Select(i => new Worker($"thread {i}", _seed * 100 + (ulong)i, s_heaps, MaxLiveBytes, _mail))
+            .ToArray();
         _forks = arguments.Has("--no-forks") ? null : new Forks(_seed);
         _report = new SoakReport(
             () => $"plugins {_plugins.Gone} gone {_plugins.Count} here, forks {_forks?.Done ?? 0}, destroys {_destroys}, trims {_trims}, counts {_counts}, failed calls {FaultyHeap.FailedCalls}",

@@ -42,7 +42,8 @@ public static unsafe class StaleBlock
                 Volatile.Write(ref *stale, 1);
                 break;
             default:
-                ((delegate* unmanaged<void*, void*, nuint, void*>)NativeLibrary.GetExport(NativeLibrary.GetMainProgramHandle(), "memcpy"))(target, stale, 64);
+                ((delegate* unmanaged<void*, void*, nuint, void*>)NativeLibrary
+                    .GetExport(NativeLibrary.GetMainProgramHandle(), "memcpy"))(target, stale, 64);
                 break;
         }
 

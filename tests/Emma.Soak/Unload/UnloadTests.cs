@@ -18,7 +18,8 @@ public sealed class UnloadTests
     private const int Faulted = 139;
 
     [Fact]
-    public void Plugins_that_come_and_go_leave_nothing_behind() => Child.MustSucceed(["unload", "--times", $"{Length.Of(60, 200)}", "--seconds", $"{Length.Of(6, 12)}"], s_fast);
+    public void Plugins_that_come_and_go_leave_nothing_behind() =>
+        Child.MustSucceed(["unload", "--times", $"{Length.Of(60, 200)}", "--seconds", $"{Length.Of(6, 12)}"], s_fast);
 
     [Theory]
     [InlineData("read", Aborted)]
@@ -96,7 +97,8 @@ public sealed class UnloadTests
     {
         Assert.True(Plugin.CollectUntil(() => !alive.IsAlive) <= Plugin.MostCollections, "the load context is still there");
         int collections = Plugin.CollectUntil(() => !Array.Exists(addresses, ProcessMaps.IsMapped));
-        Assert.True(collections <= Plugin.MostCollections, $"one of {string.Join(", ", addresses.Select(address => $"0x{address:x}"))} is still mapped");
+        Assert.True(collections <= Plugin.MostCollections,
+            $"one of {string.Join(", ", addresses.Select(address => $"0x{address:x}"))} is still mapped");
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -113,7 +115,8 @@ public sealed class UnloadTests
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static (WeakReference Alive, nuint Block, Thread Thread) EnterAndUnload(SemaphoreSlim inside, SemaphoreSlim leave, Action<bool> kept)
+    private static (WeakReference Alive, nuint Block, Thread Thread) EnterAndUnload(SemaphoreSlim inside, SemaphoreSlim leave,
+        Action<bool> kept)
     {
         var plugin = new Plugin();
         Func<Action, bool> keepWhile = plugin.KeepWhile;

@@ -46,7 +46,8 @@ public static unsafe partial class EmmaHeap
                     {
                         void* block = AlignedAlloc(size, alignment);
                         void* other = TryAlignedAlloc(size, alignment);
-                        Expect.True(((nuint)block | (nuint)other) % alignment == 0, $"size {size}, alignment {alignment}: 0x{(nuint)block:x}, 0x{(nuint)other:x}");
+                        Expect.True(((nuint)block | (nuint)other) % alignment == 0,
+                            $"size {size}, alignment {alignment}: 0x{(nuint)block:x}, 0x{(nuint)other:x}");
                         int sizeClass = SizeClasses.OfAligned(size, alignment);
                         Expect.True(
                             PageMap.ClassOf((nuint)block) == sizeClass && PageMap.ClassOf((nuint)other) == sizeClass,

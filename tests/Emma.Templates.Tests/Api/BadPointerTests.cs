@@ -107,7 +107,8 @@ public static unsafe partial class EmmaHeap
                     ("unused", window->Base + 100 * Segment.Size), ("root", (nuint)Heap), ("code", KernelMode.CodeAddress),
                 ];
                 foreach ((string name, nuint address) in places)
-                    Expect.Null(Record.Exception(() => AssertRefused((void*)address)) is Exception error ? $"{name}: {error.Message}" : null);
+                    Expect.Null(Record.Exception(() => AssertRefused((void*)address)) is Exception error ? $"{name}: {error.Message}"
+                        : null);
             }
 
             [Fact]

@@ -78,7 +78,8 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal((nuint)0, (nuint)before.InUseBytes);
                 Expect.Equal(0, before.LargeBlocks);
                 // Blocks that threads keep, keep their segments.
-                Expect.True(Form.HasThreadCaches || before.Segments <= Policy.MaxReserves, $"{before.Segments} segments although nothing lives");
+                Expect.True(Form.HasThreadCaches
+                    || before.Segments <= Policy.MaxReserves, $"{before.Segments} segments although nothing lives");
 
                 Trim();
                 HeapStatistics after = GetStatistics();

@@ -29,7 +29,8 @@ public static unsafe partial class EmmaHeap
             }
 
             internal static nuint InDepot(nuint size) =>
-                (nuint)SmallBlocks.DepotOf(size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(Segment.PagesFor(size)))->CachedBytes;
+                (nuint)SmallBlocks.DepotOf(size <= SizeClasses.MaxSize ? SizeClasses.Of(size)
+                    : PageMap.RunOf(Segment.PagesFor(size)))->CachedBytes;
 
             // Every cache of the heap's list.
             internal static List<nuint> All()

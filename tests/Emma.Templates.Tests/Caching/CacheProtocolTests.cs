@@ -85,7 +85,8 @@ public static unsafe partial class EmmaHeap
                     for (int i = 0; i < count; i++)
                     {
                         nuint block = 0;
-                        Step(stepped, +1, 0, $"allocation {i}", () => block = byMethods ? CacheSteps.Take() : (nuint)Alloc(CacheSteps.Size));
+                        Step(stepped, +1, 0, $"allocation {i}", () => block = byMethods ? CacheSteps.Take()
+                            : (nuint)Alloc(CacheSteps.Size));
                         CacheSteps.s_inHand[CacheSteps.s_count++] = block;
                     }
 
@@ -95,7 +96,8 @@ public static unsafe partial class EmmaHeap
                         nuint block = CacheSteps.s_inHand[0];
                         Step(stepped, -1, block, $"free {i}", byMethods ? () => CacheSteps.Give(block) : () => Free((void*)block));
                         CacheSteps.s_count--;
-                        new Span<nuint>(CacheSteps.s_inHand + 1, CacheSteps.s_count).CopyTo(new Span<nuint>(CacheSteps.s_inHand, CacheSteps.s_count));
+                        new Span<nuint>(CacheSteps.s_inHand + 1, CacheSteps.s_count)
+                            .CopyTo(new Span<nuint>(CacheSteps.s_inHand, CacheSteps.s_count));
                     }
                 }
 

@@ -41,7 +41,8 @@ public static unsafe partial class EmmaHeap
                 {
                     for (int i = 0; i < 5; i++)
                     {
-                        List<nuint[]> results = CacheCopy.RunAndLetGo(1, nameof(CachePluginWork.UseThisThread), out List<WeakReference> contexts);
+                        List<nuint[]> results = CacheCopy
+                            .RunAndLetGo(1, nameof(CachePluginWork.UseThisThread), out List<WeakReference> contexts);
                         CacheCopy.WaitUntilGone(contexts);
                         AssertGone(results[0]);
                     }

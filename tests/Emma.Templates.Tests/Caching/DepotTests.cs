@@ -114,7 +114,8 @@ public static unsafe partial class EmmaHeap
                         if (magazine != null)
                             CheckAndStamp(magazine, capacity, (ulong)(seed * 100_000 + step), check: true);
                         else if (held.Count < 6)
-                            CheckAndStamp(magazine = NewMagazine((Bin*)bin, capacity), capacity, (ulong)(seed * 100_000 + step), check: false);
+                            CheckAndStamp(magazine = NewMagazine((Bin*)bin, capacity), capacity, (ulong)(seed * 100_000 + step),
+                                check: false);
                         if (magazine != null)
                             held.Add((nuint)magazine);
                         if (held.Count == 0 || (held.Count < 6 && random.Next(2) == 0))

@@ -105,7 +105,8 @@ public static unsafe partial class EmmaHeap
             {
                 // Each thread allocates, the next one frees: round after round the same memory serves.
                 const int threads = 4, rounds = 200, count = 400;
-                ConcurrentQueue<ShadowBlock>[] inboxes = Enumerable.Range(0, threads).Select(_ => new ConcurrentQueue<ShadowBlock>()).ToArray();
+                ConcurrentQueue<ShadowBlock>[] inboxes = Enumerable.Range(0, threads).Select(_ => new ConcurrentQueue<ShadowBlock>())
+                    .ToArray();
                 using var turn = new Barrier(threads);
                 nuint mapped = 0;
                 Crew.Run(threads, number =>

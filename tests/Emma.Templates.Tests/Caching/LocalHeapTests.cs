@@ -11,7 +11,8 @@ public static unsafe partial class EmmaHeap
         {
             // Both sides of every size class, of the table's end, and of the smallest runs.
             private static readonly nuint[] s_sizes = Enumerable.Range(1, SizeClasses.Count)
-                .SelectMany(sizeClass => new[] { SizeClasses.SizeOf(sizeClass) - 1, SizeClasses.SizeOf(sizeClass), SizeClasses.SizeOf(sizeClass) + 1 })
+                .SelectMany(sizeClass => new[] { SizeClasses.SizeOf(sizeClass) - 1, SizeClasses.SizeOf(sizeClass), SizeClasses
+                    .SizeOf(sizeClass) + 1 })
                 .Concat(new nuint[] { 0, 1, 40_000, 65_536, 70_000, 2 << 20, 3 << 20 })
                 .Distinct()
                 .ToArray();
@@ -22,7 +23,8 @@ public static unsafe partial class EmmaHeap
                 LocalHeap local = Local;
                 foreach (nuint size in s_sizes)
                 {
-                    void*[] blocks = [local.Alloc(size), local.TryAlloc(size), local.AllocZeroed(size), local.Alloc<byte>(size), Alloc(size)];
+                    void*[] blocks = [local.Alloc(size), local.TryAlloc(size), local.AllocZeroed(size), local.Alloc<byte>(size),
+                        Alloc(size)];
                     List<ShadowBlock> stamped = [];
                     Expect.True(Pattern.IsZero(blocks[2], size), $"AllocZeroed({size})");
                     foreach (void* block in blocks)
@@ -160,7 +162,8 @@ public static unsafe partial class EmmaHeap
                 nuint window = (nuint)Heap->Space.Find((nuint)pin);
                 nuint[] wild =
                 [
-                    1, 16, 4096, (nuint)(&onStack), (nuint)foreign, nuint.MaxValue, nuint.MaxValue - 15, window, (nuint)Segment.Of((nuint)pin),
+                    1, 16, 4096, (nuint)(&onStack), (nuint)foreign, nuint.MaxValue, nuint.MaxValue - 15, window, (nuint)Segment
+                        .Of((nuint)pin),
                     (nuint)pin + Segment.Size * 3, (nuint)Heap, (nuint)CacheInternals.Own, (nuint)1 << 47, (nuint)1 << 63,
                 ];
                 HeapStatistics before = GetStatistics();

@@ -165,7 +165,8 @@ public static unsafe partial class EmmaHeap
                     Interlocked.Decrement(ref working);
                 });
 
-                Expect.True(store.MappedBytes <= 2 * MagazineStore.GrowBytes, $"{store.MappedBytes} bytes for {threads * mostHeld} magazines");
+                Expect.True(store.MappedBytes <= 2 * MagazineStore.GrowBytes,
+                    $"{store.MappedBytes} bytes for {threads * mostHeld} magazines");
                 store.DiscardIfUnused();
                 Expect.Equal(0, CacheInternals.CarvedOf(ref store));
             }

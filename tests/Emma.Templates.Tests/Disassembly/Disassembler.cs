@@ -38,7 +38,8 @@ public static class Disassembler
     /// <summary>Where the displacement and the immediate operand of an instruction lie, from the beginning of the routine.</summary>
     public static ConstantOffsets OffsetsIn(ReadOnlySpan<byte> code, in Instruction instruction)
     {
-        Decoder decoder = Iced.Intel.Decoder.Create(64, new ByteArrayCodeReader(code.Slice((int)instruction.IP, instruction.Length).ToArray()));
+        Decoder decoder = Iced.Intel.Decoder
+            .Create(64, new ByteArrayCodeReader(code.Slice((int)instruction.IP, instruction.Length).ToArray()));
         return decoder.GetConstantOffsets(decoder.Decode());
     }
 

@@ -42,7 +42,8 @@ public sealed partial class Listing
         }
 
         string[] listed = [.. Lines.Select(line => $"{line.Bytes,-26} // {line.Offset} {line.Assembly}")];
-        Assert.True(listed.SequenceEqual(wanted), $"{Name} should be listed as\n{string.Join('\n', wanted)}\nbut is as\n{string.Join('\n', listed)}");
+        Assert.True(listed.SequenceEqual(wanted),
+            $"{Name} should be listed as\n{string.Join('\n', wanted)}\nbut is as\n{string.Join('\n', listed)}");
     }
 
     private static string RepositoryRoot()

@@ -44,9 +44,11 @@ public static unsafe partial class EmmaHeap
                     ["R9"] = "e",
                     ["[RSP+8]"] = "f",
                 };
-                foreach (Instruction move in Disassembler.Decode(MachineCode.Syscall).Where(instruction => instruction.Mnemonic == Mnemonic.Mov))
+                foreach (Instruction move in Disassembler.Decode(MachineCode.Syscall)
+                    .Where(instruction => instruction.Mnemonic == Mnemonic.Mov))
                 {
-                    string source = move.Op1Kind == OpKind.Register ? $"{move.Op1Register}" : $"[{move.MemoryBase}+{move.MemoryDisplacement64}]";
+                    string source = move.Op1Kind == OpKind.Register ? $"{move.Op1Register}"
+                        : $"[{move.MemoryBase}+{move.MemoryDisplacement64}]";
                     registers[$"{move.Op0Register}"] = registers[source];
                 }
 

@@ -22,7 +22,8 @@ public static unsafe partial class EmmaHeap
 
             private static readonly bool s_all = Environment.GetEnvironmentVariable("EMMA_FAULTS") == "all";
 
-            private readonly int _seed = int.TryParse(Environment.GetEnvironmentVariable("EMMA_SEED"), out int seed) ? seed : Random.Shared.Next();
+            private readonly int _seed = int.TryParse(Environment.GetEnvironmentVariable("EMMA_SEED"), out int seed) ? seed
+                : Random.Shared.Next();
 
             public static TheoryData<string, bool> Kinds()
             {
@@ -127,7 +128,8 @@ public static unsafe partial class EmmaHeap
             {
                 CallKind kind = (CallKind)random.Next((int)CallKind.Other);
                 int[] failures = Failure.Of(kind);
-                return new Fault(kind, random.NextInt64(counts[(int)kind]) + 1, failures[random.Next(failures.Length)], random.Next(3) == 0);
+                return new Fault(kind, random.NextInt64(counts[(int)kind]) + 1, failures[random.Next(failures.Length)], random
+                    .Next(3) == 0);
             }
 
             // So many of the faults, at random, in their order.

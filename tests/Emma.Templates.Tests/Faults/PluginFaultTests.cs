@@ -22,7 +22,8 @@ public static unsafe partial class EmmaHeap
                     Expect.True(addresses.Length > 10, $"{addresses.Length} mappings");
                     List<Mapping> maps = ProcessMaps.Read();
                     // Others may have mapped where the kernel had chosen the place.
-                    Expect.All(addresses.Where(address => address < unchecked((nuint)(6UL << 44))), address => Expect.DoesNotContain(maps, mapping => mapping.Contains(address)));
+                    Expect.All(addresses.Where(address => address < unchecked((nuint)(6UL << 44))), address => Expect
+                        .DoesNotContain(maps, mapping => mapping.Contains(address)));
                 }
 
                 Expect.Equal(codePages, ProcessMaps.CodePages().Count);

@@ -316,7 +316,8 @@ public sealed unsafe class MemoryLimitTests : IDisposable
         AssertAddsUp();
         for (int i = 0; i < blocks.Count; i++)
         {
-            Assert.True(Pattern.FirstDifference((void*)blocks[i].Address, blocks[i].Size, (ulong)i) < 0, $"block {i} of {blocks[i].Size} bytes");
+            Assert.True(Pattern.FirstDifference((void*)blocks[i].Address, blocks[i].Size, (ulong)i) < 0,
+                $"block {i} of {blocks[i].Size} bytes");
             LimitedHeap.Free((void*)blocks[i].Address);
         }
 

@@ -16,10 +16,14 @@ public sealed unsafe class TwoHeapsTests : IDisposable
         {
             void* limited = LimitedHeap.Alloc(size);
             void* other = CheckedHeap.Alloc(size);
-            AssertRefused(() => CheckedHeap.Free(limited), "CheckedHeap.Free", "the heap Emma.Templates.Tests.LimitedHeap of Emma.Templates.Tests");
-            AssertRefused(() => CheckedHeap.UsableSize(limited), "CheckedHeap.UsableSize", "the heap Emma.Templates.Tests.LimitedHeap of Emma.Templates.Tests");
-            AssertRefused(() => LimitedHeap.Realloc(other, 5), "LimitedHeap.Realloc", "the heap Emma.Templates.Tests.CheckedHeap of Emma.Templates.Tests");
-            AssertRefused(() => LimitedHeap.Free(other), "LimitedHeap.Free", "the heap Emma.Templates.Tests.CheckedHeap of Emma.Templates.Tests");
+            AssertRefused(() => CheckedHeap.Free(limited), "CheckedHeap.Free",
+                "the heap Emma.Templates.Tests.LimitedHeap of Emma.Templates.Tests");
+            AssertRefused(() => CheckedHeap.UsableSize(limited), "CheckedHeap.UsableSize",
+                "the heap Emma.Templates.Tests.LimitedHeap of Emma.Templates.Tests");
+            AssertRefused(() => LimitedHeap.Realloc(other, 5), "LimitedHeap.Realloc",
+                "the heap Emma.Templates.Tests.CheckedHeap of Emma.Templates.Tests");
+            AssertRefused(() => LimitedHeap.Free(other), "LimitedHeap.Free",
+                "the heap Emma.Templates.Tests.CheckedHeap of Emma.Templates.Tests");
             Assert.True(LimitedHeap.Owns(limited) && !LimitedHeap.Owns(other));
             Assert.True(CheckedHeap.Owns(other) && !CheckedHeap.Owns(limited));
             LimitedHeap.Free(limited);

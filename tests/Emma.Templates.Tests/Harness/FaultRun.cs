@@ -423,7 +423,8 @@ public static unsafe partial class EmmaHeap
                 if (kernel is null)
                     return;
 
-                nuint mapped = KernelEntry.MappedBytes + kernel.Mapped.Bytes(MappingUse.Memory) + (nuint)s.Segments * LiveMarks.BytesPerSegment;
+                nuint mapped = KernelEntry.MappedBytes + kernel.Mapped
+                    .Bytes(MappingUse.Memory) + (nuint)s.Segments * LiveMarks.BytesPerSegment;
                 if (mapped != (nuint)s.MappedBytes || kernel.Trespass is not null || kernel.Mapped.Overflowed)
                     Fail($"mapped are {mapped} bytes, counted {(nuint)s.MappedBytes}; {kernel.Trespass}\n{kernel.Mapped}");
             }

@@ -62,7 +62,8 @@ public static unsafe partial class EmmaHeap
         {
             internal bool Strikes(CallKind kind, long nth) => Nth != 0 && kind == Kind && (nth == Nth || (Lasts && nth > Nth));
 
-            public override string ToString() => Nth == 0 ? "no fault" : $"{Kind} {Nth}{(Lasts ? " and all later" : "")}: failure {Failure}";
+            public override string ToString() =>
+                Nth == 0 ? "no fault" : $"{Kind} {Nth}{(Lasts ? " and all later" : "")}: failure {Failure}";
         }
 
         // Stands between the heap and the kernel until disposed: counts the calls of each kind, makes chosen ones fail without reaching the
@@ -123,7 +124,8 @@ public static unsafe partial class EmmaHeap
                 CurrentEntry.SetValue(null, constructor.Invoke([(nint)call, Member("_codeBehind"), Member("_view")]));
             }
 
-            private static FieldInfo CurrentEntry => typeof(KernelEntry).GetField("s_current", BindingFlags.NonPublic | BindingFlags.Static)!;
+            private static FieldInfo CurrentEntry =>
+                typeof(KernelEntry).GetField("s_current", BindingFlags.NonPublic | BindingFlags.Static)!;
 
             // How many calls have been made to fail.
             internal long Hits => Volatile.Read(ref s_state->Hits);
@@ -171,7 +173,8 @@ public static unsafe partial class EmmaHeap
                 s_active = false;
             }
 
-            private object Member(string name) => typeof(KernelEntry).GetField(name, BindingFlags.NonPublic | BindingFlags.Instance)!.GetValue(_former)!;
+            private object Member(string name) =>
+                typeof(KernelEntry).GetField(name, BindingFlags.NonPublic | BindingFlags.Instance)!.GetValue(_former)!;
 
             [UnmanagedCallersOnly]
             private static nint Call(nint number, nint a, nint b, nint c, nint d, nint e, nint f)

@@ -56,7 +56,8 @@ public static unsafe partial class EmmaHeap
                 mapped += ProcessMaps.BytesIn(window->Base, window->Base + window->Size, mappings);
             }
 
-            Expect.True(mapped == (nuint)s.MappedBytes, $"the kernel has mapped {mapped} bytes, the statistics {(nuint)s.MappedBytes}:\n{string.Join('\n', mappings.Where(mapping => mapping.Path == ""))}");
+            Expect.True(mapped == (nuint)s.MappedBytes,
+                $"the kernel has mapped {mapped} bytes, the statistics {(nuint)s.MappedBytes}:\n{string.Join('\n', mappings.Where(mapping => mapping.Path == ""))}");
         }
 
         // The addresses of the heap's mappings of some kind.

@@ -83,5 +83,6 @@ public sealed unsafe class HeldThread
     }
 
     private static nint Call(nint number, nint a, nint b, nint c, nint d, nint e, nint f) =>
-        ((delegate* unmanaged[SuppressGCTransition]<nint, nint, nint, nint, nint, nint, nint, nint>)(Interruption.CodePage + CallOffset))(number, a, b, c, d, e, f);
+        ((delegate* unmanaged[SuppressGCTransition]<nint, nint, nint, nint, nint, nint, nint,
+            nint>)(Interruption.CodePage + CallOffset))(number, a, b, c, d, e, f);
 }

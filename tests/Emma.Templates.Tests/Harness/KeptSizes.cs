@@ -10,7 +10,8 @@ public static unsafe partial class EmmaHeap
             // The largest size of which free blocks are kept, in bytes.
             internal const nuint Max = Policy.KeepsRuns ? SizeClasses.MaxCachedSize : SizeClasses.MaxSize;
 
-            internal static int ClassOf(nuint size) => size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(Segment.PagesFor(size));
+            internal static int ClassOf(nuint size) =>
+                size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(Segment.PagesFor(size));
         }
     }
 }

@@ -11,7 +11,8 @@ public static unsafe partial class EmmaHeap
         // to it.
         private sealed class KernelMode : IDisposable
         {
-            private static readonly FieldInfo s_current = typeof(KernelEntry).GetField("s_current", BindingFlags.NonPublic | BindingFlags.Static)!;
+            private static readonly FieldInfo s_current = typeof(KernelEntry)
+                .GetField("s_current", BindingFlags.NonPublic | BindingFlags.Static)!;
 
             private readonly object? _former;
 
@@ -22,7 +23,8 @@ public static unsafe partial class EmmaHeap
                 _former = s_current.GetValue(null);
                 if (access == KernelAccess.Libc)
                 {
-                    object libc = typeof(KernelEntry).GetMethod("FindLibcSyscall", BindingFlags.NonPublic | BindingFlags.Static)!.Invoke(null, null)!;
+                    object libc = typeof(KernelEntry).GetMethod("FindLibcSyscall", BindingFlags.NonPublic | BindingFlags.Static)!
+                        .Invoke(null, null)!;
                     ConstructorInfo constructor = typeof(KernelEntry).GetConstructors(BindingFlags.NonPublic | BindingFlags.Instance)[0];
                     s_current.SetValue(null, constructor.Invoke([libc, (nint)0, null]));
                 }
@@ -32,7 +34,8 @@ public static unsafe partial class EmmaHeap
 
             // Where the code that makes system calls lies.
             internal static nuint CodeAddress =>
-                (nuint)(nint)typeof(KernelEntry).GetField("_syscall", BindingFlags.NonPublic | BindingFlags.Instance)!.GetValue(s_current.GetValue(null))!;
+                (nuint)(nint)typeof(KernelEntry).GetField("_syscall", BindingFlags.NonPublic | BindingFlags.Instance)!
+                    .GetValue(s_current.GetValue(null))!;
 
             public void Dispose() => s_current.SetValue(null, _former);
         }

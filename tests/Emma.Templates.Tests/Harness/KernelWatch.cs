@@ -31,7 +31,8 @@ public static unsafe partial class EmmaHeap
             internal const nint NoSuchProcess = -Syscalls.ErrorNoSuchProcess;
             internal const nint TimedOut = -110;
 
-            private static readonly FieldInfo s_current = typeof(KernelEntry).GetField("s_current", BindingFlags.NonPublic | BindingFlags.Static)!;
+            private static readonly FieldInfo s_current = typeof(KernelEntry)
+                .GetField("s_current", BindingFlags.NonPublic | BindingFlags.Static)!;
             private static Watcher? s_watcher;
             private static Exception? s_failure;
             private static nint s_kernel;

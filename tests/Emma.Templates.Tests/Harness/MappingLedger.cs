@@ -40,7 +40,8 @@ public static unsafe partial class EmmaHeap
 
             internal readonly int Count => _count;
 
-            internal void Begin() => _entries = (Entry*)RuntimeHelpers.AllocateTypeAssociatedMemory(typeof(MappingLedger), Capacity * sizeof(Entry));
+            internal void Begin() => _entries = (Entry*)RuntimeHelpers
+                .AllocateTypeAssociatedMemory(typeof(MappingLedger), Capacity * sizeof(Entry));
 
             internal readonly nuint Bytes(MappingUse use)
             {

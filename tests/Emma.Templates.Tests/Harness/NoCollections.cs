@@ -19,7 +19,8 @@ internal sealed class NoCollections : IDisposable
     // What the runtime is started with: no compiler in the background, a collector that has the bytes at hand, and code that needs no
     // second mapping.
     internal static (string Name, string Value)[] QuietRuntime { get; } =
-        [("DOTNET_TieredCompilation", "0"), ("DOTNET_GCHeapHardLimit", "0x40000000"), ("DOTNET_gcConcurrent", "0"), ("DOTNET_EnableWriteXorExecute", "0")];
+        [("DOTNET_TieredCompilation", "0"), ("DOTNET_GCHeapHardLimit", "0x40000000"), ("DOTNET_gcConcurrent", "0"),
+            ("DOTNET_EnableWriteXorExecute", "0")];
 
     public void Dispose()
     {

@@ -72,7 +72,8 @@ public static class Patience
         Dictionary<int, (int Parent, long Ticks)> processes = [];
         foreach (string folder in Directory.EnumerateDirectories("/proc"))
         {
-            if (int.TryParse(Path.GetFileName(folder), CultureInfo.InvariantCulture, out int id) && TryReadStat(folder, out int parent, out long ticks))
+            if (int.TryParse(Path.GetFileName(folder), CultureInfo.InvariantCulture, out int id)
+                && TryReadStat(folder, out int parent, out long ticks))
                 processes[id] = (parent, ticks);
         }
 

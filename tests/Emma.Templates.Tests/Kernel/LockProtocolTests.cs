@@ -78,7 +78,8 @@ public static unsafe partial class EmmaHeap
                 const int threads = 4;
                 HashSet<int> own = [];
                 HashSet<long> names = [];
-                using KernelWatch watch = new KernelWatch(call => call.Number == MachineCode.GetTid && own.Contains(Environment.CurrentManagedThreadId) ? id : null);
+                using KernelWatch watch = new KernelWatch(call => call.Number == MachineCode.GetTid
+                    && own.Contains(Environment.CurrentManagedThreadId) ? id : null);
                 for (int i = 0; i < threads; i++)
                 {
                     Thread thread = new Thread(() =>

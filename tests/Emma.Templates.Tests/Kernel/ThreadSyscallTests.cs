@@ -38,7 +38,8 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(0, Syscalls.TgKill(pid, Syscalls.GetTid(), 0));
                 int dead = TidOfEndedThread();
                 // Join returns a little before the kernel has forgotten the thread.
-                Patience.Until(() => Syscalls.TgKill(pid, dead, 0) == -Syscalls.ErrorNoSuchProcess, "Syscalls.TgKill(pid, dead, 0) == -Syscalls.ErrorNoSuchProcess");
+                Patience.Until(() => Syscalls.TgKill(pid, dead, 0) == -Syscalls.ErrorNoSuchProcess,
+                    "Syscalls.TgKill(pid, dead, 0) == -Syscalls.ErrorNoSuchProcess");
                 Expect.Equal(-Failure.Invalid, Syscalls.TgKill(pid, Syscalls.GetTid(), 12345));
                 Expect.Equal(-Failure.Invalid, Syscalls.TgKill(0, 0, 0));
             }

@@ -87,7 +87,8 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
-            public void Looks_at_an_idle_heap_give_everything_back_in_the_end() => ChildProcess.MustSucceed(nameof(Scenarios.TimeIdleTrims));
+            public void Looks_at_an_idle_heap_give_everything_back_in_the_end() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.TimeIdleTrims));
 
             private static nuint UseMuch()
             {

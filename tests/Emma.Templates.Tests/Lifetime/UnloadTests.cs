@@ -69,7 +69,8 @@ public static unsafe partial class EmmaHeap
                 {
                     void* block = (void*)other.Run(kind)[0];
                     HeapStatistics before = GetStatistics();
-                    Action[] calls = [() => Free(block), () => Realloc(block, 10), () => UsableSize(block), () => AlignedRealloc(block, 10, 64)];
+                    Action[] calls = [() => Free(block), () => Realloc(block, 10), () => UsableSize(block),
+                        () => AlignedRealloc(block, 10, 64)];
                     foreach (Action call in calls)
                     {
                         string message = Expect.Throws<ArgumentException>(call).Message;

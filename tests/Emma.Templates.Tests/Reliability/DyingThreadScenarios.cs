@@ -80,7 +80,8 @@ public static unsafe partial class EmmaHeap
                 // What one dead thread may cost is a segment, what its cache held, or the large block in its hands.
                 Must(lost < (nuint)deaths * MostLostByOne, $"seed {seed}: {deaths} deaths lost {lost} bytes");
                 Destroy();
-                Must((nuint)GetStatistics().MappedBytes == KernelEntry.MappedBytes, $"seed {seed}: {(nuint)GetStatistics().MappedBytes} bytes are counted after Destroy");
+                Must((nuint)GetStatistics().MappedBytes == KernelEntry.MappedBytes,
+                    $"seed {seed}: {(nuint)GetStatistics().MappedBytes} bytes are counted after Destroy");
                 Array.ForEach(Acts, a => a.Run());
                 Libc.Exit(0);
             }
@@ -118,7 +119,8 @@ public static unsafe partial class EmmaHeap
                     Volatile.Write(ref s_completed, 1);
                 });
                 victim.Start();
-                while (Volatile.Read(ref s_completed) == 0 && (Volatile.Read(ref s_victim) == 0 || !CurrentThread.IsDead(Volatile.Read(ref s_victim))))
+                while (Volatile.Read(ref s_completed) == 0
+                    && (Volatile.Read(ref s_victim) == 0 || !CurrentThread.IsDead(Volatile.Read(ref s_victim))))
                     Thread.Yield();
             }
 

@@ -250,7 +250,8 @@ public static unsafe partial class EmmaHeap
                 }
 
                 // The heap reads the list of mappings when mremap has failed: so does this.
-                Expect.DoesNotContain(File.ReadLines("/proc/self/maps"), line => line.StartsWith($"{(nuint)1:x}-", StringComparison.Ordinal));
+                Expect.DoesNotContain(File.ReadLines("/proc/self/maps"), line => line
+                    .StartsWith($"{(nuint)1:x}-", StringComparison.Ordinal));
                 // The compiler has the room it needs, the block has not.
                 ulong limit = LimitAddressSpace(16 << 20);
                 try

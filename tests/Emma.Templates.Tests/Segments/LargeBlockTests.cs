@@ -355,7 +355,8 @@ public static unsafe partial class EmmaHeap
                         {
                             byte* block = (byte*)Alloc(length);
                             for (int look = 0; look < 20; look++)
-                                Expect.True(Owns(block) && Owns(block + length / 2) && Owns(block + length - 1), $"round {i}: a live block has lost pages");
+                                Expect.True(Owns(block) && Owns(block + length / 2)
+                                    && Owns(block + length - 1), $"round {i}: a live block has lost pages");
                             Free(block);
                         }
                     });

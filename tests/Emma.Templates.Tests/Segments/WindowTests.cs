@@ -71,7 +71,8 @@ public static unsafe partial class EmmaHeap
                     nuint address = Heap->Space.Map(length, alignment, SlotKind.Busy);
                     Expect.True(address != 0 && address % alignment == 0, $"seed {seed}, step {step}: {length} bytes at {alignment}");
                     nuint end = address + AlignUp(length, Window.SlotSize);
-                    Expect.DoesNotContain(live, other => other.Address < end && address < other.Address + AlignUp(other.Length, Window.SlotSize));
+                    Expect.DoesNotContain(live, other => other.Address < end
+                        && address < other.Address + AlignUp(other.Length, Window.SlotSize));
                     live.Add((address, length));
                 }
 

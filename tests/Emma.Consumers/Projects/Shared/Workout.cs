@@ -66,7 +66,8 @@ internal static unsafe partial class Workout
             nuint size = (nuint)random.Next(1, 1 << random.Next(4, 18));
             byte* block = (byte*)WorkoutHeap.Realloc(blocks[i], size);
             if (blocks[i] != null)
-                Expect(HoldsOnly(block, Math.Min(size, sizes[i]), mark), $"seed {seed}, step {step}: {sizes[i]} to {size} bytes lost contents");
+                Expect(HoldsOnly(block, Math.Min(size, sizes[i]), mark),
+                    $"seed {seed}, step {step}: {sizes[i]} to {size} bytes lost contents");
 
             WorkoutHeap.Fill(block, size, mark);
             blocks[i] = block;
@@ -119,7 +120,8 @@ internal static unsafe partial class Workout
         Expect(!WorkoutHeap.Owns((void*)nuint.MaxValue) && !WorkoutHeap.Owns(null), "the heap owns memory that cannot be its");
     }
 
-    private static bool HoldsOnly(byte* block, nuint size, byte mark) => !new ReadOnlySpan<byte>(block, checked((int)size)).ContainsAnyExcept(mark);
+    private static bool HoldsOnly(byte* block, nuint size, byte mark) =>
+        !new ReadOnlySpan<byte>(block, checked((int)size)).ContainsAnyExcept(mark);
 
     private static bool Throws<TException>(Action action)
         where TException : Exception

@@ -93,7 +93,8 @@ public static unsafe partial class EmmaHeap
                     Expect.Contains(instruction.FlowControl, new[] { FlowControl.Next, FlowControl.ConditionalBranch, FlowControl.Return });
                     Expect.True(
                         !IsBranch(instruction)
-                            || (instruction.NearBranchTarget > instruction.IP && code.Any(other => other.IP == instruction.NearBranchTarget)),
+                            || (instruction.NearBranchTarget > instruction.IP
+                                && code.Any(other => other.IP == instruction.NearBranchTarget)),
                         $"{routine}: {Disassembler.Format(instruction)} at 0x{instruction.IP:x} leads back, or to no instruction");
                 });
             }
@@ -103,7 +104,8 @@ public static unsafe partial class EmmaHeap
             public void Only_registers_that_a_caller_expects_to_lose_are_written_and_the_stack_is_left_alone(string routine)
             {
                 InstructionInfoFactory factory = new InstructionInfoFactory();
-                foreach (Instruction instruction in Disassembler.Decode(BytesOf(routine)).Where(instruction => instruction.Mnemonic != Mnemonic.Ret))
+                foreach (Instruction instruction in Disassembler.Decode(BytesOf(routine))
+                    .Where(instruction => instruction.Mnemonic != Mnemonic.Ret))
                 {
                     InstructionInfo info = factory.GetInfo(instruction);
                     Expect.All(
@@ -239,7 +241,8 @@ public static unsafe partial class EmmaHeap
                 for (nuint size = 1; size <= KeptSizes.Max; size++)
                 {
                     int sizeClass = KeptSizes.ClassOf(size);
-                    Expect.True(SizeClasses.SizeOf(sizeClass) >= size && (sizeClass == 1 || SizeClasses.SizeOf(sizeClass - 1) < size), $"size {size}");
+                    Expect.True(SizeClasses.SizeOf(sizeClass) >= size
+                        && (sizeClass == 1 || SizeClasses.SizeOf(sizeClass - 1) < size), $"size {size}");
                 }
             }
 
@@ -284,8 +287,10 @@ public static unsafe partial class EmmaHeap
             {
                 byte[] code = routine.ToArray();
                 Instruction[] listed = Disassembler.Decode(routine);
-                BinaryPrimitives.WriteInt32LittleEndian(code.AsSpan(Disassembler.OffsetsIn(routine, listed[0]).DisplacementOffset), word.SequenceOffset);
-                BinaryPrimitives.WriteInt32LittleEndian(code.AsSpan(Disassembler.OffsetsIn(routine, listed[0]).ImmediateOffset), word.Sequence);
+                BinaryPrimitives.WriteInt32LittleEndian(code.AsSpan(Disassembler.OffsetsIn(routine, listed[0]).DisplacementOffset),
+                    word.SequenceOffset);
+                BinaryPrimitives.WriteInt32LittleEndian(code.AsSpan(Disassembler.OffsetsIn(routine, listed[0]).ImmediateOffset),
+                    word.Sequence);
                 BinaryPrimitives.WriteInt32LittleEndian(
                     code.AsSpan((int)listed[2].IP + Disassembler.OffsetsIn(routine, listed[2]).DisplacementOffset), word.ValueOffset);
                 if (word.IsFirstOfItsKey)
@@ -298,7 +303,8 @@ public static unsafe partial class EmmaHeap
             private static bool IsBranch(Instruction instruction) => instruction.FlowControl == FlowControl.ConditionalBranch;
 
             private static ReadOnlySpan<byte> BytesOf(string routine) =>
-                typeof(FastPathCode).GetProperty(routine, BindingFlags.Static | BindingFlags.NonPublic)!.GetMethod!.CreateDelegate<Getter>()();
+                typeof(FastPathCode).GetProperty(routine,
+                    BindingFlags.Static | BindingFlags.NonPublic)!.GetMethod!.CreateDelegate<Getter>()();
 
             private static int ConstantOf(string name, Type? type = null) =>
                 (int)(type ?? typeof(FastPathCode)).GetField(name, BindingFlags.Static | BindingFlags.NonPublic)!.GetRawConstantValue()!;
