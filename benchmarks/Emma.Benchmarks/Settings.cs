@@ -1,6 +1,6 @@
 namespace Emma.Benchmarks;
 
-/// <summary>What the command line asks for.</summary>
+// What the command line asks for.
 internal sealed record Settings
 {
     internal const string Usage = """
@@ -25,7 +25,7 @@ internal sealed record Settings
 
     internal string Filter { get; private init; } = "";
 
-    /// <summary>Reads the command line; null if it cannot be understood.</summary>
+    // Reads the command line; null if it cannot be understood.
     internal static Settings? Parse(string[] args)
     {
         Settings settings = new();

@@ -3,17 +3,17 @@ using Emma.Benchmarks.Reporting;
 
 namespace Emma.Benchmarks.Micro;
 
-/// <summary>Times kernels in turn (A B C A B C …), so that the drift of a shared machine meets them alike.</summary>
-/// <param name="rounds">How often each kernel is timed.</param>
-/// <param name="sampleTime">How long one timing should take.</param>
+// Times kernels in turn (A B C A B C …), so that the drift of a shared machine meets them alike.
+// rounds: how often each kernel is timed.
+// sampleTime: how long one timing should take.
 internal sealed class KernelTimer(int rounds, TimeSpan sampleTime)
 {
-    /// <summary>More calls than the runtime counts before it compiles a method for good.</summary>
+    // More calls than the runtime counts before it compiles a method for good.
     private const int WarmUpCalls = 60;
 
     private const int MostRepeats = 1 << 20;
 
-    /// <summary>The time per operation of each kernel, in nanoseconds; null where there is no kernel.</summary>
+    // The time per operation of each kernel, in nanoseconds; null where there is no kernel.
     internal Sample?[] Measure(IReadOnlyList<Kernel?> kernels, int operationsPerRun)
     {
         foreach (Kernel? kernel in kernels)

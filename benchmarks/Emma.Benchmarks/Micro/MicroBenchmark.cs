@@ -3,7 +3,7 @@ using Emma.Benchmarks.Reporting;
 
 namespace Emma.Benchmarks.Micro;
 
-/// <summary>Every pattern over every peer in one process, the peers in turn: once as the JIT inlines it, once through calls.</summary>
+// Every pattern over every peer in one process, the peers in turn: once as the JIT inlines it, once through calls.
 internal static class MicroBenchmark
 {
     internal static IEnumerable<ResultTable> Run(Settings settings, Progress progress)

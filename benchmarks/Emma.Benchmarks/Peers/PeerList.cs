@@ -3,9 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace Emma.Benchmarks.Peers;
 
-/// <summary>
-/// All peers, in the order of the tables' columns. Each is made on demand: a child process loads no library but its peer's.
-/// </summary>
+// All peers, in the order of the tables' columns. Each is made on demand: a child process loads no library but its peer's.
 internal static class PeerList
 {
     internal const string EmmaName = "emma";

@@ -2,25 +2,23 @@ using System.Diagnostics;
 
 namespace Emma.Benchmarks.Processes;
 
-/// <summary>This program, started once more.</summary>
+// This program, started once more.
 internal static class ChildProcess
 {
     private const string Tunables = "GLIBC_TUNABLES";
 
-    /// <summary>Room for the thread-local storage of libraries that insist on the static kind, as Debian's jemalloc does.</summary>
+    // Room for the thread-local storage of libraries that insist on the static kind, as Debian's jemalloc does.
     private const string StaticTls = "glibc.rtld.optional_static_tls";
 
-    /// <summary>
-    /// Lets the runtime count calls from the first one on, instead of after a pause: short processes reach their final code too.
-    /// </summary>
+    // Lets the runtime count calls from the first one on, instead of after a pause: short processes reach their final code too.
     private const string CallCountingDelay = "DOTNET_TC_CallCountingDelayMs";
 
-    /// <summary>Whether this process was started with the environment that the measurements need, which it cannot give itself.</summary>
+    // Whether this process was started with the environment that the measurements need, which it cannot give itself.
     internal static bool HasEnvironment =>
         Environment.GetEnvironmentVariable(Tunables)?.Contains(StaticTls, StringComparison.Ordinal) == true
         && Environment.GetEnvironmentVariable(CallCountingDelay) is not null;
 
-    /// <summary>Starts the program anew with that environment, on the same terminal, and waits for it.</summary>
+    // Starts the program anew with that environment, on the same terminal, and waits for it.
     internal static int RunWithEnvironment(string[] args)
     {
         ProcessStartInfo start = StartInfo(args);
@@ -32,8 +30,8 @@ internal static class ChildProcess
         return process.ExitCode;
     }
 
-    /// <summary>Runs the program with some arguments and returns the lines it writes.</summary>
-    /// <exception cref="ChildFailedException">The process failed.</exception>
+    // Runs the program with some arguments and returns the lines it writes.
+    // Throws ChildFailedException: the process failed.
     internal static string[] Run(params string[] args)
     {
         ProcessStartInfo start = StartInfo(args);

@@ -1,6 +1,6 @@
 namespace Emma.Benchmarks.Reporting;
 
-/// <summary>What repeated measurements of one thing gave.</summary>
+// What repeated measurements of one thing gave.
 internal readonly record struct Sample(double Min, double Median)
 {
     internal static Sample Of(IReadOnlyCollection<double> values)

@@ -3,7 +3,7 @@ using Emma.Benchmarks.Peers;
 
 namespace Emma.Benchmarks.Reporting;
 
-/// <summary>A table's cells as text, the same for the terminal and for Markdown: its own rows, then the geometric means.</summary>
+// A table's cells as text, the same for the terminal and for Markdown: its own rows, then the geometric means.
 internal sealed class TableText
 {
     private const string Absent = "–";
@@ -56,6 +56,6 @@ internal sealed class TableText
 
     private static string Ratio(double? ratio) => ratio is double value ? value.ToString("F2", CultureInfo.InvariantCulture) : Absent;
 
-    /// <summary>A row that loses says so.</summary>
+    // A row that loses says so.
     private static string Verdict(double? ratio) => ratio > 1 ? $"{Ratio(ratio)} lost" : Ratio(ratio);
 }

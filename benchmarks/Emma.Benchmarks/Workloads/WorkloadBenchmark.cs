@@ -4,7 +4,7 @@ using Emma.Benchmarks.Reporting;
 
 namespace Emma.Benchmarks.Workloads;
 
-/// <summary>Every workload over every peer that has native memory, each run in a process of its own, the peers in turn.</summary>
+// Every workload over every peer that has native memory, each run in a process of its own, the peers in turn.
 internal static class WorkloadBenchmark
 {
     private const int FullRounds = 3;

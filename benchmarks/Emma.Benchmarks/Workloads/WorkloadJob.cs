@@ -5,7 +5,7 @@ using Emma.Benchmarks.Processes;
 
 namespace Emma.Benchmarks.Workloads;
 
-/// <summary>One workload over one peer in this process, which writes how long it took and how much memory was resident at most.</summary>
+// One workload over one peer in this process, which writes how long it took and how much memory was resident at most.
 internal sealed class WorkloadJob(Workload workload, int threads, bool quick) : IPeerAction
 {
     internal const string Name = "workload";
@@ -15,7 +15,7 @@ internal sealed class WorkloadJob(Workload workload, int threads, bool quick) : 
 
     private const double Megabyte = 1 << 20;
 
-    /// <summary>The work's wall time, the process's peak, and how far that lies above what the process had when the work began.</summary>
+    // The work's wall time, the process's peak, and how far that lies above what the process had when the work began.
     internal sealed record Outcome(double Milliseconds, double PeakMegabytes, double GrowthMegabytes);
 
     internal static Outcome RunInChild(Peer peer, Workload workload, int threads, bool quick)

@@ -1,4 +1,4 @@
-/// <summary>Stands where the other probes have a heap.</summary>
+// Stands where the other probes have a heap.
 internal static unsafe class ProbeHeap
 {
     public static void* Alloc(nuint byteCount) => (void*)byteCount;
