@@ -14,6 +14,15 @@ internal abstract class Pattern(string name, int operations)
 
     internal int Operations { get; } = operations;
 
+    // Compiles the pattern's code over an allocator, and the allocator's own that is not inlined into it, and runs none of it.
+    internal virtual void Compile<TAllocator>()
+        where TAllocator : struct, IAllocator => Compilation.Prepare(GetType(), typeof(TAllocator));
+
+    // The same over a source of blocks.
+    internal void CompileBlocks<TSource, TBlock>()
+        where TSource : struct, IBlockSource<TSource, TBlock>, allows ref struct
+        where TBlock : struct => Compilation.Prepare(GetType(), typeof(TSource), typeof(TBlock));
+
     internal abstract Kernel CreateKernel<TAllocator>()
         where TAllocator : struct, IAllocator;
 
@@ -26,6 +35,8 @@ internal abstract class Pattern(string name, int operations)
 // A pattern of plain blocks, which a pool of arrays can do too.
 internal abstract class BlockPattern(string name, int operations) : Pattern(name, operations)
 {
+    internal sealed override void Compile<TAllocator>() => CompileBlocks<NativeBlocks<TAllocator>, nint>();
+
     internal sealed override Kernel CreateKernel<TAllocator>() => CreateBlockKernel<NativeBlocks<TAllocator>, nint>();
 
     internal abstract override Kernel CreateBlockKernel<TSource, TBlock>();

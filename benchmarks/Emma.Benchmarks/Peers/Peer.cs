@@ -29,6 +29,9 @@ internal abstract class Peer(string name, string? version)
     // Does something with this peer's allocator in this process.
     internal abstract void Invoke(IPeerAction action);
 
+    // Compiles a pattern's code over this peer without running any of it.
+    internal virtual void Compile(Pattern pattern, bool inlined) => throw new NotSupportedException("What is compiled first is the heap's.");
+
     // A pattern ready to run over this peer; null if the peer cannot do its work.
     internal abstract Kernel? CreateKernel(Pattern pattern, bool inlined);
 }
@@ -38,6 +41,14 @@ internal class Peer<TAllocator>(string name, string? version) : Peer(name, versi
     where TAllocator : struct, IAllocator
 {
     internal override void Invoke(IPeerAction action) => action.Invoke<TAllocator>();
+
+    internal override void Compile(Pattern pattern, bool inlined)
+    {
+        if (inlined)
+            pattern.Compile<TAllocator>();
+        else
+            pattern.Compile<Outlined<TAllocator>>();
+    }
 
     internal override Kernel? CreateKernel(Pattern pattern, bool inlined) =>
         inlined ? pattern.CreateKernel<TAllocator>() : pattern.CreateKernel<Outlined<TAllocator>>();
@@ -61,6 +72,14 @@ internal sealed class LocalPeer(string name, string version) : Peer(name, versio
 
     internal override void Invoke(IPeerAction action) =>
         throw new NotSupportedException("What is local is no allocator for several threads.");
+
+    internal override void Compile(Pattern pattern, bool inlined)
+    {
+        if (inlined)
+            pattern.CompileBlocks<LocalBlocks, nint>();
+        else
+            pattern.CompileBlocks<OutlinedBlocks<LocalBlocks, nint>, nint>();
+    }
 
     internal override Kernel? CreateKernel(Pattern pattern, bool inlined) =>
         inlined ? pattern.CreateBlockKernel<LocalBlocks, nint>() : pattern.CreateBlockKernel<OutlinedBlocks<LocalBlocks, nint>, nint>();

@@ -32,6 +32,9 @@ internal sealed class WorkloadJob(Workload workload, int threads, bool quick) : 
     public unsafe void Invoke<TAllocator>()
         where TAllocator : struct, IAllocator
     {
+        if (Compilation.IsForGood)
+            Compilation.Prepare(workload.GetType(), typeof(TAllocator));
+
         // Starting the allocator, and compiling it where it is C#, is not part of the work.
         TAllocator.Free(TAllocator.Alloc(1));
 
