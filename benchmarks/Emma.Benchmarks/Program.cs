@@ -1,5 +1,6 @@
 using Emma.Benchmarks.Footprint;
 using Emma.Benchmarks.Micro;
+using Emma.Benchmarks.Peers;
 using Emma.Benchmarks.Processes;
 using Emma.Benchmarks.Reporting;
 using Emma.Benchmarks.Scaling;
@@ -32,6 +33,12 @@ internal static class Program
 
     private static int Measure(Settings settings)
     {
+        if (LibraryPeers.FindBroken() is string broken)
+        {
+            Console.Error.WriteLine($"{broken} is no allocator's library, or its functions have another prefix.");
+            return BadUsage;
+        }
+
         TerminalReport.Prepare();
         TerminalReport.WritePeers();
         List<ResultTable> tables = [];

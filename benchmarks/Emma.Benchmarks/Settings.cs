@@ -1,10 +1,12 @@
+using Emma.Benchmarks.Peers;
+
 namespace Emma.Benchmarks;
 
 // What the command line asks for.
 internal sealed record Settings
 {
     internal const string Usage = """
-        usage: dotnet run -c Release --project benchmarks/Emma.Benchmarks -- [mode] [--quick] [--filter text]
+        usage: dotnet run -c Release --project benchmarks/Emma.Benchmarks -- [mode] [options]
 
           micro      what one thread does over and over, every peer in turn in one process
           workloads  allocator workloads with one and two threads, every peer in a process of its own
@@ -15,6 +17,9 @@ internal sealed record Settings
 
           --quick    everything small: shows that it works, its figures mean nothing
           --filter   only the patterns and workloads whose names contain the text
+          --peer NAME=PATH[:prefix]
+                     another native allocator beside those that Debian has, as often as there are some;
+                     its functions are found by what stands before "malloc" in their names
         """;
 
     internal static IReadOnlyList<string> Modes { get; } = ["micro", "workloads", "footprint", "scaling", "lookup"];
@@ -38,6 +43,9 @@ internal sealed record Settings
                     break;
                 case "--filter" when i + 1 < args.Length:
                     settings = settings with { Filter = args[++i] };
+                    break;
+                case "--peer" when i + 1 < args.Length && LibraryPeers.TryAdd(args[i + 1]):
+                    i++;
                     break;
                 case string mode when mode == "all" || Modes.Contains(mode):
                     settings = settings with { Mode = mode };

@@ -83,10 +83,10 @@ internal abstract class IdleHeaps
 
         internal MimallocHeaps(int count)
         {
-            AllocatorLibrary library = MimallocAllocator.Library;
-            _new = (delegate* unmanaged<nint>)library.Function("mi_heap_new");
-            _malloc = (delegate* unmanaged<nint, nuint, byte*>)library.Function("mi_heap_malloc");
-            _destroy = (delegate* unmanaged<nint, void>)library.Function("mi_heap_destroy");
+            AllocatorLibrary library = AllocatorLibrary.Load(LibraryPeers.MimallocFiles)!;
+            _new = (delegate* unmanaged<nint>)library.Function("heap_new");
+            _malloc = (delegate* unmanaged<nint, nuint, byte*>)library.Function("heap_malloc");
+            _destroy = (delegate* unmanaged<nint, void>)library.Function("heap_destroy");
             _heaps = new nint[count];
         }
 
