@@ -20,17 +20,27 @@ internal sealed class KernelTimer(int rounds, TimeSpan sampleTime)
             WarmUp(kernel);
 
         int[] repeats = [.. kernels.Select(kernel => kernel is null ? 0 : ChooseRepeats(kernel))];
+        TimeSpan[] cpuTimes = new TimeSpan[kernels.Count];
+        TimeSpan[] wallTimes = new TimeSpan[kernels.Count];
         double[][] times = [.. kernels.Select(_ => new double[rounds])];
         for (int round = 0; round < rounds; round++)
         {
             for (int i = 0; i < kernels.Count; i++)
             {
-                if (kernels[i] is Kernel kernel)
-                    times[i][round] = Time(kernel, repeats[i]).TotalNanoseconds / ((double)repeats[i] * operationsPerRun);
+                if (kernels[i] is not Kernel kernel)
+                    continue;
+
+                TimeSpan cpuBefore = Environment.CpuUsage.TotalTime;
+                TimeSpan time = Time(kernel, repeats[i]);
+                cpuTimes[i] += Environment.CpuUsage.TotalTime - cpuBefore;
+                wallTimes[i] += time;
+                times[i][round] = time.TotalNanoseconds / ((double)repeats[i] * operationsPerRun);
             }
         }
 
-        return [.. kernels.Select((kernel, i) => kernel is null ? (Sample?)null : Sample.Of(times[i]))];
+        return [.. kernels.Select((kernel, i) => kernel is null ? (Sample?)null : Summarize(i))];
+
+        Sample Summarize(int i) => Sample.Of(times[i]) with { CpuShare = cpuTimes[i] / wallTimes[i] };
     }
 
     private void WarmUp(Kernel? kernel)

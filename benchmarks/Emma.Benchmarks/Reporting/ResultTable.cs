@@ -65,6 +65,9 @@ internal sealed class ResultTable(string name, string title, string rowHeader, I
         return Value(cells, IndexOf(PeerList.EmmaName)) / others.Min(column => Value(cells, IndexOf(column)));
     }
 
+    // The least share of the processor that a cell of a row had; null if it was not measured.
+    internal static double? CpuShare(Sample?[] cells) => cells.Min(cell => cell?.CpuShare);
+
     // The geometric mean of a column's ratios, over all rows that both columns have.
     internal double? GeometricMean(string column, string reference) => Mean(_rows.Select(row => Ratio(row.Cells, column, reference)));
 

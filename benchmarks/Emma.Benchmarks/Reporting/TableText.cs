@@ -16,6 +16,10 @@ internal sealed class TableText
         if (references.Length > 0)
             Header.AddRange(references.Append(BestPeer).Select(reference => $"{PeerList.EmmaName} ÷ {reference}"));
 
+        bool hasShares = table.Rows.Any(row => ResultTable.CpuShare(row.Cells) is not null);
+        if (hasShares)
+            Header.Add("least CPU ÷ wall");
+
         foreach ((string name, Sample?[] cells) in table.Rows)
         {
             List<string> row = [name, .. cells.Select(cell => Cell(cell, withMedians))];
@@ -24,6 +28,9 @@ internal sealed class TableText
                 row.AddRange(references.Select(reference => Ratio(table.Ratio(cells, PeerList.EmmaName, reference))));
                 row.Add(Verdict(table.RatioToBest(cells)));
             }
+
+            if (hasShares)
+                row.Add(Ratio(ResultTable.CpuShare(cells)));
 
             Rows.Add(row);
         }
@@ -34,6 +41,9 @@ internal sealed class TableText
             row.AddRange(table.Columns.Select(column => Ratio(table.GeometricMean(column, reference))));
             row.AddRange(references.Select(other => other == reference ? Ratio(table.GeometricMean(PeerList.EmmaName, other)) : ""));
             row.Add(reference == references[0] ? Ratio(table.GeometricMeanToBest()) : "");
+            if (hasShares)
+                row.Add("");
+
             Means.Add(row);
         }
     }

@@ -19,6 +19,11 @@ internal static class WorkloadBenchmark
             Note = "Each cell: the least (the median) of the runs, each in a process of its own; the peers take turns.",
             Chart = Chart.Ratios,
         };
+        ResultTable cpu = new("workloads-cpu", "Workloads: CPU time in ms", "workload", columns)
+        {
+            Note = "Of all threads, in the same runs: what other processes took away shows in the wall time alone.",
+            Chart = Chart.Ratios,
+        };
         ResultTable memory = new("workloads-memory", "Workloads: peak resident memory in MiB", "workload", columns)
         {
             Note = "VmHWM of the same processes, the runtime's own memory included.",
@@ -58,11 +63,12 @@ internal static class WorkloadBenchmark
             }
 
             time.Add(name, [.. outcomes.Select(all => Summarize(all, outcome => outcome.Milliseconds))]);
+            cpu.Add(name, [.. outcomes.Select(all => Summarize(all, outcome => outcome.CpuMilliseconds))]);
             memory.Add(name, [.. outcomes.Select(all => Summarize(all, outcome => outcome.PeakMegabytes))]);
             growth.Add(name, [.. outcomes.Select(all => Summarize(all, outcome => outcome.GrowthMegabytes))]);
         }
 
-        return [time, memory, growth];
+        return [time, cpu, memory, growth];
     }
 
     private static Sample? Summarize(List<WorkloadJob.Outcome> outcomes, Func<WorkloadJob.Outcome, double> figure) =>
