@@ -4,6 +4,7 @@ using Emma.Benchmarks.Peers;
 using Emma.Benchmarks.Processes;
 using Emma.Benchmarks.Reporting;
 using Emma.Benchmarks.Scaling;
+using Emma.Benchmarks.Start;
 using Emma.Benchmarks.Workloads;
 
 namespace Emma.Benchmarks;
@@ -45,6 +46,7 @@ internal static class Program
         Measure("lookup", BenchHeap.LookupBenchmark.Run);
         Measure("micro", MicroBenchmark.Run);
         Measure("workloads", WorkloadBenchmark.Run);
+        Measure("start", StartBenchmark.Run);
         Measure("footprint", FootprintBenchmark.Run);
         Measure("scaling", ScalingBenchmark.Run);
         Output.Write(settings, tables);

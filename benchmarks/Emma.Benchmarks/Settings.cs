@@ -10,6 +10,7 @@ internal sealed record Settings
 
           micro      what one thread does over and over, every peer in turn in one process
           workloads  allocator workloads with one and two threads, every peer in a process of its own
+          start      what is compiled before a heap's first block is there, and how long it takes
           footprint  what idle heaps cost: resident bytes, mappings, addresses, time, size of the assembly
           scaling    cost per operation as the live heap and the number of threads grow
           lookup     the page map against a header found by masking the pointer
@@ -22,7 +23,7 @@ internal sealed record Settings
                      its functions are found by what stands before "malloc" in their names
         """;
 
-    internal static IReadOnlyList<string> Modes { get; } = ["micro", "workloads", "footprint", "scaling", "lookup"];
+    internal static IReadOnlyList<string> Modes { get; } = ["micro", "workloads", "start", "footprint", "scaling", "lookup"];
 
     internal string Mode { get; private init; } = "all";
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 
 namespace Emma.Benchmarks.Processes;
 
@@ -35,6 +36,23 @@ internal static class ChildProcess
     internal static string[] Run(params string[] args)
     {
         ProcessStartInfo start = StartInfo(args);
+        return ReadOutput(start, args);
+    }
+
+    // Runs the runtime's host program with some arguments, without what the measurements need in the environment but with something else.
+    internal static string[] RunPlain(IReadOnlyDictionary<string, string> environment, params string[] args)
+    {
+        string runtime = RuntimeEnvironment.GetRuntimeDirectory();
+        ProcessStartInfo start = new(Path.GetFullPath(Path.Combine(runtime, "../../../dotnet")), args) { UseShellExecute = false };
+        start.Environment.Remove(CallCountingDelay);
+        foreach ((string name, string value) in environment)
+            start.Environment[name] = value;
+
+        return ReadOutput(start, args);
+    }
+
+    private static string[] ReadOutput(ProcessStartInfo start, string[] args)
+    {
         start.RedirectStandardOutput = true;
         start.RedirectStandardError = true;
         using Process process = Process.Start(start)!;
