@@ -1,8 +1,10 @@
 using Emma.Benchmarks.Footprint;
 using Emma.Benchmarks.Micro;
+using Emma.Benchmarks.Peers;
 using Emma.Benchmarks.Processes;
 using Emma.Benchmarks.Reporting;
 using Emma.Benchmarks.Scaling;
+using Emma.Benchmarks.Start;
 using Emma.Benchmarks.Workloads;
 
 namespace Emma.Benchmarks;
@@ -32,12 +34,19 @@ internal static class Program
 
     private static int Measure(Settings settings)
     {
+        if (LibraryPeers.FindBroken() is string broken)
+        {
+            Console.Error.WriteLine($"{broken} is no allocator's library, or its functions have another prefix.");
+            return BadUsage;
+        }
+
         TerminalReport.Prepare();
         TerminalReport.WritePeers();
         List<ResultTable> tables = [];
         Measure("lookup", BenchHeap.LookupBenchmark.Run);
         Measure("micro", MicroBenchmark.Run);
         Measure("workloads", WorkloadBenchmark.Run);
+        Measure("start", StartBenchmark.Run);
         Measure("footprint", FootprintBenchmark.Run);
         Measure("scaling", ScalingBenchmark.Run);
         Output.Write(settings, tables);

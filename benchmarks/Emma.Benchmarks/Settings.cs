@@ -1,13 +1,16 @@
+using Emma.Benchmarks.Peers;
+
 namespace Emma.Benchmarks;
 
-/// <summary>What the command line asks for.</summary>
+// What the command line asks for.
 internal sealed record Settings
 {
     internal const string Usage = """
-        usage: dotnet run -c Release --project benchmarks/Emma.Benchmarks -- [mode] [--quick] [--filter text]
+        usage: dotnet run -c Release --project benchmarks/Emma.Benchmarks -- [mode] [options]
 
           micro      what one thread does over and over, every peer in turn in one process
           workloads  allocator workloads with one and two threads, every peer in a process of its own
+          start      what is compiled before a heap's first block is there, and how long it takes
           footprint  what idle heaps cost: resident bytes, mappings, addresses, time, size of the assembly
           scaling    cost per operation as the live heap and the number of threads grow
           lookup     the page map against a header found by masking the pointer
@@ -15,9 +18,12 @@ internal sealed record Settings
 
           --quick    everything small: shows that it works, its figures mean nothing
           --filter   only the patterns and workloads whose names contain the text
+          --peer NAME=PATH[:prefix]
+                     another native allocator beside those that Debian has, as often as there are some;
+                     its functions are found by what stands before "malloc" in their names
         """;
 
-    internal static IReadOnlyList<string> Modes { get; } = ["micro", "workloads", "footprint", "scaling", "lookup"];
+    internal static IReadOnlyList<string> Modes { get; } = ["micro", "workloads", "start", "footprint", "scaling", "lookup"];
 
     internal string Mode { get; private init; } = "all";
 
@@ -25,7 +31,7 @@ internal sealed record Settings
 
     internal string Filter { get; private init; } = "";
 
-    /// <summary>Reads the command line; null if it cannot be understood.</summary>
+    // Reads the command line; null if it cannot be understood.
     internal static Settings? Parse(string[] args)
     {
         Settings settings = new();
@@ -38,6 +44,9 @@ internal sealed record Settings
                     break;
                 case "--filter" when i + 1 < args.Length:
                     settings = settings with { Filter = args[++i] };
+                    break;
+                case "--peer" when i + 1 < args.Length && LibraryPeers.TryAdd(args[i + 1]):
+                    i++;
                     break;
                 case string mode when mode == "all" || Modes.Contains(mode):
                     settings = settings with { Mode = mode };

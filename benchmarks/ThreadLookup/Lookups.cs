@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace ThreadLookup;
 
-/// <summary>An allocator as a type argument, so that the JIT compiles each pattern once for each candidate.</summary>
+// An allocator as a type argument, so that the JIT compiles each pattern once for each candidate.
 internal unsafe interface IAllocator
 {
     static abstract void* Alloc(nuint size);
@@ -11,7 +11,7 @@ internal unsafe interface IAllocator
     static abstract void Free(void* block);
 }
 
-/// <summary>What the candidates need, at an address that is a constant to the compiler.</summary>
+// What the candidates need, at an address that is a constant to the compiler.
 internal unsafe struct Root
 {
     internal static readonly Root* Instance = (Root*)RuntimeHelpers.AllocateTypeAssociatedMemory(typeof(Root), sizeof(Root));
@@ -21,7 +21,7 @@ internal unsafe struct Root
     internal nint* Table;
 }
 
-/// <summary>A thread static that points to the cache.</summary>
+// A thread static that points to the cache.
 internal readonly unsafe struct ByThreadStatic : IAllocator
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -37,7 +37,7 @@ internal readonly unsafe struct ByThreadStatic : IAllocator
     }
 }
 
-/// <summary>The kernel's thread id by a trampoline, and a table.</summary>
+// The kernel's thread id by a trampoline, and a table.
 internal readonly unsafe struct ByThreadId : IAllocator
 {
     private static Cache* Current
@@ -58,7 +58,7 @@ internal readonly unsafe struct ByThreadId : IAllocator
     public static void Free(void* block) => ToyHeap.Free(Current, block);
 }
 
-/// <summary>The whole fast path as machine code, which finds the cache by the thread's id in the table.</summary>
+// The whole fast path as machine code, which finds the cache by the thread's id in the table.
 internal readonly unsafe struct CodeByThreadId : IAllocator
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -68,7 +68,7 @@ internal readonly unsafe struct CodeByThreadId : IAllocator
     public static void Free(void* block) => CodePath.Free(Root.Instance->GiveByTable, block);
 }
 
-/// <summary>A word of the thread control block by a trampoline.</summary>
+// A word of the thread control block by a trampoline.
 internal readonly unsafe struct ByWord : IAllocator
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -78,7 +78,7 @@ internal readonly unsafe struct ByWord : IAllocator
     public static void Free(void* block) => ToyHeap.Free(((delegate*<Cache*>)Root.Instance->GetWord)(), block);
 }
 
-/// <summary>The whole fast path as machine code, which finds the cache by the word.</summary>
+// The whole fast path as machine code, which finds the cache by the word.
 internal readonly unsafe struct CodeByWord : IAllocator
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -88,7 +88,7 @@ internal readonly unsafe struct CodeByWord : IAllocator
     public static void Free(void* block) => CodePath.Free(Root.Instance->GiveByWord, block);
 }
 
-/// <summary>The same, called as unmanaged code without a transition, as P/Invokes are: the compiler adds a poll of the garbage collector.</summary>
+// The same, called as unmanaged code without a transition, as P/Invokes are: the compiler adds a poll of the garbage collector.
 internal readonly unsafe struct UnmanagedCodeByWord : IAllocator
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -113,7 +113,7 @@ internal readonly unsafe struct UnmanagedCodeByWord : IAllocator
     }
 }
 
-/// <summary>No lookup: what is left when the cache is known.</summary>
+// No lookup: what is left when the cache is known.
 internal readonly unsafe struct Known : IAllocator
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -123,7 +123,7 @@ internal readonly unsafe struct Known : IAllocator
     public static void Free(void* block) => ToyHeap.Free(Root.Instance->OnlyCache, block);
 }
 
-/// <summary>mimalloc by P/Invoke, without a transition: what the candidates are measured against.</summary>
+// mimalloc by P/Invoke, without a transition: what the candidates are measured against.
 internal readonly unsafe partial struct Mimalloc : IAllocator
 {
     public static void* Alloc(nuint size) => Allocate(size);
@@ -137,7 +137,7 @@ internal readonly unsafe partial struct Mimalloc : IAllocator
     private static partial void Release(void* block);
 }
 
-/// <summary>A candidate whose calls are calls.</summary>
+// A candidate whose calls are calls.
 internal readonly unsafe struct Outlined<TAllocator> : IAllocator
     where TAllocator : struct, IAllocator
 {
@@ -148,7 +148,7 @@ internal readonly unsafe struct Outlined<TAllocator> : IAllocator
     public static void Free(void* block) => TAllocator.Free(block);
 }
 
-/// <summary>Fast paths in machine code, called like managed code.</summary>
+// Fast paths in machine code, called like managed code.
 internal static unsafe class CodePath
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

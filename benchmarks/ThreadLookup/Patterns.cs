@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 
 namespace ThreadLookup;
 
-/// <summary>What one thread does: a pair of 64 bytes, 100 blocks first in first out, 1000 live blocks of 16 to 527 bytes replaced at random.</summary>
+// What one thread does: a pair of 64 bytes, 100 blocks first in first out, 1000 live blocks of 16 to 527 bytes replaced at random.
 internal static unsafe class Patterns<TAllocator>
     where TAllocator : struct, IAllocator
 {

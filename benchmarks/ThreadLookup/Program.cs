@@ -6,10 +6,8 @@ using System.Runtime.Loader;
 
 namespace ThreadLookup;
 
-/// <summary>
-/// Measures how a thread may find its cache: three patterns over one toy heap, the candidates in turn, inlined and not; as a table of
-/// geometric means of the ratios to mimalloc. Once in this context and, unless it is native code, once in a collectible one.
-/// </summary>
+// Measures how a thread may find its cache: three patterns over one toy heap, the candidates in turn, inlined and not; as a table of
+// geometric means of the ratios to mimalloc. Once in this context and, unless it is native code, once in a collectible one.
 internal static unsafe class Program
 {
     private const int Operations = 100_000;
@@ -39,7 +37,7 @@ internal static unsafe class Program
             Console.WriteLine($"| {s_candidates[i].Name} | {string.Join(" | ", columns.Select(column => column[i]))} |");
     }
 
-    /// <summary>For each candidate both means, as the table's cells.</summary>
+    // For each candidate both means, as the table's cells.
     internal static string[] Measure()
     {
         // Before anything that uses them is compiled, as a heap that runs.

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace ThreadLookup;
 
-/// <summary>What a thread's cache is in the heaps: the window's page map, and for each class the top of an array of free blocks.</summary>
+// What a thread's cache is in the heaps: the window's page map, and for each class the top of an array of free blocks.
 internal unsafe struct Cache
 {
     internal const int Classes = 40;
@@ -14,7 +14,7 @@ internal unsafe struct Cache
     internal fixed ulong Tops[Classes];
 }
 
-/// <summary>A heap for one thread with fast paths alone: its magazines are made so large that they never run dry.</summary>
+// A heap for one thread with fast paths alone: its magazines are made so large that they never run dry.
 internal static unsafe class ToyHeap
 {
     internal const nuint MaxSize = 1024;
@@ -98,8 +98,10 @@ internal static unsafe class ToyHeap
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    internal static void* AllocSlowly(nuint size) => throw new InvalidOperationException($"no block of {size} bytes: the patterns are to fit the magazines");
+    internal static void* AllocSlowly(nuint size) =>
+        throw new InvalidOperationException($"no block of {size} bytes: the patterns are to fit the magazines");
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    internal static void FreeSlowly(void* block) => throw new InvalidOperationException($"no room for {(nuint)block:x}: the patterns are to fit the magazines");
+    internal static void FreeSlowly(void* block) =>
+        throw new InvalidOperationException($"no room for {(nuint)block:x}: the patterns are to fit the magazines");
 }

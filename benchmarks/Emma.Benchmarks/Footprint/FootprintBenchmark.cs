@@ -4,9 +4,7 @@ using Emma.Benchmarks.Reporting;
 
 namespace Emma.Benchmarks.Footprint;
 
-/// <summary>
-/// What heaps cost that hold one block of 64 bytes each, beside mimalloc's first-class heaps, and what one adds to its assembly.
-/// </summary>
+// What heaps cost that hold one block of 64 bytes each, beside mimalloc's first-class heaps, and what one adds to its assembly.
 internal static class FootprintBenchmark
 {
     private static readonly int[] s_counts = [1, 16, 1000];

@@ -4,17 +4,17 @@ using Emma.Benchmarks.Processes;
 
 namespace Emma.Benchmarks.Footprint;
 
-/// <summary>A number of idle heaps in this process: what each adds, and what starting and destroying one takes.</summary>
+// A number of idle heaps in this process: what each adds, and what starting and destroying one takes.
 internal static class FootprintJob
 {
     internal const string Name = "footprint";
 
-    /// <summary>The heaps are started and destroyed about so many times, whatever their number; the least figures count.</summary>
+    // The heaps are started and destroyed about so many times, whatever their number; the least figures count.
     private const int Starts = 200;
 
     private const int MostRounds = 20;
 
-    /// <summary>Per heap.</summary>
+    // Per heap.
     internal sealed record Outcome(
         double ResidentKilobytes,
         double Mappings,

@@ -1,8 +1,6 @@
 namespace Emma.Benchmarks.Footprint;
 
-/// <summary>
-/// The heaps' pages of machine code, which stay when a heap is destroyed: shared mappings with a name that only the base library gives.
-/// </summary>
+// The heaps' pages of machine code, which stay when a heap is destroyed: shared mappings with a name that only the base library gives.
 internal static class HeapCode
 {
     private const string Name = "/memfd:/dotnet_";

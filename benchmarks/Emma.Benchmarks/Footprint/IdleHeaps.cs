@@ -4,12 +4,12 @@ using Emma.Benchmarks.Peers;
 
 namespace Emma.Benchmarks.Footprint;
 
-/// <summary>A number of heaps that are independent of one another, each to hold one block.</summary>
+// A number of heaps that are independent of one another, each to hold one block.
 internal abstract class IdleHeaps
 {
     internal const string NoHeapAssembly = "NoHeap";
 
-    /// <summary>What has heaps to be many of, and the assembly that has one, if it takes one.</summary>
+    // What has heaps to be many of, and the assembly that has one, if it takes one.
     internal static IReadOnlyList<(string Peer, string? Assembly)> Kinds { get; } =
     [
         (PeerList.EmmaName, "OneHeap"),
@@ -17,18 +17,16 @@ internal abstract class IdleHeaps
         (PeerList.MimallocName, null),
     ];
 
-    /// <summary>Starts every heap with one touched block.</summary>
+    // Starts every heap with one touched block.
     internal abstract void StartAll();
 
     internal abstract void DestroyAll();
 
-    /// <summary>What destroyed heaps keep, to be added to what they give back.</summary>
+    // What destroyed heaps keep, to be added to what they give back.
     internal abstract MemorySnapshot Kept { get; }
 
-    /// <summary>
-    /// Whether the first start is the one that shows what heaps take: so where no code has to be compiled for it and destroyed heaps leave
-    /// their memory to later ones.
-    /// </summary>
+    // Whether the first start is the one that shows what heaps take: so where no code has to be compiled for it and destroyed heaps leave
+    // their memory to later ones.
     internal virtual bool FirstStartCounts => false;
 
     internal static IdleHeaps Create(string peer, int count)
@@ -39,7 +37,7 @@ internal abstract class IdleHeaps
 
     internal static string AssemblyPath(string name) => Path.Combine(AppContext.BaseDirectory, name + ".dll");
 
-    /// <summary>The heaps of one plugin's assembly, loaded into as many collectible load contexts.</summary>
+    // The heaps of one plugin's assembly, loaded into as many collectible load contexts.
     private sealed class PluginHeaps : IdleHeaps
     {
         private readonly Func<nint>[] _start;
@@ -73,7 +71,7 @@ internal abstract class IdleHeaps
         }
     }
 
-    /// <summary>mimalloc's first-class heaps.</summary>
+    // mimalloc's first-class heaps.
     private sealed unsafe class MimallocHeaps : IdleHeaps
     {
         private const nuint BlockSize = 64;
@@ -85,10 +83,10 @@ internal abstract class IdleHeaps
 
         internal MimallocHeaps(int count)
         {
-            AllocatorLibrary library = MimallocAllocator.Library;
-            _new = (delegate* unmanaged<nint>)library.Function("mi_heap_new");
-            _malloc = (delegate* unmanaged<nint, nuint, byte*>)library.Function("mi_heap_malloc");
-            _destroy = (delegate* unmanaged<nint, void>)library.Function("mi_heap_destroy");
+            AllocatorLibrary library = AllocatorLibrary.Load(LibraryPeers.MimallocFiles)!;
+            _new = (delegate* unmanaged<nint>)library.Function("heap_new");
+            _malloc = (delegate* unmanaged<nint, nuint, byte*>)library.Function("heap_malloc");
+            _destroy = (delegate* unmanaged<nint, void>)library.Function("heap_destroy");
             _heaps = new nint[count];
         }
 

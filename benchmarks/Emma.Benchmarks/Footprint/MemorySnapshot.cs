@@ -3,7 +3,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Emma.Benchmarks.Footprint;
 
-/// <summary>What a process has mapped, to the page, and taken without allocating: the reader must not show in its own figures.</summary>
+// What a process has mapped, to the page, and taken without allocating: the reader must not show in its own figures.
 internal readonly record struct MemorySnapshot(long ResidentBytes, long MappedBytes, long Mappings)
 {
     private static readonly byte[] s_buffer = GC.AllocateArray<byte>(1 << 16, pinned: true);

@@ -3,13 +3,11 @@ using Emma.Benchmarks;
 using Emma.Benchmarks.Micro;
 using Emma.Benchmarks.Reporting;
 
-/// <summary>A part of the generated heap's class, which therefore reaches what is private in it.</summary>
+// A part of the generated heap's class, which therefore reaches what is private in it.
 internal static unsafe partial class BenchHeap
 {
-    /// <summary>
-    /// What a free must learn first, the class of a pointer's block: from the page map over the window, as built, against the descriptor
-    /// found by masking the pointer, which lies in the segment's page 0. Random pointers into live heaps of growing size.
-    /// </summary>
+    // What a free must learn first, the class of a pointer's block: from the page map over the window, as built, against the descriptor
+    // found by masking the pointer, which lies in the segment's page 0. Random pointers into live heaps of growing size.
     internal static class LookupBenchmark
     {
         private const int Pointers = 1 << 20;

@@ -3,10 +3,8 @@ using Emma.Benchmarks.Peers;
 
 namespace Emma.Benchmarks.Micro;
 
-/// <summary>
-/// A number of blocks allocated in a row, then all freed: the oldest first (FIFO, as a queue that is drained) or the youngest first
-/// (LIFO, as a recursion that returns).
-/// </summary>
+// A number of blocks allocated in a row, then all freed: the oldest first (FIFO, as a queue that is drained) or the youngest first (LIFO,
+// as a recursion that returns).
 internal sealed class BurstPattern(string name, int count, nuint size, bool oldestFirst) : BlockPattern(name, count)
 {
     internal override Kernel CreateBlockKernel<TSource, TBlock>()

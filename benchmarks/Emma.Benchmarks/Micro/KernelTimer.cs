@@ -3,34 +3,44 @@ using Emma.Benchmarks.Reporting;
 
 namespace Emma.Benchmarks.Micro;
 
-/// <summary>Times kernels in turn (A B C A B C …), so that the drift of a shared machine meets them alike.</summary>
-/// <param name="rounds">How often each kernel is timed.</param>
-/// <param name="sampleTime">How long one timing should take.</param>
+// Times kernels in turn (A B C A B C …), so that the drift of a shared machine meets them alike.
+// rounds: how often each kernel is timed.
+// sampleTime: how long one timing should take.
 internal sealed class KernelTimer(int rounds, TimeSpan sampleTime)
 {
-    /// <summary>More calls than the runtime counts before it compiles a method for good.</summary>
+    // More calls than the runtime counts before it compiles a method for good.
     private const int WarmUpCalls = 60;
 
     private const int MostRepeats = 1 << 20;
 
-    /// <summary>The time per operation of each kernel, in nanoseconds; null where there is no kernel.</summary>
+    // The time per operation of each kernel, in nanoseconds; null where there is no kernel.
     internal Sample?[] Measure(IReadOnlyList<Kernel?> kernels, int operationsPerRun)
     {
         foreach (Kernel? kernel in kernels)
             WarmUp(kernel);
 
         int[] repeats = [.. kernels.Select(kernel => kernel is null ? 0 : ChooseRepeats(kernel))];
+        TimeSpan[] cpuTimes = new TimeSpan[kernels.Count];
+        TimeSpan[] wallTimes = new TimeSpan[kernels.Count];
         double[][] times = [.. kernels.Select(_ => new double[rounds])];
         for (int round = 0; round < rounds; round++)
         {
             for (int i = 0; i < kernels.Count; i++)
             {
-                if (kernels[i] is Kernel kernel)
-                    times[i][round] = Time(kernel, repeats[i]).TotalNanoseconds / ((double)repeats[i] * operationsPerRun);
+                if (kernels[i] is not Kernel kernel)
+                    continue;
+
+                TimeSpan cpuBefore = Environment.CpuUsage.TotalTime;
+                TimeSpan time = Time(kernel, repeats[i]);
+                cpuTimes[i] += Environment.CpuUsage.TotalTime - cpuBefore;
+                wallTimes[i] += time;
+                times[i][round] = time.TotalNanoseconds / ((double)repeats[i] * operationsPerRun);
             }
         }
 
-        return [.. kernels.Select((kernel, i) => kernel is null ? (Sample?)null : Sample.Of(times[i]))];
+        return [.. kernels.Select((kernel, i) => kernel is null ? (Sample?)null : Summarize(i))];
+
+        Sample Summarize(int i) => Sample.Of(times[i]) with { CpuShare = cpuTimes[i] / wallTimes[i] };
     }
 
     private void WarmUp(Kernel? kernel)

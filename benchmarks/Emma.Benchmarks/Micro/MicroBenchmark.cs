@@ -3,7 +3,7 @@ using Emma.Benchmarks.Reporting;
 
 namespace Emma.Benchmarks.Micro;
 
-/// <summary>Every pattern over every peer in one process, the peers in turn: once as the JIT inlines it, once through calls.</summary>
+// Every pattern over every peer in one process, the peers in turn: once as the JIT inlines it, once through calls.
 internal static class MicroBenchmark
 {
     internal static IEnumerable<ResultTable> Run(Settings settings, Progress progress)
@@ -19,7 +19,8 @@ internal static class MicroBenchmark
             string name = $"micro-{form.Replace(' ', '-')}";
             ResultTable table = new(name, $"Allocate, write, free: ns per operation, {form}", "pattern", columns)
             {
-                Note = "Each cell: the least (the median) of the rounds. The peers take turns in one process.",
+                Note = "Each cell: the least (the median) of the rounds. The peers take turns in one process. "
+                    + "CPU ÷ wall: of the peer that others disturbed most; below 1, somebody else had the processor.",
                 Chart = Chart.Ratios,
             };
             progress.Begin(table.Title, patterns.Length);

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace Emma.Benchmarks.Micro;
 
-/// <summary>One block allocated, written and freed, again and again, of a size that the code learns at run time.</summary>
+// One block allocated, written and freed, again and again, of a size that the code learns at run time.
 internal sealed class PairPattern(string name, nuint size) : BlockPattern(name, Batch)
 {
     internal override Kernel CreateBlockKernel<TSource, TBlock>()
@@ -26,7 +26,7 @@ internal sealed class PairPattern(string name, nuint size) : BlockPattern(name, 
     }
 }
 
-/// <summary>The same with a constant size, which an allocator that inlines can fold to a constant class.</summary>
+// The same with a constant size, which an allocator that inlines can fold to a constant class.
 internal sealed class ConstantPairPattern() : BlockPattern("pair, constant 64 B", Batch)
 {
     internal override Kernel CreateBlockKernel<TSource, TBlock>() => new(Run<TSource, TBlock>);

@@ -1,6 +1,6 @@
 namespace Emma.Benchmarks.Micro;
 
-/// <summary>The patterns, in the order of the table's rows.</summary>
+// The patterns, in the order of the table's rows.
 internal static class PatternList
 {
     internal static IReadOnlyList<Pattern> All { get; } =

@@ -3,10 +3,10 @@ using Emma.Benchmarks.Peers;
 
 namespace Emma.Benchmarks.Micro;
 
-/// <summary>A number of live blocks of mixed sizes, of which a random one at a time gives way to a new one of another size.</summary>
+// A number of live blocks of mixed sizes, of which a random one at a time gives way to a new one of another size.
 internal sealed class RandomReplacePattern(string name, int live) : BlockPattern(name, Batch)
 {
-    /// <summary>Sizes are uniform from here on, over <see cref="SizeMask"/> more: 16 to 527 bytes.</summary>
+    // Sizes are uniform from here on, over SizeMask more: 16 to 527 bytes.
     private const uint SmallestSize = 16;
 
     private const uint SizeMask = 511;

@@ -3,7 +3,7 @@ using Emma.Benchmarks.Peers;
 
 namespace Emma.Benchmarks.Micro;
 
-/// <summary>One block of zeros allocated, written and freed.</summary>
+// One block of zeros allocated, written and freed.
 internal sealed class ZeroedPattern(string name, nuint size) : Pattern(name, Batch)
 {
     internal override Kernel CreateKernel<TAllocator>()
@@ -25,7 +25,7 @@ internal sealed class ZeroedPattern(string name, nuint size) : Pattern(name, Bat
     }
 }
 
-/// <summary>One block at a multiple of a cache line allocated, written and freed.</summary>
+// One block at a multiple of a cache line allocated, written and freed.
 internal sealed class AlignedPattern(string name, nuint size) : Pattern(name, Batch)
 {
     private const nuint Alignment = 64;
@@ -49,7 +49,7 @@ internal sealed class AlignedPattern(string name, nuint size) : Pattern(name, Ba
     }
 }
 
-/// <summary>A buffer that doubles from 16 B to 1 MiB and is freed: a list that grows. An operation is one change of size.</summary>
+// A buffer that doubles from 16 B to 1 MiB and is freed: a list that grows. An operation is one change of size.
 internal sealed class ReallocPattern() : Pattern("realloc, 16 B to 1 MiB", Doublings)
 {
     private const int Doublings = 16;

@@ -3,10 +3,10 @@ using System.Runtime.CompilerServices;
 
 namespace Emma.Benchmarks.Peers;
 
-/// <summary>A rented array. The struct keeps generic code over it from being shared with other reference types.</summary>
+// A rented array. The struct keeps generic code over it from being shared with other reference types.
 internal readonly record struct PooledArray(byte[] Array);
 
-/// <summary>What C# code uses that has no native memory: <c>ArrayPool&lt;byte&gt;.Shared</c>.</summary>
+// What C# code uses that has no native memory: ArrayPool<byte>.Shared.
 internal readonly struct ArrayPoolBlocks : IBlockSource<ArrayPoolBlocks, PooledArray>
 {
     public static ArrayPoolBlocks Open() => default;

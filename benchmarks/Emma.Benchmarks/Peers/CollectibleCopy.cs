@@ -5,30 +5,27 @@ using Emma.Benchmarks.Processes;
 
 namespace Emma.Benchmarks.Peers;
 
-/// <summary>
-/// A copy of this assembly in a collectible load context, whose heaps are its own and whose code is compiled the way plugins' code is.
-/// The two copies share no type of this assembly, so that only delegates of the base library pass between them.
-/// </summary>
+// A copy of this assembly in a collectible load context, whose heaps are its own and whose code is compiled the way plugins' code is. The
+// two copies share no type of this assembly, so that only delegates of the base library pass between them.
 internal static class CollectibleCopy
 {
-    private static readonly Lazy<Func<string, string, bool, (Action<int> Run, Action Release)>> s_createKernel =
-        new(() => Bind<Func<string, string, bool, (Action<int>, Action)>>(nameof(CreateKernelHere)));
-
-    /// <summary>A pattern over one of the copy's peers.</summary>
+    // A pattern over a peer of a copy of its own: the pattern before it would have started the heap.
     internal static Kernel? CreateKernel(string peer, string pattern, bool inlined)
     {
-        (Action<int>? run, Action? release) = s_createKernel.Value(peer, pattern, inlined);
+        var create = Bind<Func<string, string, bool, (Action<int> Run, Action Release)>>(nameof(CreateKernelHere));
+        (Action<int>? run, Action? release) = create(peer, pattern, inlined);
         return run is null ? null : new Kernel(run, release);
     }
 
-    /// <summary>Does a child process's work in the copy.</summary>
+    // Does a child process's work in the copy.
     internal static void RunChild(string[] args) => Bind<Action<string[]>>(nameof(RunChildHere))(args);
 
-    private static unsafe (Action<int> Run, Action Release) CreateKernelHere(string peer, string pattern, bool inlined)
+    private static (Action<int> Run, Action Release) CreateKernelHere(string peer, string pattern, bool inlined)
     {
-        // Collectible code is compiled once and folds only statics that were set by then: the heap comes first for every pattern.
-        BenchHeap.Free(BenchHeap.Alloc(1));
-        Kernel? kernel = PeerList.Find(peer).CreateKernel(PatternList.Find(pattern), inlined);
+        Peer own = PeerList.Find(peer);
+        Pattern ownPattern = PatternList.Find(pattern);
+        own.Compile(ownPattern, inlined);
+        Kernel? kernel = own.CreateKernel(ownPattern, inlined);
         return (kernel?.Run!, kernel?.Release!);
     }
 

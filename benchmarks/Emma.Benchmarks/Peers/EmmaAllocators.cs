@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace Emma.Benchmarks.Peers;
 
-/// <summary>The heap as an attribute without options gives it.</summary>
+// The heap as an attribute without options gives it.
 internal readonly unsafe struct DefaultHeapAllocator : IAllocator
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -25,13 +25,13 @@ internal readonly unsafe struct DefaultHeapAllocator : IAllocator
     public static void AlignedFree(void* block) => BenchHeap.AlignedFree(block);
 }
 
-/// <summary>The heap as an attribute without options gives it, where no thread word is left for it: its caches are found by a [ThreadStatic].</summary>
+// The heap as an attribute without options gives it, where no thread word is left for it: its caches are found by a [ThreadStatic].
 internal readonly unsafe partial struct StaticHeapAllocator : IAllocator
 {
-    /// <summary>glibc keeps this many keys in a thread's control block itself, and the heap can use no other.</summary>
+    // glibc keeps this many keys in a thread's control block itself, and the heap can use no other.
     private const uint FastKeys = 32;
 
-    /// <summary>Starts the heap while all keys that it could use are taken.</summary>
+    // Starts the heap while all keys that it could use are taken.
     internal static void Start()
     {
         List<uint> taken = [];
@@ -72,7 +72,7 @@ internal readonly unsafe partial struct StaticHeapAllocator : IAllocator
     public static void AlignedFree(void* block) => StaticHeap.AlignedFree(block);
 }
 
-/// <summary>The heap without a thread cache.</summary>
+// The heap without a thread cache.
 internal readonly unsafe struct LockedHeapAllocator : IAllocator
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -94,7 +94,7 @@ internal readonly unsafe struct LockedHeapAllocator : IAllocator
     public static void AlignedFree(void* block) => LockedHeap.AlignedFree(block);
 }
 
-/// <summary>The heap that proves every pointer first.</summary>
+// The heap that proves every pointer first.
 internal readonly unsafe struct CheckedHeapAllocator : IAllocator
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -116,7 +116,7 @@ internal readonly unsafe struct CheckedHeapAllocator : IAllocator
     public static void AlignedFree(void* block) => CheckedHeap.AlignedFree(block);
 }
 
-/// <summary>The heap that looks for misuse.</summary>
+// The heap that looks for misuse.
 internal readonly unsafe struct HardenedHeapAllocator : IAllocator
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

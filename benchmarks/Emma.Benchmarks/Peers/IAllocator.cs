@@ -1,9 +1,7 @@
 namespace Emma.Benchmarks.Peers;
 
-/// <summary>
-/// An allocator as a type argument: each peer is a struct, so that the JIT compiles every pattern and workload once for each peer
-/// and inlines whatever the peer lets it inline.
-/// </summary>
+// An allocator as a type argument: each peer is a struct, so that the JIT compiles every pattern and workload once for each peer and
+// inlines whatever the peer lets it inline.
 internal unsafe interface IAllocator
 {
     static abstract void* Alloc(nuint size);

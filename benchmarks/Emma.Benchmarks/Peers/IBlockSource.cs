@@ -2,17 +2,15 @@ using System.Runtime.CompilerServices;
 
 namespace Emma.Benchmarks.Peers;
 
-/// <summary>
-/// What the patterns of plain blocks need of a peer, so that a pool of managed arrays can take part in them, and a heap's local form, which is
-/// looked up once.
-/// </summary>
-/// <typeparam name="TSelf">The source: a struct, or a ref struct.</typeparam>
-/// <typeparam name="TBlock">What stands for a block: a struct, for which the JIT compiles code of its own.</typeparam>
+// What the patterns of plain blocks need of a peer, so that a pool of managed arrays can take part in them, and a heap's local form, which
+// is looked up once.
+// TSelf: the source: a struct, or a ref struct.
+// TBlock: what stands for a block: a struct, for which the JIT compiles code of its own.
 internal interface IBlockSource<TSelf, TBlock>
     where TSelf : struct, IBlockSource<TSelf, TBlock>, allows ref struct
     where TBlock : struct
 {
-    /// <summary>The source for the calling thread, before the loop.</summary>
+    // The source for the calling thread, before the loop.
     static abstract TSelf Open();
 
     TBlock Get(nuint size);
@@ -22,7 +20,7 @@ internal interface IBlockSource<TSelf, TBlock>
     void Put(TBlock block);
 }
 
-/// <summary>The blocks of an allocator.</summary>
+// The blocks of an allocator.
 internal readonly unsafe struct NativeBlocks<TAllocator> : IBlockSource<NativeBlocks<TAllocator>, nint>
     where TAllocator : struct, IAllocator
 {

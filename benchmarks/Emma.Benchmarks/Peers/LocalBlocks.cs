@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace Emma.Benchmarks.Peers;
 
-/// <summary>The blocks of the default heap's local form: its thread's cache, looked up before the loop.</summary>
+// The blocks of the default heap's local form: its thread's cache, looked up before the loop.
 internal readonly unsafe ref struct LocalBlocks : IBlockSource<LocalBlocks, nint>
 {
     private readonly BenchHeap.LocalHeap _heap;

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace Emma.Benchmarks.Peers;
 
-/// <summary>What .NET offers: the C library by P/Invoke.</summary>
+// What .NET offers: the C library by P/Invoke.
 internal readonly unsafe struct NativeMemoryAllocator : IAllocator
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace Emma.Benchmarks.Peers;
 
-/// <summary>An allocator whose calls are calls: what code feels that does not sit in one tight loop around the allocator.</summary>
+// An allocator whose calls are calls: what code feels that does not sit in one tight loop around the allocator.
 internal readonly unsafe struct Outlined<TAllocator> : IAllocator
     where TAllocator : struct, IAllocator
 {
@@ -25,7 +25,7 @@ internal readonly unsafe struct Outlined<TAllocator> : IAllocator
     public static void AlignedFree(void* block) => TAllocator.AlignedFree(block);
 }
 
-/// <summary>A source of blocks whose calls are calls.</summary>
+// A source of blocks whose calls are calls.
 internal readonly ref struct OutlinedBlocks<TSource, TBlock> : IBlockSource<OutlinedBlocks<TSource, TBlock>, TBlock>
     where TSource : struct, IBlockSource<TSource, TBlock>, allows ref struct
     where TBlock : struct

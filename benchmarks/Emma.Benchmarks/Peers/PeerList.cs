@@ -3,9 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace Emma.Benchmarks.Peers;
 
-/// <summary>
-/// All peers, in the order of the tables' columns. Each is made on demand: a child process loads no library but its peer's.
-/// </summary>
+// All peers, in the order of the tables' columns. Each is made on demand: a child process loads no library but its peer's.
 internal static class PeerList
 {
     internal const string EmmaName = "emma";
@@ -32,9 +30,7 @@ internal static class PeerList
         (LockedName, new(() => new EmmaPeer<LockedHeapAllocator>(LockedName, EmmaVersion, runsWorkloads: true))),
         (CheckedName, new(() => new EmmaPeer<CheckedHeapAllocator>(CheckedName, EmmaVersion, runsWorkloads: false))),
         (HardenedName, new(() => new EmmaPeer<HardenedHeapAllocator>(HardenedName, EmmaVersion, runsWorkloads: false))),
-        (MimallocName, new(() => new Peer<MimallocAllocator>(MimallocName, MimallocAllocator.Version))),
-        (JemallocName, new(() => new Peer<JemallocAllocator>(JemallocName, JemallocAllocator.Version))),
-        (TcmallocName, new(() => new Peer<TcmallocAllocator>(TcmallocName, TcmallocAllocator.Version))),
+        .. LibraryPeers.All,
         (NativeMemoryName, new(() => new Peer<NativeMemoryAllocator>(NativeMemoryName, $".NET {Environment.Version}, {DescribeLibc()}"))),
         (ArrayPoolName, new(() => new ArrayPoolPeer(ArrayPoolName, $".NET {Environment.Version}"))),
     ];
@@ -56,9 +52,8 @@ internal static class PeerList
 
     private static unsafe string DescribeLibc()
     {
-        AllocatorLibrary libc = AllocatorLibrary.Load("libc.so.6");
-        return libc.IsPresent
-            ? $"glibc {Marshal.PtrToStringUTF8(((delegate* unmanaged<nint>)libc.Function("gnu_get_libc_version"))())}"
+        return NativeLibrary.TryLoad("libc.so.6", out nint libc)
+            ? $"glibc {Marshal.PtrToStringUTF8(((delegate* unmanaged<nint>)NativeLibrary.GetExport(libc, "gnu_get_libc_version"))())}"
             : "no glibc";
     }
 }

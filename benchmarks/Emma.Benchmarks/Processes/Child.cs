@@ -5,7 +5,7 @@ using Emma.Benchmarks.Workloads;
 
 namespace Emma.Benchmarks.Processes;
 
-/// <summary>What a process does that was started by this program to measure one peer: <c>child job peer arguments…</c>.</summary>
+// What a process does that was started by this program to measure one peer: child job peer arguments….
 internal static class Child
 {
     internal const string Verb = "child";

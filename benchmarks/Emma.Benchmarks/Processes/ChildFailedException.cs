@@ -1,4 +1,4 @@
 namespace Emma.Benchmarks.Processes;
 
-/// <summary>A process of this program ended badly; the message has its arguments and what it wrote.</summary>
+// A process of this program ended badly; the message has its arguments and what it wrote.
 internal sealed class ChildFailedException(string message) : Exception(message);

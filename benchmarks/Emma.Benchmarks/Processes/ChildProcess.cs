@@ -1,26 +1,25 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 
 namespace Emma.Benchmarks.Processes;
 
-/// <summary>This program, started once more.</summary>
+// This program, started once more.
 internal static class ChildProcess
 {
     private const string Tunables = "GLIBC_TUNABLES";
 
-    /// <summary>Room for the thread-local storage of libraries that insist on the static kind, as Debian's jemalloc does.</summary>
+    // Room for the thread-local storage of libraries that insist on the static kind, as Debian's jemalloc does.
     private const string StaticTls = "glibc.rtld.optional_static_tls";
 
-    /// <summary>
-    /// Lets the runtime count calls from the first one on, instead of after a pause: short processes reach their final code too.
-    /// </summary>
+    // Lets the runtime count calls from the first one on, instead of after a pause: short processes reach their final code too.
     private const string CallCountingDelay = "DOTNET_TC_CallCountingDelayMs";
 
-    /// <summary>Whether this process was started with the environment that the measurements need, which it cannot give itself.</summary>
+    // Whether this process was started with the environment that the measurements need, which it cannot give itself.
     internal static bool HasEnvironment =>
         Environment.GetEnvironmentVariable(Tunables)?.Contains(StaticTls, StringComparison.Ordinal) == true
         && Environment.GetEnvironmentVariable(CallCountingDelay) is not null;
 
-    /// <summary>Starts the program anew with that environment, on the same terminal, and waits for it.</summary>
+    // Starts the program anew with that environment, on the same terminal, and waits for it.
     internal static int RunWithEnvironment(string[] args)
     {
         ProcessStartInfo start = StartInfo(args);
@@ -32,11 +31,28 @@ internal static class ChildProcess
         return process.ExitCode;
     }
 
-    /// <summary>Runs the program with some arguments and returns the lines it writes.</summary>
-    /// <exception cref="ChildFailedException">The process failed.</exception>
+    // Runs the program with some arguments and returns the lines it writes.
+    // Throws ChildFailedException: the process failed.
     internal static string[] Run(params string[] args)
     {
         ProcessStartInfo start = StartInfo(args);
+        return ReadOutput(start, args);
+    }
+
+    // Runs the runtime's host program with some arguments, without what the measurements need in the environment but with something else.
+    internal static string[] RunPlain(IReadOnlyDictionary<string, string> environment, params string[] args)
+    {
+        string runtime = RuntimeEnvironment.GetRuntimeDirectory();
+        ProcessStartInfo start = new(Path.GetFullPath(Path.Combine(runtime, "../../../dotnet")), args) { UseShellExecute = false };
+        start.Environment.Remove(CallCountingDelay);
+        foreach ((string name, string value) in environment)
+            start.Environment[name] = value;
+
+        return ReadOutput(start, args);
+    }
+
+    private static string[] ReadOutput(ProcessStartInfo start, string[] args)
+    {
         start.RedirectStandardOutput = true;
         start.RedirectStandardError = true;
         using Process process = Process.Start(start)!;

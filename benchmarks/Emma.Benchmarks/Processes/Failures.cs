@@ -1,13 +1,13 @@
 namespace Emma.Benchmarks.Processes;
 
-/// <summary>What went wrong while the rest was measured: its cells stay empty, and the program ends with an error.</summary>
+// What went wrong while the rest was measured: its cells stay empty, and the program ends with an error.
 internal static class Failures
 {
     private static readonly List<string> s_messages = [];
 
     internal static IReadOnlyList<string> Messages => s_messages;
 
-    /// <summary>The result of some work in a process of its own; null if that failed.</summary>
+    // The result of some work in a process of its own; null if that failed.
     internal static T? Try<T>(Func<T> work)
     {
         try

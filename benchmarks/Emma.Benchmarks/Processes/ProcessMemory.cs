@@ -2,15 +2,15 @@ using System.Globalization;
 
 namespace Emma.Benchmarks.Processes;
 
-/// <summary>What the kernel says of this process's memory.</summary>
+// What the kernel says of this process's memory.
 internal static class ProcessMemory
 {
-    /// <summary>The most bytes that were resident at once so far (VmHWM).</summary>
+    // The most bytes that were resident at once so far (VmHWM).
     internal static long PeakResidentBytes => ReadStatus("VmHWM:");
 
     internal static long ResidentBytes => ReadStatus("VmRSS:");
 
-    /// <summary>Bytes of the whole machine that a process may still take.</summary>
+    // Bytes of the whole machine that a process may still take.
     internal static long AvailableBytes => ReadKilobytes("/proc/meminfo", "MemAvailable:");
 
     private static long ReadStatus(string field) => ReadKilobytes("/proc/self/status", field);

@@ -4,7 +4,7 @@ using Emma.Benchmarks.Peers;
 
 namespace Emma.Benchmarks.Reporting;
 
-/// <summary>The tables as a Markdown file, medians included, with the machine and the peers they were measured on.</summary>
+// The tables as a Markdown file, medians included, with the machine and the peers they were measured on.
 internal static class MarkdownReport
 {
     internal static void Write(string path, Settings settings, IEnumerable<ResultTable> tables)

@@ -1,14 +1,12 @@
 namespace Emma.Benchmarks.Reporting;
 
-/// <summary>The files that a run leaves behind.</summary>
+// The files that a run leaves behind.
 internal static class Output
 {
     private const string Solution = "Emma.Generator.sln";
 
-    /// <summary>
-    /// Writes the Markdown below the repository's <c>artifacts</c>, and the drawings into <c>docs/images</c>; those of a run that does
-    /// not measure everything in full stay beside the Markdown.
-    /// </summary>
+    // Writes the Markdown below the repository's artifacts, and the drawings into docs/images; those of a run that does not measure
+    // everything in full stay beside the Markdown.
     internal static void Write(Settings settings, List<ResultTable> tables)
     {
         string root = FindRepository();
@@ -25,7 +23,7 @@ internal static class Output
         Console.WriteLine($"Written: {Path.GetRelativePath(root, markdown)}, drawings in {Path.GetRelativePath(root, images)}");
     }
 
-    /// <summary>The directory of the solution above this program; without one, where it was started.</summary>
+    // The directory of the solution above this program; without one, where it was started.
     private static string FindRepository()
     {
         for (string? directory = AppContext.BaseDirectory; directory is not null; directory = Path.GetDirectoryName(directory))

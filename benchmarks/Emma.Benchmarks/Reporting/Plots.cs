@@ -3,14 +3,14 @@ using ScottPlot.Plottables;
 
 namespace Emma.Benchmarks.Reporting;
 
-/// <summary>The tables as drawings.</summary>
+// The tables as drawings.
 internal static class Plots
 {
     private const int Height = 560;
     private const int LeastWidth = 700;
     private const int WidthPerRow = 50;
 
-    /// <summary>Room for the names of rows, which stand aslant below the axis; steps of a quantity are short.</summary>
+    // Room for the names of rows, which stand aslant below the axis; steps of a quantity are short.
     private const float RowNamesHeight = 150;
 
     private const float RowNamesAngle = -35;
@@ -41,7 +41,7 @@ internal static class Plots
         plot.SaveSvg(Path.Combine(directory, table.Name + ".svg"), LeastWidth + WidthPerRow * table.Rows.Count, Height);
     }
 
-    /// <summary>Figures are drawn by their binary logarithms: twice as good and twice as bad lie equally far from the reference.</summary>
+    // Figures are drawn by their binary logarithms: twice as good and twice as bad lie equally far from the reference.
     private static void AddColumn(Plot plot, ResultTable table, string column, string? reference)
     {
         List<double> xs = [];

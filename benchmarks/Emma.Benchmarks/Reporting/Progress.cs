@@ -2,7 +2,7 @@ using Spectre.Console;
 
 namespace Emma.Benchmarks.Reporting;
 
-/// <summary>A bar for each table that is being measured, with the row it is at.</summary>
+// A bar for each table that is being measured, with the row it is at.
 internal sealed class Progress
 {
     private readonly ProgressContext _context;
@@ -26,7 +26,7 @@ internal sealed class Progress
         _task = _context.AddTask(Markup.Escape(title), maxValue: Math.Max(1, steps));
     }
 
-    /// <summary>One of the steps is done.</summary>
+    // One of the steps is done.
     internal void Step(string what)
     {
         _task!.Increment(1);

@@ -1,8 +1,11 @@
 namespace Emma.Benchmarks.Reporting;
 
-/// <summary>What repeated measurements of one thing gave.</summary>
+// What repeated measurements of one thing gave.
 internal readonly record struct Sample(double Min, double Median)
 {
+    // The CPU time of all measurements by their wall time, where it was taken: below 1, others had the processor meanwhile.
+    internal double? CpuShare { get; init; }
+
     internal static Sample Of(IReadOnlyCollection<double> values)
     {
         double[] sorted = [.. values.Order()];

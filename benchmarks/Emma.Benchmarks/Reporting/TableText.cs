@@ -3,7 +3,7 @@ using Emma.Benchmarks.Peers;
 
 namespace Emma.Benchmarks.Reporting;
 
-/// <summary>A table's cells as text, the same for the terminal and for Markdown: its own rows, then the geometric means.</summary>
+// A table's cells as text, the same for the terminal and for Markdown: its own rows, then the geometric means.
 internal sealed class TableText
 {
     private const string Absent = "–";
@@ -16,6 +16,10 @@ internal sealed class TableText
         if (references.Length > 0)
             Header.AddRange(references.Append(BestPeer).Select(reference => $"{PeerList.EmmaName} ÷ {reference}"));
 
+        bool hasShares = table.Rows.Any(row => ResultTable.CpuShare(row.Cells) is not null);
+        if (hasShares)
+            Header.Add("least CPU ÷ wall");
+
         foreach ((string name, Sample?[] cells) in table.Rows)
         {
             List<string> row = [name, .. cells.Select(cell => Cell(cell, withMedians))];
@@ -24,6 +28,9 @@ internal sealed class TableText
                 row.AddRange(references.Select(reference => Ratio(table.Ratio(cells, PeerList.EmmaName, reference))));
                 row.Add(Verdict(table.RatioToBest(cells)));
             }
+
+            if (hasShares)
+                row.Add(Ratio(ResultTable.CpuShare(cells)));
 
             Rows.Add(row);
         }
@@ -34,6 +41,9 @@ internal sealed class TableText
             row.AddRange(table.Columns.Select(column => Ratio(table.GeometricMean(column, reference))));
             row.AddRange(references.Select(other => other == reference ? Ratio(table.GeometricMean(PeerList.EmmaName, other)) : ""));
             row.Add(reference == references[0] ? Ratio(table.GeometricMeanToBest()) : "");
+            if (hasShares)
+                row.Add("");
+
             Means.Add(row);
         }
     }
@@ -56,6 +66,6 @@ internal sealed class TableText
 
     private static string Ratio(double? ratio) => ratio is double value ? value.ToString("F2", CultureInfo.InvariantCulture) : Absent;
 
-    /// <summary>A row that loses says so.</summary>
+    // A row that loses says so.
     private static string Verdict(double? ratio) => ratio > 1 ? $"{Ratio(ratio)} lost" : Ratio(ratio);
 }

@@ -3,10 +3,10 @@ using Spectre.Console;
 
 namespace Emma.Benchmarks.Reporting;
 
-/// <summary>Tables on the terminal.</summary>
+// Tables on the terminal.
 internal static class TerminalReport
 {
-    /// <summary>Wide enough for every column; terminals that are narrower wrap, files and logs do not.</summary>
+    // Wide enough for every column; terminals that are narrower wrap, files and logs do not.
     private const int LeastWidth = 160;
 
     internal static void Prepare()

@@ -6,10 +6,8 @@ using Emma.Benchmarks.Processes;
 
 namespace Emma.Benchmarks.Scaling;
 
-/// <summary>
-/// A heap that grows: at each size random blocks of 16 to 527 bytes give way to new ones. Beside it, what the cache misses alone cost:
-/// random blocks written, none allocated. Writes a line for each size: MiB, ns per replacement, ns per write.
-/// </summary>
+// A heap that grows: at each size random blocks of 16 to 527 bytes give way to new ones. Beside it, what the cache misses alone cost:
+// random blocks written, none allocated. Writes a line for each size: MiB, ns per replacement, ns per write.
 internal sealed unsafe class LiveHeapJob(int mostMegabytes, int operations) : IPeerAction
 {
     internal const string Name = "live-heap";
@@ -18,7 +16,7 @@ internal sealed unsafe class LiveHeapJob(int mostMegabytes, int operations) : IP
     private const uint SizeMask = 511;
     private const int MeanSize = (int)(SmallestSize + SizeMask / 2);
 
-    /// <summary>Each size is measured so often, and the least time counts.</summary>
+    // Each size is measured so often, and the least time counts.
     private const int Rounds = 3;
 
     private const int WarmUpCalls = 60;
@@ -27,7 +25,7 @@ internal sealed unsafe class LiveHeapJob(int mostMegabytes, int operations) : IP
     internal static LiveHeapJob Parse(string[] args) =>
         new(int.Parse(args[0], CultureInfo.InvariantCulture), int.Parse(args[1], CultureInfo.InvariantCulture));
 
-    /// <summary>The sizes of the live heap, in MiB.</summary>
+    // The sizes of the live heap, in MiB.
     internal static IEnumerable<int> Steps(int mostMegabytes)
     {
         for (int megabytes = 1; megabytes <= mostMegabytes; megabytes *= 4)

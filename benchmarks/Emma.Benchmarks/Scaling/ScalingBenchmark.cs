@@ -5,7 +5,7 @@ using Emma.Benchmarks.Reporting;
 
 namespace Emma.Benchmarks.Scaling;
 
-/// <summary>Cost per operation as the live heap and as the number of live threads grow, each peer in a process of its own.</summary>
+// Cost per operation as the live heap and as the number of live threads grow, each peer in a process of its own.
 internal static class ScalingBenchmark
 {
     private const string OnlyTouched = "no allocator";
@@ -57,7 +57,7 @@ internal static class ScalingBenchmark
         return [liveTable, threadsTable];
     }
 
-    /// <summary>For each peer the figures of each line that its process writes.</summary>
+    // For each peer the figures of each line that its process writes.
     private static double[][][] RunAll(Peer[] peers, string job, int most, int operations, Progress progress)
     {
         double[][][] results = new double[peers.Length][][];

@@ -5,11 +5,9 @@ using Emma.Benchmarks.Peers;
 
 namespace Emma.Benchmarks.Scaling;
 
-/// <summary>
-/// A growing number of live threads, all at work at once on 1000 blocks each of 16 to 527 bytes, of which random ones give way to new
-/// ones. The work is shared out among the threads, so that all numbers of them do the same. Writes a line for each: threads, ns of a
-/// core per replacement.
-/// </summary>
+// A growing number of live threads, all at work at once on 1000 blocks each of 16 to 527 bytes, of which random ones give way to new ones.
+// The work is shared out among the threads, so that all numbers of them do the same. Writes a line for each: threads, ns of a core per
+// replacement.
 internal sealed unsafe class ThreadsJob(int mostThreads, int operations) : IPeerAction
 {
     internal const string Name = "threads";
@@ -18,13 +16,13 @@ internal sealed unsafe class ThreadsJob(int mostThreads, int operations) : IPeer
     private const uint SmallestSize = 16;
     private const uint SizeMask = 511;
 
-    /// <summary>Each number is measured so often, with new threads, and the least time counts.</summary>
+    // Each number is measured so often, with new threads, and the least time counts.
     private const int Rounds = 3;
 
     internal static ThreadsJob Parse(string[] args) =>
         new(int.Parse(args[0], CultureInfo.InvariantCulture), int.Parse(args[1], CultureInfo.InvariantCulture));
 
-    /// <summary>The numbers of threads.</summary>
+    // The numbers of threads.
     internal static IEnumerable<int> Steps(int mostThreads)
     {
         for (int threads = 1; threads <= mostThreads; threads *= threads == 1 ? 2 : threads == 2 ? 8 : 4)

@@ -4,22 +4,20 @@ using Emma.Benchmarks.Peers;
 
 namespace Emma.Benchmarks.Workloads;
 
-/// <summary>
-/// alloc-test: a program whose objects are touched in full and whose hot objects are few. 2^18 slots, shared out among the threads,
-/// half of them full at first. Each iteration picks a slot by a six-fold 80/20 rule; a full one is read through and freed, an empty one
-/// gets a block of 5 to 1024 bytes, each doubling half as likely as the one before, which is filled. There 100 million iterations for
-/// each thread, here 40 million.
-/// </summary>
+// alloc-test: a program whose objects are touched in full and whose hot objects are few. 2^18 slots, shared out among the threads, half of
+// them full at first. Each iteration picks a slot by a six-fold 80/20 rule; a full one is read through and freed, an empty one gets a block
+// of 5 to 1024 bytes, each doubling half as likely as the one before, which is filled. There 100 million iterations for each thread, here
+// 40 million.
 internal sealed unsafe class AllocTest() : Workload("alloc-test")
 {
     private const int Slots = 1 << 18;
     private const int Iterations = 40_000_000;
     private const int QuickIterations = 200_000;
 
-    /// <summary>Every thread draws the same numbers.</summary>
+    // Every thread draws the same numbers.
     private const ulong Seed = 41;
 
-    /// <summary>How many times 80 % of the picks fall into 20 % of what is left.</summary>
+    // How many times 80 % of the picks fall into 20 % of what is left.
     private const int Folds = 6;
 
     private struct Slot
@@ -97,9 +95,7 @@ internal sealed unsafe class AllocTest() : Workload("alloc-test")
         return slices[slice].First + (int)random.Below((uint)slices[slice].Count);
     }
 
-    /// <summary>
-    /// Slice k gets C(6,k) 0.8^(6-k) 0.2^k of the picks and the complementary share, C(6,k) 0.2^(6-k) 0.8^k, of the slots.
-    /// </summary>
+    // Slice k gets C(6,k) 0.8^(6-k) 0.2^k of the picks and the complementary share, C(6,k) 0.2^(6-k) 0.8^k, of the slots.
     private static (uint Threshold, int First, int Count)[] CreateSlices(int slotCount)
     {
         var slices = new (uint, int, int)[Folds + 1];

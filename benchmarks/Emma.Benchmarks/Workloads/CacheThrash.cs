@@ -1,9 +1,7 @@
 namespace Emma.Benchmarks.Workloads;
 
-/// <summary>
-/// cache-thrash: active false sharing. Each thread again and again allocates one byte, writes and reads it very often, and frees it. An
-/// allocator that serves threads from one line has them fight for it. Parameters as for <see cref="CacheScratch"/>.
-/// </summary>
+// cache-thrash: active false sharing. Each thread again and again allocates one byte, writes and reads it very often, and frees it. An
+// allocator that serves threads from one line has them fight for it. Parameters as for CacheScratch.
 internal sealed unsafe class CacheThrash() : Workload("cache-thrash")
 {
     private const int Objects = 700;

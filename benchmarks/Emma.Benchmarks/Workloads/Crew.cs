@@ -1,9 +1,9 @@
 namespace Emma.Benchmarks.Workloads;
 
-/// <summary>Threads that work side by side.</summary>
+// Threads that work side by side.
 internal static class Crew
 {
-    /// <summary>Has a number of new threads do some work, each with its index, and waits for all of them.</summary>
+    // Has a number of new threads do some work, each with its index, and waits for all of them.
     internal static void Run(int threads, Action<int> work)
     {
         Thread[] crew = new Thread[threads];

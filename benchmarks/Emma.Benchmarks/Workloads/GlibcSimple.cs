@@ -2,12 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Emma.Benchmarks.Workloads;
 
-/// <summary>
-/// glibc-simple: the C library's own benchmark of bursts. For each size of 16, 32 and 64 bytes and each burst of 25, 100, 400 and 1600
-/// blocks: two million blocks allocated a burst at a time and written in full; the first half of a burst is freed oldest first, the
-/// second youngest first. Once to warm up, then by the main thread, by another one while the main thread waits, and by the main thread
-/// again.
-/// </summary>
+// glibc-simple: the C library's own benchmark of bursts. For each size of 16, 32 and 64 bytes and each burst of 25, 100, 400 and 1600
+// blocks: two million blocks allocated a burst at a time and written in full; the first half of a burst is freed oldest first, the second
+// youngest first. Once to warm up, then by the main thread, by another one while the main thread waits, and by the main thread again.
 internal sealed unsafe class GlibcSimple() : Workload("glibc-simple")
 {
     private const int Blocks = 2_000_000;

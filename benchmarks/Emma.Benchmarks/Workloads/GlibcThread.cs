@@ -2,11 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Emma.Benchmarks.Workloads;
 
-/// <summary>
-/// glibc-thread: the C library's own benchmark of threads. Each thread has 1024 slots and over and over frees a random one's block and
-/// puts a new one there, which it writes in full; sizes are drawn from 8000 that fall off with the square, 4 to 32 768 bytes. There for
-/// two seconds, here 40 million times a thread.
-/// </summary>
+// glibc-thread: the C library's own benchmark of threads. Each thread has 1024 slots and over and over frees a random one's block and puts
+// a new one there, which it writes in full; sizes are drawn from 8000 that fall off with the square, 4 to 32 768 bytes. There for two
+// seconds, here 40 million times a thread.
 internal sealed unsafe class GlibcThread() : Workload("glibc-thread")
 {
     private const int Iterations = 40_000_000;

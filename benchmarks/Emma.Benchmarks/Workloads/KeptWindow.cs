@@ -2,10 +2,8 @@ using Emma.Benchmarks.Peers;
 
 namespace Emma.Benchmarks.Workloads;
 
-/// <summary>
-/// The lifetimes of sh6bench and sh8bench: slots that fill from left to right but for a fifth of them, whose blocks are kept. When the
-/// last one is full, the next fifth is kept instead, and all else is freed: below it the oldest first, above it the youngest first.
-/// </summary>
+// The lifetimes of sh6bench and sh8bench: slots that fill from left to right but for a fifth of them, whose blocks are kept. When the last
+// one is full, the next fifth is kept instead, and all else is freed: below it the oldest first, above it the youngest first.
 internal sealed unsafe class KeptWindow<TAllocator>(int slotCount)
     where TAllocator : struct, IAllocator
 {
@@ -15,10 +13,10 @@ internal sealed unsafe class KeptWindow<TAllocator>(int slotCount)
     private readonly int _windowLength = slotCount / Windows;
     private int _next;
 
-    /// <summary>Where the kept blocks begin; behind the last slot while there are none.</summary>
+    // Where the kept blocks begin; behind the last slot while there are none.
     private int _windowStart = slotCount;
 
-    /// <summary>Allocates a block, writes its first and last byte, and keeps it until its time has come.</summary>
+    // Allocates a block, writes its first and last byte, and keeps it until its time has come.
     internal void Add(nuint size)
     {
         byte* block = (byte*)TAllocator.Alloc(size);

@@ -2,11 +2,9 @@ using Emma.Benchmarks.Peers;
 
 namespace Emma.Benchmarks.Workloads;
 
-/// <summary>
-/// larson: a server whose connections outlive their threads. Each thread inherits 5000 blocks of 8 to 999 bytes, replaces random ones
-/// 500 000 times, then starts its successor on the same blocks and ends. The first blocks are allocated and shuffled by the main
-/// thread. There it runs for five seconds, here for 100 generations.
-/// </summary>
+// larson: a server whose connections outlive their threads. Each thread inherits 5000 blocks of 8 to 999 bytes, replaces random ones 500
+// 000 times, then starts its successor on the same blocks and ends. The first blocks are allocated and shuffled by the main thread. There
+// it runs for five seconds, here for 100 generations.
 internal sealed unsafe class Larson() : Workload("larson")
 {
     private const int BlocksPerThread = 5000;
@@ -17,7 +15,7 @@ internal sealed unsafe class Larson() : Workload("larson")
     private const int Generations = 100;
     private const int QuickGenerations = 4;
 
-    /// <summary>How often the main thread replaces each block, on average.</summary>
+    // How often the main thread replaces each block, on average.
     private const int WarmUps = 4;
 
     private const ulong Seed = 4141;
@@ -75,7 +73,7 @@ internal sealed unsafe class Larson() : Workload("larson")
         }
     }
 
-    /// <summary>Threads that follow one another on the same blocks.</summary>
+    // Threads that follow one another on the same blocks.
     private sealed class Chain<TAllocator>
         where TAllocator : struct, IAllocator
     {

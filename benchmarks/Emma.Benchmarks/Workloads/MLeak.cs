@@ -1,10 +1,7 @@
 namespace Emma.Benchmarks.Workloads;
 
-/// <summary>
-/// mleak: threads that come and go. In each round ten threads allocate 128 zeroed bytes each, put them into one of 1000 random shared
-/// slots, free what was there, and end. What an allocator keeps for dead threads shows in the peak memory. There 500 or 5000 rounds,
-/// here 2000.
-/// </summary>
+// mleak: threads that come and go. In each round ten threads allocate 128 zeroed bytes each, put them into one of 1000 random shared slots,
+// free what was there, and end. What an allocator keeps for dead threads shows in the peak memory. There 500 or 5000 rounds, here 2000.
 internal sealed unsafe class MLeak() : Workload("mleak")
 {
     private const int Rounds = 2000;

@@ -2,13 +2,11 @@ using Emma.Benchmarks.Peers;
 
 namespace Emma.Benchmarks.Workloads;
 
-/// <summary>
-/// mstress: bursts of work on fresh threads that hand blocks to one another. In each round a thread allocates 5000 blocks (thread 1: 10
-/// 000, …) of 8 to 128 bytes, one in a hundred of them 100 times, one in a thousand 1000 times, one in ten thousand 10 000 times as
-/// large, and half as many of 8 to 512 bytes that it keeps until its end. Between two allocations it frees a random block (two times in
-/// three) and exchanges one with a place shared by all threads (one time in four). Every block is filled with words that are checked
-/// when it is freed, by whichever thread. Between rounds half of the shared blocks are freed. There 25 rounds, here 1000.
-/// </summary>
+// mstress: bursts of work on fresh threads that hand blocks to one another. In each round a thread allocates 5000 blocks (thread 1: 10 000,
+// …) of 8 to 128 bytes, one in a hundred of them 100 times, one in a thousand 1000 times, one in ten thousand 10 000 times as large, and
+// half as many of 8 to 512 bytes that it keeps until its end. Between two allocations it frees a random block (two times in three) and
+// exchanges one with a place shared by all threads (one time in four). Every block is filled with words that are checked when it is freed,
+// by whichever thread. Between rounds half of the shared blocks are freed. There 25 rounds, here 1000.
 internal sealed unsafe class MStress() : Workload("mstress")
 {
     private const int Rounds = 1000;
@@ -89,7 +87,7 @@ internal sealed unsafe class MStress() : Workload("mstress")
         TAllocator.Free(data);
     }
 
-    /// <summary>A block of some words, now and then of very many. Each holds what is left of the block from it on.</summary>
+    // A block of some words, now and then of very many. Each holds what is left of the block from it on.
     private static nint Allocate<TAllocator>(nuint words, ref XorShift random)
         where TAllocator : struct, IAllocator
     {

@@ -2,10 +2,8 @@ using System.Runtime.InteropServices;
 
 namespace Emma.Benchmarks.Workloads;
 
-/// <summary>
-/// malloc-large: large buffers that come and go. Twenty buffers of 5 to 25 MiB, of which a random one at a time gives way to a new one
-/// of another size, which its user clears. There 2000 replacements, here 1000.
-/// </summary>
+// malloc-large: large buffers that come and go. Twenty buffers of 5 to 25 MiB, of which a random one at a time gives way to a new one of
+// another size, which its user clears. There 2000 replacements, here 1000.
 internal sealed unsafe class MallocLarge() : Workload("malloc-large")
 {
     private const int Replacements = 1000;

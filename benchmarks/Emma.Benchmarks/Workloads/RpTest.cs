@@ -3,12 +3,10 @@ using Emma.Benchmarks.Peers;
 
 namespace Emma.Benchmarks.Workloads;
 
-/// <summary>
-/// rptest: mixed sizes, random lifetimes, and batches that another thread frees. Sizes of 8 to 16 000 bytes fall off linearly, from a
-/// table of 2000. A thread has 1000 slots; each of 500 loops frees 24 to 79 of them at a prime stride, frees what others handed over,
-/// fills 30 to 99 slots at another stride (alignment 0, 8 or 16; first word, one byte of each page and the last one written), and every
-/// second loop allocates as many blocks as one batch for the next thread. There two passes, here 400.
-/// </summary>
+// rptest: mixed sizes, random lifetimes, and batches that another thread frees. Sizes of 8 to 16 000 bytes fall off linearly, from a table
+// of 2000. A thread has 1000 slots; each of 500 loops frees 24 to 79 of them at a prime stride, frees what others handed over, fills 30 to
+// 99 slots at another stride (alignment 0, 8 or 16; first word, one byte of each page and the last one written), and every second loop
+// allocates as many blocks as one batch for the next thread. There two passes, here 400.
 internal sealed unsafe class RpTest() : Workload("rptest")
 {
     private const int Passes = 400;
@@ -22,7 +20,7 @@ internal sealed unsafe class RpTest() : Workload("rptest")
 
     private static readonly int[] s_strides = [23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107];
 
-    /// <summary>Blocks that one thread hands to another: itself a block, with the pointers behind it.</summary>
+    // Blocks that one thread hands to another: itself a block, with the pointers behind it.
     private struct BatchOfBlocks
     {
         internal nint Next;

@@ -1,11 +1,9 @@
 namespace Emma.Benchmarks.Workloads;
 
-/// <summary>
-/// sh6bench: many small sizes, most blocks short-lived, freed in two orders. 10 000 slots and 10 000 loops, both shared out among the
-/// threads. A loop goes through bases of 1, 2, 4, 7, 11, 17, … (half as much again, plus one) below 1000 bytes and allocates of each,
-/// and of its half, quarter, … down to one byte, 250 blocks (50 from 100 bytes on). See <see cref="KeptWindow{TAllocator}"/> for when
-/// they are freed. Here 3000 loops.
-/// </summary>
+// sh6bench: many small sizes, most blocks short-lived, freed in two orders. 10 000 slots and 10 000 loops, both shared out among the
+// threads. A loop goes through bases of 1, 2, 4, 7, 11, 17, … (half as much again, plus one) below 1000 bytes and allocates of each, and of
+// its half, quarter, … down to one byte, 250 blocks (50 from 100 bytes on). See KeptWindow<TAllocator> for when they are freed. Here 3000
+// loops.
 internal sealed class Sh6Bench() : Workload("sh6bench")
 {
     private const int Slots = 10_000;

@@ -1,12 +1,9 @@
 namespace Emma.Benchmarks.Workloads;
 
-/// <summary>
-/// sh8bench: first the frees of other threads, all the time and at once: the main thread allocates ten million 8-byte blocks, each of
-/// which holds its slot's address, while every thread frees its share of each range of slots and checks that address. Then every thread
-/// goes through a histogram of sizes, from 8 bytes (1000 blocks) and 16 (5000) to 168 524 (one), 700 000 steps shared out among the
-/// threads, over a million slots likewise shared. See <see cref="KeptWindow{TAllocator}"/> for when those blocks are freed. Here 100
-/// 000 steps.
-/// </summary>
+// sh8bench: first the frees of other threads, all the time and at once: the main thread allocates ten million 8-byte blocks, each of which
+// holds its slot's address, while every thread frees its share of each range of slots and checks that address. Then every thread goes
+// through a histogram of sizes, from 8 bytes (1000 blocks) and 16 (5000) to 168 524 (one), 700 000 steps shared out among the threads, over
+// a million slots likewise shared. See KeptWindow<TAllocator> for when those blocks are freed. Here 100 000 steps.
 internal sealed unsafe class Sh8Bench() : Workload("sh8bench")
 {
     private const int HandedOver = 10_000_000;
@@ -42,9 +39,7 @@ internal sealed unsafe class Sh8Bench() : Workload("sh8bench")
         });
     }
 
-    /// <summary>
-    /// As many ranges as threads, as many shares in each range: everybody frees what was just allocated, and soon after one another.
-    /// </summary>
+    // As many ranges as threads, as many shares in each range: everybody frees what was just allocated, and soon after one another.
     private static void HandOver<TAllocator>(int threads, int count)
         where TAllocator : struct, Peers.IAllocator
     {

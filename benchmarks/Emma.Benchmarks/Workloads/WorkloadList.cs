@@ -1,6 +1,6 @@
 namespace Emma.Benchmarks.Workloads;
 
-/// <summary>The workloads, in the order of the table's rows.</summary>
+// The workloads, in the order of the table's rows.
 internal static class WorkloadList
 {
     internal static IReadOnlyList<Workload> All { get; } =

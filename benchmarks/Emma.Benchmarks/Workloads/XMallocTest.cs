@@ -3,11 +3,9 @@ using Emma.Benchmarks.Peers;
 
 namespace Emma.Benchmarks.Workloads;
 
-/// <summary>
-/// xmalloc-test: producers and consumers. Each of the given number of threads allocates batches of 4096 blocks of 64 bytes, fills them
-/// and puts each batch, with its node of pointers, on a stack of at most 100 under a monitor; as many other threads take batches and
-/// free all of it. There it runs for five seconds, here for 8000 batches a thread.
-/// </summary>
+// xmalloc-test: producers and consumers. Each of the given number of threads allocates batches of 4096 blocks of 64 bytes, fills them and
+// puts each batch, with its node of pointers, on a stack of at most 100 under a monitor; as many other threads take batches and free all of
+// it. There it runs for five seconds, here for 8000 batches a thread.
 internal sealed unsafe class XMallocTest() : Workload("xmalloc-test")
 {
     private const int Batches = 8000;
@@ -16,7 +14,7 @@ internal sealed unsafe class XMallocTest() : Workload("xmalloc-test")
     private const int BlockSize = 64;
     private const int MostWaiting = 100;
 
-    /// <summary>Stacked batches: a node of the allocator's own memory each, a link and then the blocks.</summary>
+    // Stacked batches: a node of the allocator's own memory each, a link and then the blocks.
     private sealed class Exchange
     {
         private readonly object _lock = new();

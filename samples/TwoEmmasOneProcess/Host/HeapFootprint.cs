@@ -2,19 +2,17 @@ using TwoEmmasOneProcess.Contracts;
 
 namespace TwoEmmasOneProcess.Host;
 
-/// <summary>Where one heap lies at a moment when its plugin stands still.</summary>
-/// <param name="View">The heap's own figures.</param>
-/// <param name="Owned">The pages that the heap calls its own, neighbours joined.</param>
-/// <param name="Mappings">The lines of /proc/self/maps that hold those pages, and the one before them that describes them.</param>
+// Where one heap lies at a moment when its plugin stands still.
+// View: the heap's own figures.
+// Owned: the pages that the heap calls its own, neighbours joined.
+// Mappings: the lines of /proc/self/maps that hold those pages, and the one before them that describes them.
 internal sealed record HeapFootprint(HeapView View, List<AddressRange> Owned, List<Mapping> Mappings)
 {
-    /// <summary>A heap keeps the map of its pages this close below the first of them; nobody else maps anything near by.</summary>
+    // A heap keeps the map of its pages this close below the first of them; nobody else maps anything near by.
     private const ulong DescriptionDistance = 16 << 20;
 
-    /// <summary>
-    /// Asks the plugin's heap about every page of the process that could be its own: the heap says what is its, the kernel says
-    /// what there is.
-    /// </summary>
+    // Asks the plugin's heap about every page of the process that could be its own: the heap says what is its, the kernel says what there
+    // is.
     public static HeapFootprint Take(IPlugin plugin)
     {
         List<Mapping> candidates = Mapping.ReadAll().Where(mapping => mapping.CanHoldBlocks).ToList();
@@ -26,7 +24,7 @@ internal sealed record HeapFootprint(HeapView View, List<AddressRange> Owned, Li
         return new HeapFootprint(plugin.ViewHeap(), owned, candidates.Where(mapping => mapping.Range.Overlaps(surroundings)).ToList());
     }
 
-    /// <summary>Whether nothing at all is mapped any more where the heap was.</summary>
+    // Whether nothing at all is mapped any more where the heap was.
     public bool HasVanished()
     {
         List<Mapping> present = Mapping.ReadAll();

@@ -5,10 +5,8 @@ using TwoEmmasOneProcess.Contracts;
 
 namespace TwoEmmasOneProcess.Host;
 
-/// <summary>
-/// A plugin in a collectible load context of its own, and the thread that has it work round after round. Nothing of the plugin
-/// leaves this object, so that dropping the three fields of <see cref="Unload"/> drops all of it.
-/// </summary>
+// A plugin in a collectible load context of its own, and the thread that has it work round after round. Nothing of the plugin leaves this
+// object, so that dropping the three fields of Unload drops all of it.
 internal sealed class LoadedPlugin
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
@@ -43,16 +41,16 @@ internal sealed class LoadedPlugin
 
     public ulong ExpectedChecksum { get; }
 
-    /// <summary>Rounds that ended with the right checksum.</summary>
+    // Rounds that ended with the right checksum.
     public int Rounds { get; private set; }
 
-    /// <summary>Rounds that began while another plugin was in the middle of one.</summary>
+    // Rounds that began while another plugin was in the middle of one.
     public int RoundsBesideOthers { get; private set; }
 
-    /// <summary>Why the work ended early; null if it did not.</summary>
+    // Why the work ended early; null if it did not.
     public string? Failure { get; private set; }
 
-    /// <summary>Whether the garbage collector has taken the load context and all that was in it.</summary>
+    // Whether the garbage collector has taken the load context and all that was in it.
     public bool IsGone => !_contextGone.IsAlive;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -64,7 +62,7 @@ internal sealed class LoadedPlugin
         _worker.Start();
     }
 
-    /// <summary>Returns once the plugin stands still between two rounds, with the last round's result in its heap.</summary>
+    // Returns once the plugin stands still between two rounds, with the last round's result in its heap.
     public void Pause()
     {
         lock (_lock)
@@ -84,7 +82,7 @@ internal sealed class LoadedPlugin
         }
     }
 
-    /// <summary>Waits until the plugin has finished some more rounds; false if it fails or does not get there in time.</summary>
+    // Waits until the plugin has finished some more rounds; false if it fails or does not get there in time.
     public bool WaitForRounds(int more)
     {
         long deadline = Environment.TickCount64 + (long)s_patience.TotalMilliseconds;
@@ -106,11 +104,11 @@ internal sealed class LoadedPlugin
     [MethodImpl(MethodImplOptions.NoInlining)]
     public HeapFootprint TakeFootprint() => HeapFootprint.Take(_plugin!);
 
-    /// <summary>Counts the pages of some ranges that this plugin's heap takes for its own.</summary>
+    // Counts the pages of some ranges that this plugin's heap takes for its own.
     [MethodImpl(MethodImplOptions.NoInlining)]
     public int CountOwned(IEnumerable<AddressRange> ranges) => ranges.Sum(range => range.HeapPages().Count(_plugin!.HeapOwns));
 
-    /// <summary>Ends the work, lets go of the plugin and tells the runtime to unload it once nobody refers to it any more.</summary>
+    // Ends the work, lets go of the plugin and tells the runtime to unload it once nobody refers to it any more.
     [MethodImpl(MethodImplOptions.NoInlining)]
     public void Unload()
     {

@@ -2,16 +2,16 @@ using System.Globalization;
 
 namespace TwoEmmasOneProcess.Host;
 
-/// <summary>One line of /proc/self/maps: a stretch of this process's address space.</summary>
-/// <param name="Range">Its addresses.</param>
-/// <param name="Permissions">Four letters, such as <c>rw-p</c>.</param>
-/// <param name="Name">The file that is mapped, or the kernel's word for the memory; empty for anonymous memory.</param>
+// One line of /proc/self/maps: a stretch of this process's address space.
+// Range: its addresses.
+// Permissions: four letters, such as rw-p.
+// Name: the file that is mapped, or the kernel's word for the memory; empty for anonymous memory.
 internal readonly record struct Mapping(AddressRange Range, string Permissions, string Name)
 {
-    /// <summary>Whether blocks of a heap could lie here: private, writable memory without a file.</summary>
+    // Whether blocks of a heap could lie here: private, writable memory without a file.
     public bool CanHoldBlocks => Permissions == "rw-p" && Name.Length == 0;
 
-    /// <summary>Whether this is a heap's page of machine code; the runtime's own code lies in a file of another name.</summary>
+    // Whether this is a heap's page of machine code; the runtime's own code lies in a file of another name.
     public bool IsHeapCode => Permissions == "r-xs" && Name.StartsWith("/memfd:/dotnet_", StringComparison.Ordinal);
 
     public static List<Mapping> ReadAll() => File.ReadLines("/proc/self/maps").Select(Parse).ToList();

@@ -1,16 +1,14 @@
 namespace TwoEmmasOneProcess.Host;
 
-/// <summary>
-/// Two plugins, each with an allocator of its own compiled into it under the same name, work side by side in this process; then one
-/// goes, memory and all, while the other carries on.
-/// </summary>
+// Two plugins, each with an allocator of its own compiled into it under the same name, work side by side in this process; then one goes,
+// memory and all, while the other carries on.
 internal static class Program
 {
     private const int ThreadsPerPlugin = 4;
     private const int RoundsBeforeFirstLook = 10;
     private const int RoundsWhileOtherUnloads = 5;
 
-    /// <summary>More than an unload takes: finalizers of the plugin's objects run first, those that free the heap after them.</summary>
+    // More than an unload takes: finalizers of the plugin's objects run first, those that free the heap after them.
     private const int MostCollections = 50;
 
     private static int Main()
@@ -62,7 +60,7 @@ internal static class Program
         return report.ExitCode;
     }
 
-    /// <summary>A heap calls the kernel through a page of machine code, unless executable memory was refused to it.</summary>
+    // A heap calls the kernel through a page of machine code, unless executable memory was refused to it.
     private static void CheckCodePages(Report report, params HeapFootprint[] loaded)
     {
         int pages = Mapping.ReadAll().Count(mapping => mapping.IsHeapCode);

@@ -2,7 +2,7 @@ using Spectre.Console;
 
 namespace TwoEmmasOneProcess.Host;
 
-/// <summary>What the host prints. A claim is printed by checking it, so the exit code can only be 0 if all of them hold.</summary>
+// What the host prints. A claim is printed by checking it, so the exit code can only be 0 if all of them hold.
 internal sealed class Report
 {
     private bool _allHold = true;
@@ -23,7 +23,7 @@ internal sealed class Report
             AnsiConsole.MarkupLine($"    [red]{Markup.Escape(failure)}[/]");
     }
 
-    /// <summary>A table with a column for each plugin.</summary>
+    // A table with a column for each plugin.
     public void Compare(params (LoadedPlugin Plugin, HeapFootprint Footprint)[] columns)
     {
         Table table = new Table().Border(TableBorder.Rounded).AddColumn(new TableColumn("").NoWrap());
@@ -42,7 +42,9 @@ internal sealed class Report
         AddRow("in use", (_, heap) => Size(heap.View.InUse));
         AddRow("segments", (_, heap) => $"{heap.View.Segments}");
         AddRow("large blocks", (_, heap) => $"{heap.View.LargeBlocks}");
-        AddRow("addresses", (_, heap) => string.Join('\n', heap.Mappings.Select(mapping => $"{mapping.Range.Start:x}–{mapping.Range.End:x}")));
+        AddRow(
+            "addresses",
+            (_, heap) => string.Join('\n', heap.Mappings.Select(mapping => $"{mapping.Range.Start:x}–{mapping.Range.End:x}")));
         AnsiConsole.Write(table);
     }
 

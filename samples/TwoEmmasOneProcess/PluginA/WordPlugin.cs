@@ -10,7 +10,7 @@ namespace TwoEmmasOneProcess.PluginA;
 /// <summary>Counts how often each word of a story occurs; the story and the counts lie in the plugin's heap.</summary>
 public sealed unsafe class WordPlugin : IPlugin
 {
-    /// <summary>How often one round reads the story through, shared out over its threads.</summary>
+    // How often one round reads the story through, shared out over its threads.
     private const int ReadingsPerRound = 48;
 
     private readonly byte* _story;
@@ -67,7 +67,7 @@ public sealed unsafe class WordPlugin : IPlugin
 
     public bool HeapOwns(ulong address) => OwnHeap.Owns(address);
 
-    /// <summary>Reads the story a number of times, counting each reading in a table of its own first.</summary>
+    // Reads the story a number of times, counting each reading in a table of its own first.
     private WordTable Read(int times)
     {
         var total = new WordTable();

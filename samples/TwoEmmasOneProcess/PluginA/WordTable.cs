@@ -1,9 +1,7 @@
 namespace TwoEmmasOneProcess.PluginA;
 
-/// <summary>
-/// A hash table of words whose every byte lies in the plugin's heap: one array of bucket heads, and for each different word a block
-/// that holds its entry with the letters behind it. One thread at a time may use a table.
-/// </summary>
+// A hash table of words whose every byte lies in the plugin's heap: one array of bucket heads, and for each different word a block that
+// holds its entry with the letters behind it. One thread at a time may use a table.
 internal sealed unsafe class WordTable
 {
     private const uint SmallestBucketCount = 64;
@@ -13,7 +11,7 @@ internal sealed unsafe class WordTable
     private uint _entryCount;
     private Entry* _firstEntry;
 
-    /// <summary>Counts one occurrence of a word.</summary>
+    // Counts one occurrence of a word.
     public void Add(ReadOnlySpan<byte> word)
     {
         ulong hash = HashOf(word);
@@ -31,7 +29,7 @@ internal sealed unsafe class WordTable
         entry->Count++;
     }
 
-    /// <summary>Adds the counts of another table to this one's and takes over or frees its blocks; it is not to be used again.</summary>
+    // Adds the counts of another table to this one's and takes over or frees its blocks; it is not to be used again.
     public void TakeOver(WordTable other)
     {
         Entry* next;
@@ -53,7 +51,7 @@ internal sealed unsafe class WordTable
         PluginHeap.Free(other._buckets);
     }
 
-    /// <summary>A checksum over all words and counts in which their order plays no part.</summary>
+    // A checksum over all words and counts in which their order plays no part.
     public ulong Checksum()
     {
         ulong checksum = 0;
@@ -63,7 +61,7 @@ internal sealed unsafe class WordTable
         return checksum;
     }
 
-    /// <summary>Frees all the table's blocks; it is not to be used again.</summary>
+    // Frees all the table's blocks; it is not to be used again.
     public void Free()
     {
         Entry* next;
@@ -76,7 +74,7 @@ internal sealed unsafe class WordTable
         PluginHeap.Free(_buckets);
     }
 
-    /// <summary>FNV-1a, 64 bits.</summary>
+    // FNV-1a, 64 bits.
     public static ulong HashOf(ReadOnlySpan<byte> word)
     {
         ulong hash = 0xcbf29ce484222325;

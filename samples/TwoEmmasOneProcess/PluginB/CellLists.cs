@@ -1,6 +1,6 @@
 namespace TwoEmmasOneProcess.PluginB;
 
-/// <summary>Which particles are in which cell, for a range of cells: a list a cell, each a block of the heap that grows as needed.</summary>
+// Which particles are in which cell, for a range of cells: a list a cell, each a block of the heap that grows as needed.
 internal readonly unsafe struct CellLists
 {
     private const int SmallestCapacity = 4;

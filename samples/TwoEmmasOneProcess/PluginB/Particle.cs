@@ -1,12 +1,10 @@
 namespace TwoEmmasOneProcess.PluginB;
 
-/// <summary>
-/// One particle and the laws it obeys, in whole numbers: sums of them do not depend on the order of their terms, so every thread
-/// count gives the same world to the last bit.
-/// </summary>
+// One particle and the laws it obeys, in whole numbers: sums of them do not depend on the order of their terms, so every thread count gives
+// the same world to the last bit.
 internal struct Particle
 {
-    /// <summary>The box is a square of this many units, cut into square cells; particles of one cell push each other.</summary>
+    // The box is a square of this many units, cut into square cells; particles of one cell push each other.
     public const int BoxSize = CellsPerSide * CellSize;
     public const int CellsPerSide = 64;
     public const int CellSize = 1024;
@@ -20,7 +18,7 @@ internal struct Particle
 
     public readonly int Cell => Y / CellSize * CellsPerSide + X / CellSize;
 
-    /// <summary>The particle that a number stands for: the same start in every world.</summary>
+    // The particle that a number stands for: the same start in every world.
     public static Particle Create(int number)
     {
         ulong random = (ulong)number + 1;
@@ -33,7 +31,7 @@ internal struct Particle
         };
     }
 
-    /// <summary>Changes the particle's speed as another one near by would; close ones push harder.</summary>
+    // Changes the particle's speed as another one near by would; close ones push harder.
     public void PushAwayFrom(in Particle other)
     {
         int distanceX = X - other.X;
@@ -43,7 +41,7 @@ internal struct Particle
         SpeedY += distanceY * CellSize / squared;
     }
 
-    /// <summary>Moves the particle by its speed for one step and turns it round at the walls.</summary>
+    // Moves the particle by its speed for one step and turns it round at the walls.
     public void Move()
     {
         Move(ref X, ref SpeedX);
@@ -61,7 +59,7 @@ internal struct Particle
         }
     }
 
-    /// <summary>SplitMix64's step, reduced to a number below a bound.</summary>
+    // SplitMix64's step, reduced to a number below a bound.
     private static int Next(ref ulong state, int bound)
     {
         state += 0x9e3779b97f4a7c15;

@@ -1,6 +1,6 @@
 namespace TwoEmmasOneProcess.PluginB;
 
-/// <summary>The same world by the plainest code there is: one thread, arrays and lists of the garbage-collected heap.</summary>
+// The same world by the plainest code there is: one thread, arrays and lists of the garbage-collected heap.
 internal static class PlainWorld
 {
     public static ulong ChecksumAfter(int count, int steps)

@@ -1,12 +1,10 @@
 namespace TwoEmmasOneProcess.PluginB;
 
-/// <summary>
-/// All particles and a long-exposure picture of their paths, off-heap. The box is cut into horizontal bands of cells, one band a
-/// thread; a thread touches only particles and picture points that lie in its band when a step begins.
-/// </summary>
+// All particles and a long-exposure picture of their paths, off-heap. The box is cut into horizontal bands of cells, one band a thread; a
+// thread touches only particles and picture points that lie in its band when a step begins.
 internal sealed unsafe class World
 {
-    /// <summary>The picture is 4 MiB: a large block with a mapping of its own.</summary>
+    // The picture is 4 MiB: a large block with a mapping of its own.
     private const int PointsPerSide = 1024;
     public const int PointCount = PointsPerSide * PointsPerSide;
     private const int PointSize = Particle.BoxSize / PointsPerSide;
@@ -41,7 +39,7 @@ internal sealed unsafe class World
             worker.Join();
     }
 
-    /// <summary>A checksum over particles and picture.</summary>
+    // A checksum over particles and picture.
     public ulong Checksum()
     {
         ulong checksum = 0;
@@ -62,7 +60,7 @@ internal sealed unsafe class World
 
     public static ulong Mix(ulong checksum, int value) => (checksum ^ (uint)value) * 0x100000001b3;
 
-    /// <summary>The point of the picture that shows a particle, counted row by row.</summary>
+    // The point of the picture that shows a particle, counted row by row.
     public static int PointOf(in Particle particle) => particle.Y / PointSize * PointsPerSide + particle.X / PointSize;
 
     private void RunBand(int firstRow, int endRow, int steps, Barrier barrier)

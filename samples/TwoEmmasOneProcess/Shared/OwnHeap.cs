@@ -2,7 +2,7 @@ using TwoEmmasOneProcess.Contracts;
 
 namespace TwoEmmasOneProcess;
 
-/// <summary>Compiled into both plugins: what each tells the host about the <c>PluginHeap</c> of its own assembly.</summary>
+// Compiled into both plugins: what each tells the host about the PluginHeap of its own assembly.
 internal static unsafe class OwnHeap
 {
     public static HeapView View()

@@ -1,0 +1,1 @@
+[assembly: EmmaAllocator("ProbeHeap", Hardened = true)]
