@@ -62,6 +62,96 @@ public class NameDiagnosticTests
     public async Task A_namespace_of_a_reference_is_refused(string name) =>
         await DiagnosticAssert.MatchesAsync(new TestProject($$"""[assembly: Emma.EmmaAllocator({|EMMA0004:"{{name}}"|})]"""), emitted: []);
 
+    /// <summary>A compiler that finds an error in a declaration does not come to run analyzers: the alias must not be one.</summary>
+    [Theory]
+    [InlineData("Free", "Free")]
+    [InlineData("Audio.Free", "Audio.Free")]
+    [InlineData("Audio.LocalHeap", "Audio.LocalHeap")]
+    [InlineData("KernelAccess", "KernelAccess")]
+    [InlineData("Audio.HeapInternals", "Audio.HeapInternals")]
+    [InlineData("Audio.ClrInterlocked", "Audio.ClrInterlocked")]
+    [InlineData("class", "@class")]
+    [InlineData("__arglist", "@__arglist")]
+    [InlineData("Audio.record", "Audio.@record")]
+    [InlineData("Audio.field", "Audio.field")]
+    [InlineData("namespace.Mixer", "@namespace.Mixer")]
+    [InlineData("System.Heap", "System.Heap")]
+    [InlineData("System.SR", "System.SR")]
+    [InlineData("System.Memory.Mixer", "System.Memory.Mixer")]
+    public async Task A_refused_name_can_be_used_in_a_declaration_so_that_the_compiler_comes_to_report_the_error(string name, string written)
+    {
+        GeneratorOutput output = await DiagnosticAssert.MatchesAsync(
+            new TestProject(
+                $$"""
+                global using NativeMemory = {{written}};
+                [assembly: Emma.EmmaAllocator({|EMMA0002:"{{name}}"|})]
+                """,
+                """
+                public class User
+                {
+                    public string Text = System.String.Empty;
+                    public System.Memory<byte> Bytes = new byte[1];
+                    public nint M(dynamic d) { var n = (nint)d; return n; }
+                }
+                """),
+            emitted: []);
+
+        AssertNoErrors(output);
+    }
+
+    [Fact]
+    public async Task A_name_that_differs_in_case_only_can_be_used_in_a_declaration()
+    {
+        GeneratorOutput output = await DiagnosticAssert.MatchesAsync(
+            new TestProject(
+                """
+                using First = Audio.Mixer;
+                using Second = audio.Mixer;
+                using Third = Audio.MIXER;
+                [assembly: Emma.EmmaAllocator("Audio.Mixer")]
+                [assembly: Emma.EmmaAllocator({|EMMA0003:"audio.Mixer"|})]
+                [assembly: Emma.EmmaAllocator({|EMMA0003:"Audio.MIXER"|})]
+                class User { First.KernelAccess a; Second.KernelAccess b; Third.KernelAccess c; }
+                """),
+            emitted: ["Audio.Mixer"]);
+
+        AssertNoErrors(output);
+    }
+
+    [Theory]
+    [InlineData("Audio", "Audio.Free")]
+    [InlineData("Audio.Mixer", "Audio.Mixer.Deep.Free")]
+    [InlineData("Free", "Free.class")]
+    [InlineData("Free", "Free.Mixer")]
+    [InlineData("Free", "Free")]
+    [InlineData("Free", "free")]
+    [InlineData("System.Heap", "System.heap", "system.Heap", "System.HEAP")]
+    [InlineData("Audio.ClrInterlocked", "Audio.Mixer")]
+    [InlineData("ClrInterlocked", "Mixer")]
+    [InlineData("System.String")]
+    [InlineData("System.String.Heap")]
+    [InlineData("System")]
+    [InlineData("System.IO")]
+    [InlineData("var")]
+    [InlineData("dynamic")]
+    [InlineData("nint.nuint")]
+    [InlineData("_")]
+    [InlineData("Taken.Free")]
+    [InlineData("Taken.Inner.class")]
+    public void What_stands_in_for_a_refused_heap_is_no_further_error(params string[] names)
+    {
+        const string User =
+            """
+            using System;
+            class Taken { string s = String.Empty; object M(object o) { _ = o; var v = (dynamic)o; nint n = v; return n + (nint)(nuint)3; } }
+            """;
+        string heaps = string.Concat(names.Select(name => $"[assembly: Emma.EmmaAllocator(\"{name}\")]\n"));
+
+        GeneratorOutput output = new TestProject(User, heaps).Generate();
+
+        AssertNoErrors(output);
+    }
+
     [Fact]
     public async Task An_error_cannot_be_switched_off() =>
         await DiagnosticAssert.MatchesAsync(
@@ -263,4 +353,7 @@ public class NameDiagnosticTests
                 References = [.. Net100.References.All],
             },
             emitted: ["Good", "AlsoGood"]);
+
+    private static void AssertNoErrors(GeneratorOutput output) =>
+        Assert.DoesNotContain(output.Compilation.GetDiagnostics(), diagnostic => diagnostic.Severity == DiagnosticSeverity.Error);
 }

@@ -20,8 +20,7 @@ internal static class HeapName
         if (name.Length == 0)
             return "it is empty";
 
-        // Metadata holds names of 1023 bytes, and those of nested types and of the emitted files are longer than the heap's
-        if (Encoding.UTF8.GetByteCount(name) > MaxBytes)
+        if (!IsShortEnough(name))
             return $"it is longer than {MaxBytes} bytes";
 
         string[] parts = name.Split('.');
@@ -36,15 +35,24 @@ internal static class HeapName
         if (parts[0] == "System")
             return "'System' belongs to the base library";
 
-        string className = parts[parts.Length - 1];
+        string className = ClassName(name);
         if (TemplateNames.Contains(className))
             return $"the heap has a member or an alias named '{className}' itself";
 
         return null;
     }
 
-    // Formatting characters are allowed in an identifier but are no part of it: two names may be one and look different
-    private static bool IsIdentifier(string part) =>
+    // Metadata holds names of 1023 bytes, and those of nested types and of the emitted files are longer than the heap's.
+    public static bool IsShortEnough(string name) => Encoding.UTF8.GetByteCount(name) <= MaxBytes;
+
+    // What stands before the last dot, empty for the global namespace.
+    public static string Namespace(string name) => name.Substring(0, Math.Max(0, name.LastIndexOf('.')));
+
+    // What stands behind the last dot.
+    public static string ClassName(string name) => name.Substring(name.LastIndexOf('.') + 1);
+
+    // Formatting characters are allowed in an identifier but are no part of it: two names may be one and look different.
+    public static bool IsIdentifier(string part) =>
         SyntaxFacts.IsValidIdentifier(part)
         && part.All(static c => CharUnicodeInfo.GetUnicodeCategory(c) != UnicodeCategory.Format);
 

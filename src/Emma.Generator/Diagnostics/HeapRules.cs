@@ -49,7 +49,7 @@ internal static class HeapRules
     // What may not be meant so, and is emitted as it is asked for.
     public static IEnumerable<Diagnostic> Doubts(HeapRequest request, Compilation compilation)
     {
-        long needed = FirstBlock.NeedsBytes(request.ToHeap(compilation, isRefused: false));
+        long needed = FirstBlock.NeedsBytes(request.ToHeap(compilation));
         if (request.MemoryLimit > 0 && request.MemoryLimit < needed)
             yield return Diagnostic.Create(
                 DiagnosticDescriptors.LimitIsTooSmall, request.LocationOf(nameof(request.MemoryLimit)), request.Name, request.MemoryLimit, needed);

@@ -39,7 +39,8 @@ internal static class NameCollision
         return null;
     }
 
-    private static INamespaceSymbol? NamespaceNamed(INamespaceSymbol root, string[] parts)
+    // The namespace of that name; null where there is none.
+    public static INamespaceSymbol? NamespaceNamed(INamespaceSymbol root, string[] parts)
     {
         INamespaceSymbol? current = root;
         for (int i = 0; i < parts.Length && current is not null; i++)

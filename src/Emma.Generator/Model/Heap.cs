@@ -1,3 +1,5 @@
+using Emma.Generator.Diagnostics;
+
 namespace Emma.Generator.Model;
 
 // A heap to emit: all that its text depends on.
@@ -9,6 +11,7 @@ namespace Emma.Generator.Model;
 // MemoryLimit: The most bytes that the heap may map; 0: no limit.
 // IsPublic: Whether the class is public instead of internal.
 // IsRefused: Whether only an empty class of its name is emitted, because an error stands at the attribute.
+// Namesakes: Of a refused heap, how many are asked for before it under a name that differs in case at most. Files are told apart ignoring case.
 internal sealed record Heap(
     string FullName,
     bool ThreadCache,
@@ -17,14 +20,18 @@ internal sealed record Heap(
     bool Hardened,
     long MemoryLimit,
     bool IsPublic,
-    bool IsRefused)
+    bool IsRefused,
+    int Namesakes = 0)
 {
     // Stands for a request whose name is refused: nothing is emitted.
-    public static readonly Heap Nameless = new("", true, false, false, false, 0, false, true);
+    public static readonly Heap Nameless = StandIn("", 0);
 
     // The namespace of the heap's class, empty for the global one.
-    public string Namespace => FullName.Substring(0, Math.Max(0, FullName.LastIndexOf('.')));
+    public string Namespace => HeapName.Namespace(FullName);
 
     // The heap's class without its namespace.
-    public string ClassName => FullName.Substring(FullName.LastIndexOf('.') + 1);
+    public string ClassName => HeapName.ClassName(FullName);
+
+    // A refused heap.
+    public static Heap StandIn(string name, int namesakes) => new(name, true, false, false, false, 0, false, true, namesakes);
 }

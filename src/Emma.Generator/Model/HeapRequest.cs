@@ -63,9 +63,7 @@ internal sealed class HeapRequest
         [
             .. all
                 .Where(request => request.Syntax.SyntaxTree == file)
-                .Select(request =>
-                    HeapRules.NameError(request, all, compilation) is not null ? Heap.Nameless
-                    : request.ToHeap(compilation, HeapRules.OtherErrors(request, compilation).Any())),
+                .Select(request => request.Judge(all, compilation)),
         ]);
     }
 
@@ -79,7 +77,7 @@ internal sealed class HeapRequest
         };
 
     // What the request asks for.
-    public Heap ToHeap(Compilation compilation, bool isRefused)
+    public Heap ToHeap(Compilation compilation)
     {
         // Who debugs looks for mistakes; plain heaps let a block that is freed twice have two owners
         bool isDefaulted = !Hardened && BoundaryChecks is null && compilation.Options.OptimizationLevel == OptimizationLevel.Debug;
@@ -91,7 +89,7 @@ internal sealed class HeapRequest
             Hardened,
             MemoryLimit,
             Option("Public", false),
-            isRefused);
+            IsRefused: false);
     }
 
     // The argument that gives an option, or the name where that is null; without such an argument, the attribute.
@@ -100,6 +98,20 @@ internal sealed class HeapRequest
             .FirstOrDefault(argument => argument.NameEquals?.Name.Identifier.ValueText == option)?
             .Expression.GetLocation()
         ?? Syntax.GetLocation();
+
+    private Heap Judge(ImmutableArray<HeapRequest> all, Compilation compilation)
+    {
+        bool isNameRefused = HeapRules.NameError(this, all, compilation) is not null;
+        if (!isNameRefused && !HeapRules.OtherErrors(this, compilation).Any())
+            return ToHeap(compilation);
+        if (isNameRefused && !StandIn.IsPossible(this, all, compilation))
+            return Heap.Nameless;
+
+        int namesakes = all
+            .TakeWhile(other => other != this)
+            .Count(other => string.Equals(other.Name, Name, StringComparison.OrdinalIgnoreCase));
+        return Heap.StandIn(Name, namesakes);
+    }
 
     private T Option<T>(string name, T defaultValue)
     {
