@@ -111,6 +111,16 @@ internal static class DiagnosticDescriptors
         isEnabledByDefault: true,
         helpLinkUri: HelpLink("EMMA0010"));
 
+    public static readonly DiagnosticDescriptor NameOfBaseLibrary = new(
+        "EMMA0011",
+        "Heap has the name of a base library's type",
+        "The heap '{0}' lies in the global namespace and has the simple name of '{1}', which code that imports '{2}' may mean by it: "
+        + "put the heap into a namespace",
+        Category,
+        DiagnosticSeverity.Info,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA0011"));
+
     // The address of a diagnostic's page; without a public address of the project, its path in the repository.
     private static string HelpLink(string id)
     {
