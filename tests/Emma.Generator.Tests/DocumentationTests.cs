@@ -6,13 +6,16 @@ namespace Emma.Generator.Tests;
 
 public class DocumentationTests
 {
-    public static TheoryData<string> Ids => [.. new AllocatorAnalyzer().SupportedDiagnostics.Select(descriptor => descriptor.Id)];
+    private static readonly DiagnosticDescriptor[] s_descriptors =
+        [.. new AllocatorAnalyzer().SupportedDiagnostics, .. new BypassedAliasAnalyzer().SupportedDiagnostics];
+
+    public static TheoryData<string> Ids => [.. s_descriptors.Select(descriptor => descriptor.Id)];
 
     [Theory]
     [MemberData(nameof(Ids))]
     public void Each_diagnostic_has_a_page_with_its_title_a_cause_an_example_and_a_fix(string id)
     {
-        DiagnosticDescriptor descriptor = new AllocatorAnalyzer().SupportedDiagnostics.Single(descriptor => descriptor.Id == id);
+        DiagnosticDescriptor descriptor = s_descriptors.Single(descriptor => descriptor.Id == id);
         string page = File.ReadAllText(Repository.Path("docs", "diagnostics", $"{id}.md"));
 
         Assert.StartsWith($"# {id}: {descriptor.Title}\n", page, StringComparison.Ordinal);
@@ -23,7 +26,7 @@ public class DocumentationTests
     [MemberData(nameof(Ids))]
     public void Each_diagnostic_has_a_help_link_to_its_page_under_the_projects_address(string id)
     {
-        DiagnosticDescriptor descriptor = new AllocatorAnalyzer().SupportedDiagnostics.Single(descriptor => descriptor.Id == id);
+        DiagnosticDescriptor descriptor = s_descriptors.Single(descriptor => descriptor.Id == id);
 
         string address = DiagnosticDescriptors.ProjectUrl.Length == 0 ? "" : DiagnosticDescriptors.ProjectUrl.TrimEnd('/') + "/";
         Assert.Equal($"{address}docs/diagnostics/{id}.md", descriptor.HelpLinkUri);

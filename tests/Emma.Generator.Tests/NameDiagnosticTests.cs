@@ -171,7 +171,8 @@ public class NameDiagnosticTests
     [InlineData("heap")]
     [InlineData("_heap")]
     [InlineData("Class")]
-    [InlineData("Memory")]
+    [InlineData("Audio.Memory")]
+    [InlineData("NativeMemory")]
     [InlineData("Allocator")]
     [InlineData("Native")]
     [InlineData("Emma.Mixer")]
@@ -179,6 +180,32 @@ public class NameDiagnosticTests
     [InlineData("Segments.ClrHeap")]
     public async Task A_text_that_can_name_a_class_is_accepted(string name) =>
         await DiagnosticAssert.MatchesAsync(new TestProject($"""[assembly: Emma.EmmaAllocator("{name}")]"""), emitted: [name]);
+
+    [Theory]
+    [InlineData("File", "System.IO.File")]
+    [InlineData("Buffer", "System.Buffer")]
+    [InlineData("Memory", "System.Memory<T>")]
+    [InlineData("Task", "System.Threading.Tasks.Task")]
+    public async Task A_heap_in_the_global_namespace_with_the_name_of_a_type_that_projects_import_is_pointed_out(string name, string type)
+    {
+        GeneratorOutput output = await DiagnosticAssert.MatchesAsync(
+            new TestProject($$"""[assembly: Emma.EmmaAllocator({|EMMA0011:"{{name}}"|})]"""),
+            emitted: [name]);
+
+        Diagnostic information = Assert.Single(await output.AnalyzeAsync());
+        Assert.Equal(DiagnosticSeverity.Info, information.Severity);
+        Assert.Contains($"'{type}'", information.GetMessage(null), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_heap_in_a_namespace_or_with_the_name_of_a_type_of_the_projects_own_is_not_pointed_out() =>
+        await DiagnosticAssert.MatchesAsync(
+            new TestProject(
+                """
+                [assembly: Emma.EmmaAllocator("Audio.File"), Emma.EmmaAllocator("Mixer")]
+                namespace System { public class Mixer { } }
+                """),
+            emitted: ["Audio.File", "Mixer"]);
 
     [Fact]
     public async Task A_name_may_be_any_constant_even_one_made_of_the_class_that_does_not_exist_yet() =>

@@ -24,6 +24,7 @@ public sealed class AllocatorAnalyzer : DiagnosticAnalyzer
         DiagnosticDescriptors.FrameworkIsTooOld,
         DiagnosticDescriptors.LimitIsTooSmall,
         DiagnosticDescriptors.OptionHasNoEffect,
+        DiagnosticDescriptors.NameOfBaseLibrary,
     ];
 
     /// <inheritdoc/>

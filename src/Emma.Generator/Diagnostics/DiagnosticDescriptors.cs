@@ -111,6 +111,26 @@ internal static class DiagnosticDescriptors
         isEnabledByDefault: true,
         helpLinkUri: HelpLink("EMMA0010"));
 
+    public static readonly DiagnosticDescriptor NameOfBaseLibrary = new(
+        "EMMA0011",
+        "Heap has the name of a base library's type",
+        "The heap '{0}' lies in the global namespace and has the simple name of '{1}', which code that imports '{2}' may mean by it: "
+        + "put the heap into a namespace",
+        Category,
+        DiagnosticSeverity.Info,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA0011"));
+
+    public static readonly DiagnosticDescriptor AliasIsBypassed = new(
+        "EMMA1001",
+        "Call reaches the base library's NativeMemory",
+        "This '{0}' is that of System.Runtime.InteropServices.NativeMemory, not that of the heap '{1}', which NativeMemory stands for in this "
+        + "assembly, and neither can free the other's blocks: write '{1}.{0}'",
+        Category,
+        DiagnosticSeverity.Warning,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA1001"));
+
     // The address of a diagnostic's page; without a public address of the project, its path in the repository.
     private static string HelpLink(string id)
     {

@@ -54,6 +54,14 @@ internal static class HeapRules
             yield return Diagnostic.Create(
                 DiagnosticDescriptors.LimitIsTooSmall, request.LocationOf(nameof(request.MemoryLimit)), request.Name, request.MemoryLimit, needed);
 
+        if (BaseLibraryNames.Find(request.Name, compilation) is INamedTypeSymbol namesake)
+            yield return Diagnostic.Create(
+                DiagnosticDescriptors.NameOfBaseLibrary,
+                request.NameLocation,
+                request.Name,
+                namesake.ToDisplayString(),
+                namesake.ContainingNamespace.ToDisplayString());
+
         if (!request.Hardened)
             yield break;
         if (request.ThreadCache is bool threadCache)

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Emma.Generator.Emission;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.Diagnostics;
 
@@ -47,7 +46,7 @@ public sealed class SameHeapInFriendSuppressor : DiagnosticSuppressor
             .. context.Compilation.GetTypesByMetadataName(MetadataNameOf(type))
                 .Where(other => context.Compilation.IsSymbolAccessibleWithin(other, context.Compilation.Assembly)),
         ];
-        return IsHeap(type) && visible.Length > 1 && visible.All(IsHeap);
+        return EmittedHeap.Is(type) && visible.Length > 1 && visible.All(EmittedHeap.Is);
     }
 
     private static string MetadataNameOf(INamedTypeSymbol type)
@@ -57,9 +56,4 @@ public sealed class SameHeapInFriendSuppressor : DiagnosticSuppressor
             name = $"{outer.MetadataName}.{name}";
         return name;
     }
-
-    private static bool IsHeap(INamedTypeSymbol type) =>
-        type.GetAttributes().Any(static attribute =>
-            attribute.AttributeClass is { Name: "GeneratedCodeAttribute" }
-            && attribute.ConstructorArguments.FirstOrDefault().Value is HeapEmitter.ToolName);
 }

@@ -35,12 +35,12 @@ internal sealed class GeneratorOutput(TestProject project, CSharpCompilation inp
             System.Text.Encoding.UTF8)));
 
     /// <summary>
-    /// The diagnostics of our analyzer in the project's own files, in source order. They are asked for file by file, as an editor does,
+    /// The diagnostics of our analyzers in the project's own files, in source order. They are asked for file by file, as an editor does,
     /// which a diagnostic of a compilation-end action would not survive.
     /// </summary>
     public async Task<ImmutableArray<Diagnostic>> AnalyzeAsync()
     {
-        CompilationWithAnalyzers analyzed = WithAnalyzers(new AllocatorAnalyzer());
+        CompilationWithAnalyzers analyzed = WithAnalyzers(new AllocatorAnalyzer(), new BypassedAliasAnalyzer());
         List<Diagnostic> diagnostics = [];
         foreach (SyntaxTree file in input.SyntaxTrees)
         {
@@ -78,9 +78,9 @@ internal sealed class GeneratorOutput(TestProject project, CSharpCompilation inp
         Assert.True(complaints.Length == 0, $"{complaints.Length} complaints:\n{string.Join('\n', complaints.Take(20))}");
     }
 
-    private CompilationWithAnalyzers WithAnalyzers(DiagnosticAnalyzer analyzer) =>
+    private CompilationWithAnalyzers WithAnalyzers(params DiagnosticAnalyzer[] analyzers) =>
         Compilation.WithAnalyzers(
-            [analyzer],
+            [.. analyzers],
             new CompilationWithAnalyzersOptions(
                 new AnalyzerOptions([], new BuildPropertiesProvider(project.BuildProperties)),
                 onAnalyzerException: null,
