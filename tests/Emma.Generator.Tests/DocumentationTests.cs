@@ -1,10 +1,11 @@
+using System.Text.RegularExpressions;
 using Emma.Generator.Diagnostics;
 using Emma.Generator.Tests.Harness;
 using Microsoft.CodeAnalysis;
 
 namespace Emma.Generator.Tests;
 
-public class DocumentationTests
+public partial class DocumentationTests
 {
     private static readonly DiagnosticDescriptor[] s_descriptors =
         [.. new AllocatorAnalyzer().SupportedDiagnostics, .. new BypassedAliasAnalyzer().SupportedDiagnostics];
@@ -42,4 +43,49 @@ public class DocumentationTests
         IEnumerable<string> pages = Directory.EnumerateFiles(Repository.Path("docs", "diagnostics"), "EMMA*.md").Select(path => Path.GetFileName(path)!);
         Assert.All(pages, page => Assert.Contains($"({page})", index, StringComparison.Ordinal));
     }
+
+    /// <summary>Each promise is held by a test that everybody runs, not by the long form alone.</summary>
+    [Theory]
+    [InlineData("reliability.md")]
+    [InlineData("security.md")]
+    public void Each_row_of_a_table_of_promises_names_tests_that_run_in_the_fast_form(string page)
+    {
+        Dictionary<string, string> classes = TestClasses();
+        string[] rows =
+        [
+            .. File.ReadAllLines(Repository.Path("docs", page))
+                .SkipWhile(line => !line.StartsWith('|')).Skip(2).TakeWhile(line => line.StartsWith('|')),
+        ];
+
+        Assert.True(rows.Length >= 8);
+        Assert.All(rows, row =>
+        {
+            string[] named = [.. TestName().Matches(row).Select(match => match.Groups[1].Value)];
+            Assert.NotEmpty(named);
+            Assert.All(named, name => Assert.Matches(@"\[(Fact|Theory)\b|: \w*ModelTests\(", classes[name]));
+        });
+    }
+
+    /// <summary>The text of each test class from its declaration on; those of one name in several projects together.</summary>
+    private static Dictionary<string, string> TestClasses()
+    {
+        Dictionary<string, string> classes = new(StringComparer.Ordinal);
+        foreach (string file in Directory.EnumerateFiles(Repository.Path("tests"), "*.cs", SearchOption.AllDirectories))
+        {
+            string text = File.ReadAllText(file);
+            foreach (Match declaration in TestClass().Matches(text))
+            {
+                string name = declaration.Groups[1].Value;
+                classes[name] = classes.GetValueOrDefault(name) + text[declaration.Index..];
+            }
+        }
+
+        return classes;
+    }
+
+    [GeneratedRegex(@"`(\w+Tests)`")]
+    private static partial Regex TestName();
+
+    [GeneratedRegex(@"class (\w+Tests)\b")]
+    private static partial Regex TestClass();
 }

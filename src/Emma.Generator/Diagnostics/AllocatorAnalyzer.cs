@@ -55,11 +55,15 @@ public sealed class AllocatorAnalyzer : DiagnosticAnalyzer
             context.ReportDiagnostic(nameError);
         foreach (Diagnostic error in HeapRules.OtherErrors(request, context.Compilation))
             context.ReportDiagnostic(error);
+        // Where no heap is written nothing else is said of it.
+        if (!HeapRules.HasNet8(context.Compilation))
+            return;
+
         foreach (Diagnostic doubt in HeapRules.Doubts(request, context.Compilation))
             context.ReportDiagnostic(doubt);
 
         AnalyzerConfigOptions buildProperties = context.Options.AnalyzerConfigOptionsProvider.GlobalOptions;
-        if (HeapRules.HasNet8(context.Compilation) && Platform.WhyNotSupported(context.Compilation, buildProperties) is string why)
+        if (Platform.WhyNotSupported(context.Compilation, buildProperties) is string why)
             context.ReportDiagnostic(Diagnostic.Create(DiagnosticDescriptors.UnsupportedPlatform, request.NameLocation, request.Name, why));
     }
 }
