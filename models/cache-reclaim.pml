@@ -13,7 +13,7 @@
 #endif
 #define THREADS 3
 #define CACHES THREADS
-#define CHECKS 2
+#define LOOKS 2
 #define NULL 0
 #define NOBODY 0
 
@@ -61,14 +61,48 @@ inline change(cache, newOwner)
     }
 }
 
-/* TakeFromDead(newOwner, ref checks) */
+/* TakeNobodys(self) */
+inline takeNobodys(found)
+{
+    cache = cursor;
+    do
+    :: found == NULL && looks > 0 ->
+        d_step {
+            looks--;
+            if
+            :: cache == NULL -> cache = first
+            :: else
+            fi
+        };
+        if
+        :: cache == NULL -> break
+        :: else
+        fi;
+        READ_OWNER(cache);
+        if
+        :: seen == NOBODY || seen == id -> change(cache, id)
+        :: else
+        fi;
+        d_step {
+            if
+            :: changed -> found = cache
+            :: else -> cache = following[cache]
+            fi;
+            changed = false
+        }
+    :: else -> break
+    od;
+    cache = NULL
+}
+
+/* TakeFromDead(newOwner, ref looks) */
 inline takeFromDead(newOwner, found)
 {
     cache = cursor;
     do
-    :: found == NULL && checks > 0 ->
+    :: found == NULL && looks > 0 ->
         d_step {
-            checks--;
+            looks--;
             if
             :: cache == NULL -> cache = first
             :: else
@@ -84,7 +118,7 @@ inline takeFromDead(newOwner, found)
 #ifdef BUG_TAKE_OVER_WITHOUT_ASKING
             dead = true;
 #else
-            dead = !alive[seen];                                 /* CurrentThread.IsDead(owner) */
+            dead = !alive[seen];                                 /* CurrentThread.IsDead(process, owner) */
 #endif
             if
             :: dead -> change(cache, newOwner)
@@ -94,7 +128,7 @@ inline takeFromDead(newOwner, found)
         fi;
         d_step {
             if
-            :: changed -> found = cache; checks++
+            :: changed -> found = cache; looks++
             :: else -> cache = following[cache]
             fi;
             changed = false; dead = false
@@ -136,27 +170,15 @@ inline exchangeMagazines(mine)
 
 proctype Thread(byte me; byte id; bool reclaims)
 {
-    byte mine, emptied, cache, seen, count, checks;
+    byte mine, emptied, cache, seen, count, looks;
     bool changed, dead;
 
     {
         /* Enter: TakeOver(self) */
-        cache = first;
-        do
-        :: cache != NULL ->
-            READ_OWNER(cache);
-            if
-            :: seen == id || seen == NOBODY -> change(cache, id)
-            :: else
-            fi;
-            if
-            :: changed -> d_step { mine = cache; changed = false }; break
-            :: else -> cache = following[cache]
-            fi
-        :: else -> break
-        od;
+        looks = LOOKS;
+        takeNobodys(mine);
         if
-        :: mine == NULL -> checks = CHECKS; takeFromDead(id, mine)
+        :: mine == NULL -> looks = LOOKS; takeFromDead(id, mine)
         :: else
         fi;
         if
@@ -192,7 +214,7 @@ proctype Thread(byte me; byte id; bool reclaims)
         /* ReclaimBeforeMapping: ReclaimDead under the lock of giving back */
         if
         :: reclaims ->
-            d_step { giving == 0 || killed[giving - 1] -> giving = me + 1; checks = CHECKS };
+            d_step { giving == 0 || killed[giving - 1] -> giving = me + 1; looks = LOOKS };
             do
             ::  takeFromDead(EMPTIED_BY, emptied);
                 if
@@ -223,7 +245,7 @@ proctype Thread(byte me; byte id; bool reclaims)
     d_step {
         alive[id] = false;
         for (cache : 1 .. CACHES) { user[cache] = (user[cache] == me + 1 -> 0 : user[cache]) }
-        mine = NULL; emptied = NULL; cache = NULL; seen = 0; count = 0; checks = 0; changed = false; dead = false;
+        mine = NULL; emptied = NULL; cache = NULL; seen = 0; count = 0; looks = 0; changed = false; dead = false;
         ended++
     }
 }

@@ -1,6 +1,6 @@
 /*
  * The start: src/Emma.Templates/Lifetime/HeapState.cs (EnsureRunning, Start, KeepSentinel), Kernel/KernelEntry.cs (EnsureCreated, Create, Invoke),
- * Caching/Cached/SmallBlocks.cs (Start, MayTake, TryTake).
+ * Caching/Cached/SmallBlocks.cs (Start, TryTake), FastPathEntries.cs (Lead).
  *
  * Claims: one code page wins and the others are unmapped, but those of threads that died; nobody calls code that is not built yet or unmapped already; a page has a
  * sentinel before it is mapped; a heap that runs has its label and its entry, and looks after itself once; no thread waits for another.
@@ -23,12 +23,11 @@
 #define NOT_STARTED 0
 #define RUNNING 1
 
-byte state;                    /* Root.State */
+byte state;                    /* HeapState._state */
 byte current;                  /* KernelEntry.s_current: who made it, and 1; or LIBC */
 bool sentinel;                 /* HeapState.s_sentinel */
-bool label;                    /* HeapState.s_label */
-byte takeCode;                 /* SmallBlocks._takeCode: which page it lies in */
-bool takeLimit;                /* SmallBlocks._takeLimit */
+bool label;                    /* Window.s_label */
+byte take;                     /* FastPathEntries.Take, for all entries: the page it leads into; 0: to a method */
 bool mapped[THREADS + 1];      /* The pages of code */
 bool built[THREADS + 1];
 byte trimmers;                 /* Objects that IdleTrim.Begin made */
@@ -102,17 +101,7 @@ inline start()
 #else
         code = current;
 #endif
-        if
-        :: code != LIBC ->
-#ifdef BUG_LIMIT_BEFORE_CODE
-            takeLimit = true;
-            takeCode = code
-#else
-            takeCode = code;
-            takeLimit = true
-#endif
-        :: else
-        fi;
+        take = (code == LIBC -> NULL : code);
 #ifdef BUG_LOOKED_AFTER_TWICE
         won = (state == NOT_STARTED);
         state = RUNNING;
@@ -141,11 +130,9 @@ proctype Thread(byte me)
         do
         :: uses < USES ->
             uses++;
-            /* MayTake, TryTake */
-            if
-            :: takeLimit -> code = takeCode; assert(code != NULL && built[code] && mapped[code])
-            :: else
-            fi;
+            /* TryTake */
+            code = take;
+            assert(code == NULL || (built[code] && mapped[code]));
             /* EnsureRunning */
 #ifdef BUG_RUNNING_FIRST
             if

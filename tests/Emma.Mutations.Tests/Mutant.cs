@@ -43,8 +43,9 @@ internal static class Mutant
         }
 
         using FileStream stream = File.Create(target);
-        EmitResult result = compilation.Emit(stream, options: new EmitOptions(debugInformationFormat: DebugInformationFormat.Embedded));
-        Assert.True(result.Success,
+        EmitResult result = compilation.Emit(stream);
+        Assert.True(
+            result.Success,
             string.Join('\n', result.Diagnostics.Where(diagnostic => diagnostic.Severity == DiagnosticSeverity.Error)));
     }
 

@@ -1,7 +1,9 @@
+using System.Text.RegularExpressions;
+
 namespace Emma.Mutations.Tests;
 
 /// <summary>That the mutations, the models and what is written of them agree.</summary>
-public sealed class MutationTableTests
+public sealed partial class MutationTableTests
 {
     public static TheoryData<string> Mutants => [.. Mutations.All.Select(mutation => mutation.ToString()).Distinct()];
 
@@ -27,10 +29,12 @@ public sealed class MutationTableTests
     [Fact]
     public void The_table_beside_the_models_names_each_mutation_and_its_test()
     {
-        string[] rows = [.. Mutations.All
-            .Select(mutation => $"| `{mutation.Model}` | `{mutation.Bug}` | `{mutation.Test.Replace(".", "` | `", StringComparison.Ordinal)}` |").Distinct()];
-        string[] written = [.. File.ReadLines(Path.Combine(Repository.Models, "README.md"))
-            .Where(line => line.Count(c => c == '|') == 5 && line.StartsWith("| `", StringComparison.Ordinal))];
-        Assert.Equal(rows, written);
+        IEnumerable<string> rows = Mutations.All
+            .Select(mutation => $"| `{mutation.Model}` | `{mutation.Bug}` | `{mutation.Test.Replace(".", "` | `", StringComparison.Ordinal)}` |");
+        IEnumerable<string> written = Row().Matches(File.ReadAllText(Path.Combine(Repository.Models, "README.md"))).Select(row => row.Value);
+        Assert.Equal(rows.Distinct(), written);
     }
+
+    [GeneratedRegex(@"^\| `[a-z.-]+` \| `[A-Z_]+` \| `\w+` \| `\w+` \|$", RegexOptions.Multiline)]
+    private static partial Regex Row();
 }

@@ -101,7 +101,7 @@ internal static class Mutations
             new Edit("long changes = (word >> IdBits) + 1;", "long changes = 0;")),
         new(Reclaim, "TAKE_OVER_WITHOUT_ASKING",
             "DeadThreadTests.A_cache_in_the_name_of_a_living_thread_is_left_alone_until_that_thread_wants_it",
-            new Edit("? emptyToo : CurrentThread.IsDead(process, owner);", "? emptyToo : true;")),
+            new Edit("owner > 0 && CurrentThread.IsDead(process, owner) && ", "owner > 0 && ")),
         new(Reclaim, "LEFT_BEFORE_EMPTIED", Emptying,
             new Edit("unmapped += ThreadCache.EmptyDead(dead); dead->Owner.Leave();",
                 "dead->Owner.Leave(); unmapped += ThreadCache.EmptyDead(dead);")),
@@ -111,7 +111,7 @@ internal static class Mutations
             new Edit("LookAtWindow(cache); nuint alone = 0;",
                 "LookAtWindow(cache); ClrVolatile.Write(ref cache->_changing, 0); nuint alone = 0;")),
         new(Reclaim, "CACHE_OF_NO_THREAD", Emptying,
-            new Edit("TakeUnused(CurrentThread.Id, ref checks, emptyToo: false)", "TakeUnused(-1, ref checks, emptyToo: false)")),
+            new Edit("TakeFromDead(CurrentThread.Id, ref checks)", "TakeFromDead(-1, ref checks)")),
         new(Reclaim, "ADDED_BY_STORE",
             "CacheProtocolTests.A_cache_joins_the_list_though_others_join_at_every_instruction_and_none_falls_off",
             new Edit(
@@ -137,8 +137,7 @@ internal static class Mutations
         new(Start, "RUNNING_FIRST", CodePage,
             new Edit(
                 "Compilation.LoadBaseLibrary(); Window.SetLabel(",
-                "ClrInterlocked.CompareExchange(ref Heap->State._state, Running, NotStarted); Compilation.LoadBaseLibrary(); Window.SetLabel("))
-        ,
+                "ClrInterlocked.CompareExchange(ref Heap->State._state, Running, NotStarted); Compilation.LoadBaseLibrary(); Window.SetLabel(")),
         new(Start, "CODE_OF_THE_LOSER", CodePage,
             new Edit("private static KernelEntry? s_current;",
                 "private static KernelEntry? s_current; [ClrThreadStatic] private static KernelEntry? t_made;"),
@@ -182,7 +181,7 @@ internal static class Mutations
         new(Destroy, "TRIMMED_WITHOUT_LOCK", "IdleTrimTests.A_collection_trims_nothing_while_the_heap_is_being_destroyed",
             new Edit("if (!HeapState.IsRunning || !Heap->State.Trimming.TryAcquire()) return;", "if (!HeapState.IsRunning) return;"),
             new Edit("finally { Heap->State.Trimming.Release(); }", "finally { }")),
-        new(Destroy, "UNLOADED_AT_ONCE", "UnloadTests.Finalizers_of_the_plugin_may_free_until_the_very_end",
+        new(Destroy, "UNLOADED_AT_ONCE", "UnloadTests.An_object_of_the_plugin_that_comes_back_to_life_has_its_block_in_the_next_round_of_finalizers",
             new Edit("if (!_waited || now != _seen)", "if (_seen == ulong.MaxValue)")),
         new(Destroy, "CODE_UNMAPPED_FIRST", "UnloadTests.Unloading_unmaps_everything",
             new Edit("Heap->Small.Unload(); KernelEntry.Release();", "Heap->Small.Unload();"),
@@ -192,6 +191,8 @@ internal static class Mutations
             "SlotOrderTests.Slots_are_taken_and_freed_in_an_order_in_which_none_is_ever_a_tail_without_a_head",
             new Edit("for (nuint i = count; i > 0; i--)", "for (nuint i = 1; i <= count; i++)")),
     ];
+
+    internal static IReadOnlyCollection<Mutation> Of(string model) => [.. All.Where(mutation => mutation.Model == model)];
 
     private static Edit TakesWithoutMark => new Edit(
         "private static nuint TakeSlowly(ThreadCache* cache, int sizeClass) { ClrVolatile.Write(ref cache->_changing, 1);",

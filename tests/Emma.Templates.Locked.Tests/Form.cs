@@ -13,7 +13,7 @@ public static unsafe partial class EmmaHeap
             internal static nuint FirstMagazinesBytes => 0;
 
             // Bytes of blocks that threads and depots keep.
-            internal static nuint BytesInCaches => 0;
+            internal static long BytesInCaches => 0;
 
             // Where the fast paths lead, if they are machine code.
             internal static nuint[] FastPaths => [];

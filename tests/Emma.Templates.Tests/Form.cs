@@ -13,13 +13,13 @@ public static unsafe partial class EmmaHeap
             internal static nuint FirstMagazinesBytes => MagazineStore.GrowBytes;
 
             // Bytes of blocks that threads and depots keep.
-            internal static nuint BytesInCaches
+            internal static long BytesInCaches
             {
                 get
                 {
                     HeapCount count = default;
                     Heap->Small.AddTo(ref count);
-                    return (nuint)count.Cached;
+                    return count.Cached;
                 }
             }
 

@@ -80,7 +80,8 @@ public static unsafe partial class EmmaHeap
                 const int count = 2 * 2 + Depot.MaxBytes / CacheSteps.Size + 4;
                 Trim();
                 CacheSteps.Begin();
-                for (int round = 0; round < 2; round++)
+                // The second time, the depot has magazines; what is code of methods alone is done with after the first.
+                for (int round = 0; round < (byMethods ? 1 : 2); round++)
                 {
                     for (int i = 0; i < count; i++)
                     {
@@ -197,7 +198,7 @@ public static unsafe partial class EmmaHeap
                     if (s_broken != null || *s_changing != 0)
                         return;
 
-                    long inHand = s_bin->Live - CountAt(*s_loaded) - CountAt(*s_spare) - (long)(s_depot->CachedBytes / Size);
+                    long inHand = s_bin->Live - CountAt(*s_loaded) - CountAt(*s_spare) - s_depot->CachedBytes / Size;
                     if (inHand != s_count && inHand != s_count + s_change)
                         s_broken = Text("blocks are lost, or in two places, and the cache is not marked"u8);
                     LookInto(*s_loaded);

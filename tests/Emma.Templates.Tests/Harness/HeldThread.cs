@@ -28,10 +28,8 @@ public sealed unsafe class HeldThread
     {
         // The heap's own trampoline, in a place that the filter knows: what is called from there is let pass.
         EmmaHeap.HeapInternals.CopyTrampoline(new Span<byte>(Interruption.CodePage + CallOffset, 64));
-        s_stands[0] = s_stands[1] = 0;
         // Called once to be compiled, and not to stand.
-        s_stands[0] = 1;
-        s_stands[1] = 1;
+        s_stands[0] = s_stands[1] = 1;
         Interruption.Lead(Interruption.SignalSystemCall, &Stand);
         s_stands[0] = s_stands[1] = 0;
         _thread = new Thread(() =>
@@ -52,13 +50,8 @@ public sealed unsafe class HeldThread
     /// <summary>Waits until the thread stands. False: it has ended without such a call.</summary>
     public bool AwaitStand()
     {
-        while (Volatile.Read(ref s_stands[0]) == 0)
-        {
-            if (_thread.Join(millisecondsTimeout: 1))
-                return Volatile.Read(ref s_stands[0]) != 0;
-        }
-
-        return true;
+        Patience.Until(() => Volatile.Read(ref s_stands[0]) != 0 || _thread.Join(0), "the thread stands or has ended");
+        return Volatile.Read(ref s_stands[0]) != 0;
     }
 
     /// <summary>Lets the thread go, if it stands or will, and waits until it has ended. What it throws, this throws.</summary>

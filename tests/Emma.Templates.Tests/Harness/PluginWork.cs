@@ -1,3 +1,5 @@
+using Emma.Templates.Tests;
+
 namespace Emma.Templates;
 
 public static unsafe partial class EmmaHeap
@@ -7,6 +9,8 @@ public static unsafe partial class EmmaHeap
         /// <summary>What copies of the heap do in load contexts of their own: see <see cref="Emma.Templates.Tests.FreshCopy"/>.</summary>
         public static class PluginWork
         {
+            internal const string StillMapped = "Emma.Templates.Tests.StillMapped";
+
             private static readonly List<object> s_kept = [];
 
             /// <summary>Uses every kind of memory and leaves much of it live.</summary>
@@ -48,6 +52,16 @@ public static unsafe partial class EmmaHeap
                 return [owner.Address, KernelMode.CodeAddress];
             }
 
+            /// <summary>
+            /// Leaves a block to an object that comes back to life in its finalizer, and in the next round tells the host, in <see cref="StillMapped"/>, whether its block is there.
+            /// </summary>
+            public static nuint[] LeaveABlockToTheNextRound()
+            {
+                Returner returner = new Returner();
+                s_kept.Add(returner);
+                return [returner.Address, KernelMode.CodeAddress];
+            }
+
             /// <summary>The first allocation of many threads, all at once.</summary>
             /// <returns>The blocks.</returns>
             public static nuint[] FirstAllocationOf64Threads()
@@ -77,6 +91,26 @@ public static unsafe partial class EmmaHeap
             public static nuint[] OneLargeBlock() => [(nuint)Alloc(10 << 20)];
 
             public static nuint[] Nothing() => [];
+
+            private sealed class Returner
+            {
+                internal readonly nuint Address = (nuint)Alloc(1000);
+
+                private bool _returned;
+
+                ~Returner()
+                {
+                    if (!_returned)
+                    {
+                        _returned = true;
+                        GC.ReRegisterForFinalize(this);
+                        return;
+                    }
+
+                    AppContext.SetData(StillMapped, ProcessMaps.IsMapped(Address));
+                    Free((void*)Address);
+                }
+            }
 
             private sealed class Owner(nuint size)
             {

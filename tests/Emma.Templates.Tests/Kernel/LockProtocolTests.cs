@@ -36,7 +36,7 @@ public static unsafe partial class EmmaHeap
                     end.Wait();
                 });
                 owner.Start();
-                Expect.True(SpinWait.SpinUntil(() => Owner != 0, 60_000));
+                Patience.Until(() => Owner != 0, "the lock has an owner");
                 int waits = 0;
                 bool told = true;
                 HeldThread waiter;

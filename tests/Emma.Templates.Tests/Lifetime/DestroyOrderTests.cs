@@ -14,7 +14,7 @@ public static unsafe partial class EmmaHeap
             {
                 UseMuch();
                 int unmapped = 0;
-                nuint known = 0;
+                long known = 0;
                 using (new KernelWatch(call =>
                 {
                     if (call.Number == MachineCode.Munmap && unmapped++ == 0)
@@ -22,12 +22,12 @@ public static unsafe partial class EmmaHeap
                     return null;
                 }))
                 {
-                    Expect.NotEqual((nuint)0, Known());
+                    Expect.NotEqual(0, Known());
                     Destroy();
                 }
 
                 Expect.True(unmapped > 3);
-                Expect.Equal((nuint)0, known);
+                Expect.Equal(0, known);
             }
 
             [Fact]
@@ -68,11 +68,11 @@ public static unsafe partial class EmmaHeap
             }
 
             // Bytes of blocks that the heap still knows of, in use or kept.
-            private static nuint Known()
+            private static long Known()
             {
-                nuint bytes = Heap->Large.Bytes + Heap->Large.CachedBytes + Form.BytesInCaches;
+                long bytes = (long)Heap->Large.Bytes + (long)Heap->Large.CachedBytes + Form.BytesInCaches;
                 for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
-                    bytes += (nuint)Bin.Of(sizeClass)->Live * SizeClasses.SizeOf(sizeClass);
+                    bytes += Bin.Of(sizeClass)->Live * (long)SizeClasses.SizeOf(sizeClass);
                 return bytes;
             }
         }

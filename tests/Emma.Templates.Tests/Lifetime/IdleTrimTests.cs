@@ -73,17 +73,17 @@ public static unsafe partial class EmmaHeap
             public void A_collection_trims_nothing_while_the_heap_is_being_destroyed()
             {
                 Free(Alloc(3 << 20));
-                nuint kept = (nuint)GetStatistics().CachedBytes;
+                long kept = GetStatistics().CachedBytes;
                 Heap->State.Trimming.Acquire();
                 for (int i = 0; i < 3; i++)
                     CollectOldest();
-                nuint meanwhile = (nuint)GetStatistics().CachedBytes;
+                long meanwhile = GetStatistics().CachedBytes;
                 Heap->State.Trimming.Release();
                 Expect.Equal(kept, meanwhile);
 
                 CollectOldest();
                 CollectOldest();
-                Expect.Equal((nuint)0, (nuint)GetStatistics().CachedBytes);
+                Expect.Equal(0, GetStatistics().CachedBytes);
             }
 
             [Fact]

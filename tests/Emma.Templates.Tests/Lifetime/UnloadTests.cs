@@ -43,6 +43,14 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
+            public void An_object_of_the_plugin_that_comes_back_to_life_has_its_block_in_the_next_round_of_finalizers()
+            {
+                AppContext.SetData(PluginWork.StillMapped, null);
+                AssertGone(FreshCopy.RunAndUnload(nameof(PluginWork.LeaveABlockToTheNextRound)));
+                Expect.Equal(true, AppContext.GetData(PluginWork.StillMapped));
+            }
+
+            [Fact]
             public void A_plugin_that_never_allocates_unloads_without_a_heap()
             {
                 int codePages = ProcessMaps.CodePages().Count;
