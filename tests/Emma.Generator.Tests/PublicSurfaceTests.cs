@@ -1,4 +1,5 @@
 using Emma.Generator.Tests.Harness;
+using Microsoft.CodeAnalysis;
 
 namespace Emma.Generator.Tests;
 
@@ -17,12 +18,19 @@ public class PublicSurfaceTests
     public void Every_form_has_the_same_public_surface(string options) => Assert.Equal(SurfaceOf(""), SurfaceOf(options));
 
     [Fact]
-    public void A_public_heap_has_the_same_surface_and_a_public_class() =>
+    public void A_public_heap_has_the_same_surface_and_a_public_class()
+    {
         Assert.Equal(SurfaceOf(""), SurfaceOf(", Public = true"));
+        Assert.Equal(Accessibility.Internal, Generate("").Compilation.GetTypeByMetadataName("MyHeap")!.DeclaredAccessibility);
+        Assert.Equal(Accessibility.Public, Generate(", Public = true").Compilation.GetTypeByMetadataName("MyHeap")!.DeclaredAccessibility);
+    }
+
+    private static GeneratorOutput Generate(string options) =>
+        new TestProject($"""[assembly: Emma.EmmaAllocator("MyHeap"{options})]""").Generate();
 
     private static string SurfaceOf(string options)
     {
-        GeneratorOutput output = new TestProject($"""[assembly: Emma.EmmaAllocator("MyHeap"{options})]""").Generate();
+        GeneratorOutput output = Generate(options);
         return string.Concat(PublicSurface.Of(output).Select(member => PublicSurface.Declaration(member) + "\n"));
     }
 }

@@ -52,7 +52,7 @@ static unsafe partial class EmmaHeap
 
             private void TrimIfIdle()
             {
-                    // Destroy may be under way. It does not wait for finalizers, nor they for it.
+                // Destroy may be under way. It does not wait for finalizers, nor they for it.
                 if (!HeapState.IsRunning || !Heap->State.Trimming.TryAcquire())
                     return;
 

@@ -30,7 +30,7 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
-            public void The_stack_of_a_refusal_begins_where_the_heap_was_called_not_with_what_throws()
+            public void What_throws_is_hidden_from_the_stack_of_a_refusal()
             {
                 Exception refusal = Expect.Throws<ArgumentException>(() => Free((void*)16));
                 Expect.DoesNotContain("ThrowBadPointer", refusal.StackTrace);
