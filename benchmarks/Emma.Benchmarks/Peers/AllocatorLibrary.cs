@@ -34,8 +34,8 @@ internal sealed unsafe class AllocatorLibrary
         }
     }
 
-    // The first of some libraries that the loader finds; null if it finds none, or no allocator in it. Without a prefix, the first known one
-    // that has functions.
+    // The first of some libraries that the loader finds; null if it finds none, or no allocator in it. Without a prefix, the first known
+    // one that has functions.
     internal static AllocatorLibrary? Load(IEnumerable<string> files, string? prefix = null)
     {
         foreach (string file in files)

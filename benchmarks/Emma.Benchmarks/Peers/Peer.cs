@@ -30,7 +30,8 @@ internal abstract class Peer(string name, string? version)
     internal abstract void Invoke(IPeerAction action);
 
     // Compiles a pattern's code over this peer without running any of it.
-    internal virtual void Compile(Pattern pattern, bool inlined) => throw new NotSupportedException("What is compiled first is the heap's.");
+    internal virtual void Compile(Pattern pattern, bool inlined) =>
+        throw new NotSupportedException("What is compiled first is the heap's.");
 
     // A pattern ready to run over this peer; null if the peer cannot do its work.
     internal abstract Kernel? CreateKernel(Pattern pattern, bool inlined);

@@ -23,8 +23,8 @@ internal static class StartBenchmark
         int rounds = settings.Quick ? 1 : FullRounds;
         ResultTable table = new("start", "The first block of a heap", "figure", [.. s_probes.Select(probe => probe.Name)])
         {
-            Note = "Compiled before the first `Alloc` returned; times are the least (the median) of the runs. Each case is a process of its "
-                + "own that has nothing else. \"NativeMemory\" and \"empty\" are the same plugin without a heap.",
+            Note = "Compiled before the first `Alloc` returned; times are the least (the median) of the runs. Each case is a process of "
+                + "its own that has nothing else. \"NativeMemory\" and \"empty\" are the same plugin without a heap.",
         };
         progress.Begin(table.Title, 2 * (rounds + 1));
         foreach (bool collectible in new[] { false, true })
@@ -49,15 +49,18 @@ internal static class StartBenchmark
             AddCount("all methods", list => list.Methods);
             AddCount("all native code, KB", list => list.NativeBytes / 1000.0);
             AddTime("CPU time, ms", time => time.CpuMilliseconds);
-            AddTime("of it the JIT, ms", time => time.JitMilliseconds);
+            AddTime("wall time in the JIT, ms", time => time.JitMilliseconds);
 
             void AddCount(string row, Func<StartJob.Compiled, double> figure) =>
                 table.Add($"{context}: {row}", [.. lists.Select(list => list is null ? (Sample?)null : Sample.Single(figure(list)))]);
 
             void AddTime(string row, Func<StartJob.Times, double> figure) =>
-                table.Add($"{context}: {row}", [.. times.Select(all => all.Count == 0 ? (Sample?)null : Sample.Of([.. all.Select(figure)]))]);
+                table.Add($"{context}: {row}", [.. times.Select(all => Summarize(all, figure))]);
         }
 
         yield return table;
     }
+
+    private static Sample? Summarize(List<StartJob.Times> times, Func<StartJob.Times, double> figure) =>
+        times.Count == 0 ? null : Sample.Of([.. times.Select(figure)]);
 }
