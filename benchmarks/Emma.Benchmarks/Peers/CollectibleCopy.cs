@@ -12,7 +12,8 @@ internal static class CollectibleCopy
     // A pattern over a peer of a copy of its own: the pattern before it would have started the heap.
     internal static Kernel? CreateKernel(string peer, string pattern, bool inlined)
     {
-        var create = Bind<Func<string, string, bool, (Action<int> Run, Action Release)>>(nameof(CreateKernelHere));
+        Func<string, string, bool, (Action<int> Run, Action Release)> create =
+            Bind<Func<string, string, bool, (Action<int> Run, Action Release)>>(nameof(CreateKernelHere));
         (Action<int>? run, Action? release) = create(peer, pattern, inlined);
         return run is null ? null : new Kernel(run, release);
     }

@@ -26,7 +26,7 @@ public static unsafe partial class EmmaHeap
                     Destroy();
                 }
 
-                Expect.True(unmapped > 3);
+                Expect.True(unmapped > 1);
                 Expect.Equal(0, known);
             }
 

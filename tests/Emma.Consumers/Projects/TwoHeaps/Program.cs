@@ -35,6 +35,6 @@ internal static unsafe class Program
 
         Console.WriteLine($"separate: {separate}, own books: {ownBooks}, outlives: {outlives}");
         Console.WriteLine(refusal);
-        return separate && ownBooks && outlives && refusal.Contains("FirstHeap", BoundaryChecks = false) ? 0 : 1;
+        return separate && ownBooks && outlives && refusal.Contains("FirstHeap") ? 0 : 1;
     }
 }
