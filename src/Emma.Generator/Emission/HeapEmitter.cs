@@ -22,7 +22,7 @@ internal static class HeapEmitter
 
         """;
 
-    /// <summary>The assembly's version, which, unlike the package's, does not carry the commit: the text changes only when the generator does.</summary>
+    // The assembly's version, which, unlike the package's, does not carry the commit: the text changes only when the generator does
     public static readonly string ToolVersion = typeof(HeapEmitter).Assembly.GetName().Version!.ToString();
 
     // The types that declarations of the user's may name. A class has no member of its own name

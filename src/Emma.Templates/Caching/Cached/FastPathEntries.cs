@@ -31,9 +31,12 @@ static unsafe partial class EmmaHeap
             internal static void Lead(FastPathEntries* entries, nint code)
             {
                 ClrVolatile.Write(ref entries->Cache, code == 0 ? 0 : code + FastPathCode.CacheOffset);
-                ClrVolatile.Write(ref entries->Take, code == 0 ? (nint)(delegate*<nuint, void*>)&SmallBlocks.TakeFromStatic : code + FastPathCode.TakeOffset);
-                ClrVolatile.Write(ref entries->TakeLarge, code == 0 ? (nint)(delegate*<nuint, void*>)&SmallBlocks.TakeSizedFromStatic : code + FastPathCode.TakeLargeOffset);
-                ClrVolatile.Write(ref entries->Give, code == 0 ? (nint)(delegate*<void*, void*>)&SmallBlocks.GiveToStatic : code + FastPathCode.GiveOffset);
+                ClrVolatile.Write(ref entries->Take,
+                    code == 0 ? (nint)(delegate*<nuint, void*>)&SmallBlocks.TakeFromStatic : code + FastPathCode.TakeOffset);
+                ClrVolatile.Write(ref entries->TakeLarge,
+                    code == 0 ? (nint)(delegate*<nuint, void*>)&SmallBlocks.TakeSizedFromStatic : code + FastPathCode.TakeLargeOffset);
+                ClrVolatile.Write(ref entries->Give,
+                    code == 0 ? (nint)(delegate*<void*, void*>)&SmallBlocks.GiveToStatic : code + FastPathCode.GiveOffset);
             }
 
             private static FastPathEntries* Create()

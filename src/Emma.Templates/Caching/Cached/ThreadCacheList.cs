@@ -42,8 +42,8 @@ static unsafe partial class EmmaHeap
         // that is in use again by a thread without a cache looks alive until that thread ends or needs a cache.
         internal struct ThreadCacheList
         {
-            // Whoever needs a cache looks at so many, from where the last search ended: a bounded time with any number of threads. So each is
-            // looked at once for so many threads that come, and at most one in so many is a dead thread's where threads come and go.
+            // Whoever needs a cache looks at so many, from where the last search ended: a bounded time with any number of threads. So each
+            // is looked at once for so many threads that come, and at most one in so many is a dead thread's where threads come and go.
             private const int LooksForOne = 8;
 
             private const nuint CacheAlignment = 64;
@@ -165,8 +165,8 @@ static unsafe partial class EmmaHeap
                 return cache == null ? null : ThreadCache.TakenOver(cache);
             }
 
-            // Looks at some caches, from where the last search for dead owners ended, for one that is nobody's, or that bears the caller's own
-            // id, which is a dead predecessor's.
+            // Looks at some caches, from where the last search for dead owners ended, for one that is nobody's, or that bears the caller's
+            // own id, which is a dead predecessor's.
             private ThreadCache* TakeNobodys(int self)
             {
                 ThreadCache* cache = (ThreadCache*)ClrVolatile.Read(ref _cursor);
@@ -188,7 +188,8 @@ static unsafe partial class EmmaHeap
             }
 
             // Goes through a part of the list, from where it last ended, to a cache whose owner is dead, and makes it a new owner's.
-            // Returns: the cache, with which the next search begins, because who took it over may not live long either; null: none was found.
+            // Returns: the cache, with which the next search begins, because who took it over may not live long either; null: none was
+            // found.
             private ThreadCache* TakeFromDead(int newOwner, ref int looks)
             {
                 ThreadCache* cache = (ThreadCache*)ClrVolatile.Read(ref _cursor);
