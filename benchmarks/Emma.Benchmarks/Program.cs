@@ -50,6 +50,8 @@ internal static class Program
         Measure("footprint", FootprintBenchmark.Run);
         Measure("scaling", ScalingBenchmark.Run);
         Output.Write(settings, tables);
+        foreach (string death in Failures.Deaths)
+            Console.Error.WriteLine($"A library died: {death}");
         foreach (string failure in Failures.Messages)
             Console.Error.WriteLine($"Failed: {failure}");
 

@@ -22,6 +22,9 @@ static unsafe partial class EmmaHeap
         // set, which the module initializer sees to.
         internal static readonly Root* Heap = Root.Create();
 
+        // Whether the heap's assembly can be unloaded. A constant to the compiler, as the heap's address is.
+        internal static readonly bool IsCollectible = typeof(Root).IsCollectible;
+
         internal struct Root
         {
             // Bins and depots fill cache lines, so that they do not slow each other down.

@@ -41,7 +41,7 @@ internal static class FootprintBenchmark
     }
 
     private static FootprintJob.Outcome? Measure(string peer, int count) =>
-        PeerList.Find(peer).IsPresent ? Failures.Try(() => FootprintJob.RunInChild(peer, count)) : null;
+        PeerList.Find(peer).IsPresent ? Failures.Try(() => FootprintJob.RunInChild(peer, count), peer) : null;
 
     private static Sample? AddedToAssembly(string? assembly) =>
         assembly is null ? null : Sample.Single((FileLength(assembly) - FileLength(IdleHeaps.NoHeapAssembly)) / 1024.0);

@@ -60,7 +60,7 @@ internal static class ChildProcess
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         if (process.ExitCode != 0)
-            throw new ChildFailedException($"{string.Join(' ', args)}: exit code {process.ExitCode}\n{errors.Result}");
+            throw new ChildFailedException($"{string.Join(' ', args)}: exit code {process.ExitCode}\n{errors.Result}", process.ExitCode);
 
         return output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
     }

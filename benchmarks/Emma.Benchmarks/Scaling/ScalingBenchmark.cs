@@ -66,7 +66,7 @@ internal static class ScalingBenchmark
             Peer peer = peers[i];
             double[][]? lines = null;
             if (peer.IsPresent)
-                lines = Failures.Try(() => Parse(ChildProcess.Run(Child.Verb, job, peer.Name, Text(most), Text(operations))));
+                lines = Failures.Try(() => Parse(ChildProcess.Run(Child.Verb, job, peer.Name, Text(most), Text(operations))), peer.Name);
 
             results[i] = lines ?? [];
             progress.Step($"{job}, {peer.Name}");

@@ -16,7 +16,6 @@ using ClrOperatingSystem = global::System.OperatingSystem;
 using ClrPlatformNotSupportedException = global::System.PlatformNotSupportedException;
 using ClrRuntimeInformation = global::System.Runtime.InteropServices.RuntimeInformation;
 using ClrSafeBuffer = global::System.Runtime.InteropServices.SafeBuffer;
-using ClrThreadStatic = global::System.ThreadStaticAttribute;
 using ClrVolatile = global::System.Threading.Volatile;
 
 // Kernel, the lowest layer: system calls without libc and without a P/Invoke, and the futex lock built on them.
@@ -44,8 +43,7 @@ static unsafe partial class EmmaHeap
         {
             private static KernelEntry? s_current;
 
-            [ClrThreadStatic]
-            private static bool t_mapping;
+            private static readonly ThreadSet s_mapping = new ThreadSet();
 
             // Where the trampoline ends and the code of other layers begins, in a cache line of its own.
             private const int CodeBehindOffset = 64;
@@ -109,7 +107,7 @@ static unsafe partial class EmmaHeap
                 // Whatever refuses executable memory, libc's own code is executable already. So is it for a handler of the exception that
                 // the refusal is, which runs on this thread and may use the heap in turn. A limit below one page leaves no room for a page
                 // of code.
-                bool libc = t_mapping || (DeclaredLimit != 0 && DeclaredLimit < MachineCode.PageBytes);
+                bool libc = (DeclaredLimit != 0 && DeclaredLimit < MachineCode.PageBytes) || !s_mapping.TryEnter();
                 return (libc ? null : TryMapCode(codeBehind)) ?? new KernelEntry(FindLibcSyscall(), 0, null);
             }
 
@@ -117,7 +115,6 @@ static unsafe partial class EmmaHeap
             {
                 try
                 {
-                    t_mapping = true;
                     ClrSafeBuffer view = MapCode(codeBehind, out nint code);
                     return new KernelEntry(code, codeBehind.Length == 0 ? 0 : code + CodeBehindOffset, view);
                 }
@@ -127,7 +124,7 @@ static unsafe partial class EmmaHeap
                 }
                 finally
                 {
-                    t_mapping = false;
+                    s_mapping.Leave();
                 }
             }
 

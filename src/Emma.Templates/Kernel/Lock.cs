@@ -3,6 +3,7 @@ namespace Emma.Templates;
 using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrOutOfMemoryException = global::System.OutOfMemoryException;
 using ClrThread = global::System.Threading.Thread;
 using ClrThreadStatic = global::System.ThreadStaticAttribute;
 using ClrUnsafe = global::System.Runtime.CompilerServices.Unsafe;
@@ -96,7 +97,8 @@ static unsafe partial class EmmaHeap
             private void Wake() => Syscalls.FutexWake((int*)ClrUnsafe.AsPointer(ref _owner), 1);
         }
 
-        // What the heap knows of the calling thread. One thread static and no initializer: the cheapest kind there is.
+        // What the heap knows of the calling thread: one word, in a thread static without initializer, the cheapest kind there is; or in a
+        // key where that is not safe (ThreadKey).
         internal static class CurrentThread
         {
             private const int IdBits = 32;
@@ -104,6 +106,7 @@ static unsafe partial class EmmaHeap
             [ClrThreadStatic]
             private static long t_name;
 
+            private static ThreadKey? s_key;
             private static int s_names;
 
             // The kernel's id of the calling thread in the lower half, and a number that no other thread of this heap has: never 0.
@@ -112,9 +115,16 @@ static unsafe partial class EmmaHeap
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
                 get
                 {
-                    long name = t_name;
+                    long name = Known;
                     return name != 0 ? name : Ask();
                 }
+            }
+
+            // The same; 0 if it has not been asked for, or cannot be kept.
+            private static long Known
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => IsCollectible ? InKey() : t_name;
             }
 
             // The kernel's id of the calling thread: never 0, and no other live thread has it.
@@ -132,17 +142,40 @@ static unsafe partial class EmmaHeap
             // The same for the process's id, which does not change but in a forked child.
             internal static bool IsDead(int process, int thread) => Syscalls.TgKill(process, thread, 0) == -Syscalls.ErrorNoSuchProcess;
 
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            private static long InKey() => s_key is { } key ? key.Value : 0;
+
             // Asks the kernel anew: the only thread of a forked process has another id than where it was forked. The caller holds no lock.
             // Returns: whether the id has changed.
             internal static bool HasNewId()
             {
-                int before = IdIn(t_name);
+                if (!IsKept)
+                    return true;
+
+                int before = IdIn(Known);
                 return before != 0 && before != Syscalls.GetTid() && Ask() != 0;
             }
 
+            // Whether threads keep their names. Where the process has no key left they ask at each lock, and all have the same number.
+            private static bool IsKept => !IsCollectible || s_key is not null;
+
+            // Sets a key aside for the names where they need one. Comes before any name. Any number of threads may race.
+            internal static void EnsureKey() => ThreadKey.EnsureCreated(ref s_key);
+
+            // Gives the key back. No thread takes a lock afterwards.
+            internal static void ReleaseKey() => ThreadKey.Release(ref s_key);
+
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-            private static long Ask() =>
-                t_name = unchecked(((long)ClrInterlocked.Increment(ref s_names) << IdBits) | (uint)Syscalls.GetTid());
+            private static long Ask()
+            {
+                int number = IsKept ? ClrInterlocked.Increment(ref s_names) : int.MaxValue;
+                long name = unchecked(((long)number << IdBits) | (uint)Syscalls.GetTid());
+                if (!IsCollectible)
+                    t_name = name;
+                else if (s_key is { } key && !key.TrySet((nint)name))
+                    throw new ClrOutOfMemoryException($"{HeapName}: there is no memory for a word of this thread's own.");
+                return name;
+            }
         }
     }
 }

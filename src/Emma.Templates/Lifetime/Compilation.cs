@@ -15,7 +15,6 @@ using ClrRuntimeFeature = global::System.Runtime.CompilerServices.RuntimeFeature
 using ClrRuntimeHelpers = global::System.Runtime.CompilerServices.RuntimeHelpers;
 using ClrStopwatch = global::System.Diagnostics.Stopwatch;
 using ClrThread = global::System.Threading.Thread;
-using ClrThreadStatic = global::System.ThreadStaticAttribute;
 using ClrType = global::System.Type;
 using ClrUnconditionalSuppressMessage = global::System.Diagnostics.CodeAnalysis.UnconditionalSuppressMessageAttribute;
 
@@ -34,8 +33,7 @@ static unsafe partial class EmmaHeap
             // Bytes from which the base library's methods for memory do their work in another way, twice.
             private const int ManyBytes = 8192;
 
-            [ClrThreadStatic]
-            private static bool t_preparing;
+            private static readonly ThreadSet s_preparing = new ThreadSet();
 
             private const ClrBindingFlags Declared = ClrBindingFlags.DeclaredOnly | ClrBindingFlags.Static | ClrBindingFlags.Instance
                 | ClrBindingFlags.Public | ClrBindingFlags.NonPublic;
@@ -57,12 +55,11 @@ static unsafe partial class EmmaHeap
             {
                 // To compile a user's method may run a load context's resolver on this thread, which may use the heap: then it does
                 // without.
-                if (!ClrRuntimeFeature.IsDynamicCodeCompiled || t_preparing)
+                if (!ClrRuntimeFeature.IsDynamicCodeCompiled || !s_preparing.TryEnter())
                     return;
 
                 try
                 {
-                    t_preparing = true;
                     UseBaseLibrary();
                     Prepare(typeof(HeapInternals).DeclaringType!);
                     Prepare(typeof(HeapStatistics));
@@ -78,7 +75,7 @@ static unsafe partial class EmmaHeap
                 }
                 finally
                 {
-                    t_preparing = false;
+                    s_preparing.Leave();
                 }
             }
 

@@ -87,6 +87,7 @@ static unsafe partial class EmmaHeap
                 if (ClrInterlocked.Exchange(ref Heap->State._state, Unloaded) == Running)
                     Clear();
                 Heap->Small.Unload();
+                CurrentThread.ReleaseKey();
                 KernelEntry.Release();
             }
 
@@ -102,8 +103,9 @@ static unsafe partial class EmmaHeap
                 Compilation.LoadBaseLibrary();
                 Window.SetLabel($"{HeapName} of {typeof(Root).Assembly.GetName().Name}");
                 // Before there is anything for it to unmap, so that a start that fails half-way leaves nothing behind either.
-                if (typeof(Root).IsCollectible)
+                if (IsCollectible)
                     KeepSentinel();
+                CurrentThread.EnsureKey();
                 Compilation.Prepare();
                 KernelEntry.EnsureCreated(SmallBlocks.MachineCode());
                 StartHardening();

@@ -109,7 +109,12 @@ static unsafe partial class EmmaHeap
             }
 
             // Says where the fast paths' machine code lies; 0: there is none, and methods take its place. Nothing else is called before.
-            internal readonly void Start(nint code) => FastPathEntries.Lead(FastPathEntries.Current, code);
+            internal readonly void Start(nint code)
+            {
+                if (code == 0)
+                    ThreadCacheList.EnsureKey();
+                FastPathEntries.Lead(FastPathEntries.Current, code);
+            }
 
             // The machine code that the layer wants beside the trampoline; empty where it will not be used.
             internal static byte[] MachineCode() => UsesMachineCode ? FastPathCode.Compose() : [];
@@ -328,6 +333,7 @@ static unsafe partial class EmmaHeap
             {
                 FastPathEntries.Lead(FastPathEntries.Current, 0);
                 ThreadWord.Release();
+                ThreadCacheList.ReleaseKey();
             }
 
             [ClrStructLayout(ClrLayoutKind.Sequential, Size = SizeClasses.CachedCount * Root.CacheLine)]

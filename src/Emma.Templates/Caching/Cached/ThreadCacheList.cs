@@ -51,6 +51,9 @@ static unsafe partial class EmmaHeap
             [ClrThreadStatic]
             private static ThreadCache* t_cache;
 
+            // In its place in a collectible load context (ThreadKey).
+            private static ThreadKey? s_key;
+
             private nint _first;
 
             // Where the next search for dead owners begins.
@@ -62,8 +65,18 @@ static unsafe partial class EmmaHeap
             internal static ThreadCache* Static
             {
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-                get => t_cache;
+                get => IsCollectible ? InKey() : t_cache;
             }
+
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            private static ThreadCache* InKey() => s_key is { } key ? (ThreadCache*)key.Value : null;
+
+            // Sets a key aside where threads find their caches without machine code and need one. Comes before any cache. Any number of
+            // threads may race.
+            internal static void EnsureKey() => ThreadKey.EnsureCreated(ref s_key);
+
+            // Gives the key back. No thread looks for its cache afterwards.
+            internal static void ReleaseKey() => ThreadKey.Release(ref s_key);
 
             // The calling thread's cache, made if it has none; null: there is no memory for one.
             internal ThreadCache* Current()
@@ -138,6 +151,10 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private ThreadCache* Enter()
             {
+                // The process has no key left: the slabs serve everybody.
+                if (IsCollectible && !ThreadWord.IsUsed && s_key is null)
+                    return null;
+
                 NoticeFork();
                 int self = CurrentThread.Id;
                 ThreadCache* cache = TakeOver(self);
@@ -148,8 +165,10 @@ static unsafe partial class EmmaHeap
 
                 if (ThreadWord.IsUsed)
                     ThreadWord.Set(cache);
-                else
+                else if (!IsCollectible)
                     t_cache = cache;
+                else
+                    s_key!.TrySet((nint)cache);
                 return cache;
             }
 

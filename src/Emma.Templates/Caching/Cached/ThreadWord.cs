@@ -15,7 +15,7 @@ static unsafe partial class EmmaHeap
         // A key's entry is a sequence number and a value; the value counts only if the number is the key's own, because glibc leaves values
         // behind when a key is deleted. Where the entries lie is not part of glibc's interface. It has been 0x310 bytes into the block
         // since 2007, and is not relied upon: it is proved with a value before it is used, and whatever does not agree (another libc, a
-        // later layout, keys beyond the first 32) gets a [ThreadStatic].
+        // later layout, keys beyond the first 32) is found in another way (ThreadCacheList.Static).
         internal sealed class ThreadWord
         {
             private const int EntriesOffset = 0x310;
@@ -24,20 +24,13 @@ static unsafe partial class EmmaHeap
 
             private static ThreadWord? s_current;
 
-            private readonly uint _key;
-            private readonly nint _set;
-            private readonly nint _delete;
+            private readonly ThreadKey _key;
             private int _sequence;
 
-            private ThreadWord(uint key, nint set, nint delete)
-            {
-                _key = key;
-                _set = set;
-                _delete = delete;
-            }
+            private ThreadWord(ThreadKey key) => _key = key;
 
             // The bytes from the thread pointer to the sequence number of the word's entry.
-            internal int SequenceOffset => EntriesOffset + (int)_key * EntryBytes;
+            internal int SequenceOffset => EntriesOffset + (int)_key.Number * EntryBytes;
 
             // The bytes from the thread pointer to the word.
             internal int ValueOffset => SequenceOffset + EntryBytes / 2;
@@ -71,7 +64,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Sets the calling thread's word.
-            internal static void Set(ThreadCache* value) => s_current!.SetValue((nint)value);
+            internal static void Set(ThreadCache* value) => s_current!._key.TrySet((nint)value);
 
             // Gives the key back. Nothing reads the word afterwards.
             internal static void Release() => ClrInterlocked.Exchange(ref s_current, null)?.Delete();
@@ -86,20 +79,11 @@ static unsafe partial class EmmaHeap
                     return null;
                 }
 
-                if (!ClrNativeLibrary.TryGetExport(libc, "pthread_key_create", out nint create)
-                    || !ClrNativeLibrary.TryGetExport(libc, "pthread_key_delete", out nint delete)
-                    || !ClrNativeLibrary.TryGetExport(libc, "pthread_setspecific", out nint set)
-                    || !ClrNativeLibrary.TryGetExport(libc, "pthread_self", out nint self))
-                {
-                    return null;
-                }
-
-                uint key = 0;
-                if (((delegate* unmanaged<uint*, nint, int>)create)(&key, 0) != 0)
+                if (!ClrNativeLibrary.TryGetExport(libc, "pthread_self", out nint self) || ThreadKey.Create() is not { } key)
                     return null;
 
-                ThreadWord word = new ThreadWord(key, set, delete);
-                if (key < FastKeys && word.IsWhereExpected(((delegate* unmanaged<byte*>)self)()))
+                ThreadWord word = new ThreadWord(key);
+                if (key.Number < FastKeys && word.IsWhereExpected(((delegate* unmanaged<byte*>)self)()))
                     return word;
 
                 word.Delete();
@@ -115,17 +99,15 @@ static unsafe partial class EmmaHeap
 
                 ref nint value = ref *(nint*)(threadPointer + ValueOffset);
                 const nint probe = 0x456D6D61;
-                bool found = SetValue(probe) && ClrVolatile.Read(ref value) == probe
-                    && SetValue(~probe) && ClrVolatile.Read(ref value) == ~probe;
+                bool found = _key.TrySet(probe) && ClrVolatile.Read(ref value) == probe
+                    && _key.TrySet(~probe) && ClrVolatile.Read(ref value) == ~probe;
                 nuint sequence = ClrVolatile.Read(ref *(nuint*)(threadPointer + SequenceOffset));
                 _sequence = unchecked((int)sequence);
                 // The keys in use have odd numbers. The code compares with 32 bits, sign-extended.
-                return SetValue(0) && found && (sequence & 1) == 1 && sequence <= int.MaxValue && ClrVolatile.Read(ref value) == 0;
+                return _key.TrySet(0) && found && (sequence & 1) == 1 && sequence <= int.MaxValue && ClrVolatile.Read(ref value) == 0;
             }
 
-            private bool SetValue(nint value) => ((delegate* unmanaged<uint, nint, int>)_set)(_key, value) == 0;
-
-            private void Delete() => ((delegate* unmanaged<uint, int>)_delete)(_key);
+            private void Delete() => _key.Delete();
         }
     }
 }

@@ -1,0 +1,76 @@
+namespace Emma.Templates;
+
+using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrNativeLibrary = global::System.Runtime.InteropServices.NativeLibrary;
+using ClrVolatile = global::System.Threading.Volatile;
+
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        // A word that each thread has to itself: a POSIX key (pthread_key_create), whose value is 0 in a thread that has set none.
+        // A [ThreadStatic] is that, too, but in a collectible load context its place is an object in a table of the context's, and where
+        // that table has to grow while a collection runs, .NET 10 (10.0.12) keeps the address that the object had before: what is written
+        // there from then on overwrites whatever the collector has moved to it (docs/reliability.md). So heaps in such a context use keys.
+        internal sealed class ThreadKey
+        {
+            private readonly uint _key;
+            private readonly nint _get;
+            private readonly nint _set;
+            private readonly nint _delete;
+
+            private ThreadKey(uint key, nint get, nint set, nint delete)
+            {
+                _key = key;
+                _get = get;
+                _set = set;
+                _delete = delete;
+            }
+
+            // Which of the process's keys it is: glibc keeps the first 32 in the thread's control block.
+            internal uint Number => _key;
+
+            // The calling thread's value.
+            internal nint Value => ((delegate* unmanaged[SuppressGCTransition]<uint, nint>)_get)(_key);
+
+            // Sets a key aside in a heap that must use one, unless there is one, or none to be had. Any number of threads may race.
+            internal static void EnsureCreated(ref ThreadKey? place)
+            {
+                if (!IsCollectible || ClrVolatile.Read(ref place) is not null || Create() is not { } key)
+                    return;
+
+                if (ClrInterlocked.CompareExchange(ref place, key, null) is not null)
+                    key.Delete();
+            }
+
+            // Gives the key back, if there is one. Nothing asks for its value afterwards.
+            internal static void Release(ref ThreadKey? place) => ClrInterlocked.Exchange(ref place, null)?.Delete();
+
+            // Makes a key; null where the process has no more, or no POSIX threads. The caller deletes it.
+            internal static ThreadKey? Create()
+            {
+                nint libc = ClrNativeLibrary.GetMainProgramHandle();
+                if (!ClrNativeLibrary.TryGetExport(libc, "pthread_key_create", out nint create)
+                    && !(ClrNativeLibrary.TryLoad("libc.so.6", out libc)
+                        && ClrNativeLibrary.TryGetExport(libc, "pthread_key_create", out create)))
+                {
+                    return null;
+                }
+
+                uint key = 0;
+                return ClrNativeLibrary.TryGetExport(libc, "pthread_getspecific", out nint get)
+                    && ClrNativeLibrary.TryGetExport(libc, "pthread_setspecific", out nint set)
+                    && ClrNativeLibrary.TryGetExport(libc, "pthread_key_delete", out nint delete)
+                    && ((delegate* unmanaged<uint*, nint, int>)create)(&key, 0) == 0
+                        ? new ThreadKey(key, get, set, delete)
+                        : null;
+            }
+
+            // Sets the calling thread's value. False: there is no memory for it.
+            internal bool TrySet(nint value) => ((delegate* unmanaged<uint, nint, int>)_set)(_key, value) == 0;
+
+            // Gives the key back. Nothing uses it afterwards.
+            internal void Delete() => ((delegate* unmanaged<uint, int>)_delete)(_key);
+        }
+    }
+}
