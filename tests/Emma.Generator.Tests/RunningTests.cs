@@ -70,7 +70,7 @@ public class RunningTests
             [assembly: Emma.EmmaAllocator("Audio.Mixer"{{form}})]
             static unsafe class Statics
             {
-                const BindingFlags All = BindingFlags.DeclaredOnly | BindingFlags.Static | BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;
+                const BindingFlags All = BindingFlags.DeclaredOnly | BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic;
                 const int Unfit = 1;
 
                 public static string Run()
@@ -107,8 +107,12 @@ public class RunningTests
                         .Concat(type.GetNestedTypes(All).SelectMany(Fields))
                         .ToArray();
 
-                static bool IsChanged(FieldInfo field) =>
-                    (field.FieldType.IsPointer ? (long)Pointer.Unbox((Pointer)field.GetValue(null)!) : (long)field.GetValue(null)!) != Unfit;
+                static bool IsChanged(FieldInfo field) => Unfit != field.GetValue(null) switch
+                {
+                    Pointer pointer => (long)Pointer.Unbox(pointer),
+                    object number => (long)number,
+                    null => throw new InvalidOperationException(field.Name),
+                };
             }
             """;
         using PluginAssembly assembly = new(new TestProject(source).Generate().Emit());

@@ -62,7 +62,7 @@ internal static class Mutations
                     break;
                 """)),
         new(Lock, "OWNER_WITHOUT_BIRTH", "LockProtocolTests.Threads_to_which_the_kernel_gave_one_id_have_different_names",
-            new Edit("((long)number << IdBits) | (uint)Syscalls.GetTid()", "(long)(uint)Syscalls.GetTid()")),
+            new Edit("((long)number << IdBits) | (uint)id", "(long)(uint)id")),
         new(Lock, "NOTHING_MENDED", "LockTests.A_dead_owners_lock_is_taken_over_by_one_of_those_who_wait_and_it_is_told",
             new Edit("return owner != 0;", "return false;")),
 

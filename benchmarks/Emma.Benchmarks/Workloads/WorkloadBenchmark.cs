@@ -54,7 +54,9 @@ internal static class WorkloadBenchmark
                     if (!peer.IsPresent)
                         continue;
 
-                    WorkloadJob.Outcome? outcome = Failures.Try(() => WorkloadJob.RunInChild(peer, workload, threads, settings.Quick), peer.Name);
+                    WorkloadJob.Outcome? outcome = Failures.Try(
+                        () => WorkloadJob.RunInChild(peer, workload, threads, settings.Quick),
+                        peer.Name);
                     if (outcome is not null)
                         outcomes[i].Add(outcome);
                 }

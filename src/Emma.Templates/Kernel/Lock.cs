@@ -3,7 +3,6 @@ namespace Emma.Templates;
 using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
-using ClrOutOfMemoryException = global::System.OutOfMemoryException;
 using ClrThread = global::System.Threading.Thread;
 using ClrThreadStatic = global::System.ThreadStaticAttribute;
 using ClrUnsafe = global::System.Runtime.CompilerServices.Unsafe;
@@ -103,6 +102,9 @@ static unsafe partial class EmmaHeap
         {
             private const int IdBits = 32;
 
+            // The number in the names of all threads that cannot keep one: the process has no key left, or no memory for its value.
+            private const int UnkeptNumber = int.MaxValue;
+
             [ClrThreadStatic]
             private static long t_name;
 
@@ -143,21 +145,15 @@ static unsafe partial class EmmaHeap
             internal static bool IsDead(int process, int thread) => Syscalls.TgKill(process, thread, 0) == -Syscalls.ErrorNoSuchProcess;
 
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-            private static long InKey() => s_key is { } key ? key.Value : 0;
+            private static long InKey() => ClrVolatile.Read(ref s_key) is { } key ? key.Value : 0;
 
             // Asks the kernel anew: the only thread of a forked process has another id than where it was forked. The caller holds no lock.
-            // Returns: whether the id has changed.
+            // Returns: whether the id has changed, or may have, as that of a thread that cannot keep its name.
             internal static bool HasNewId()
             {
-                if (!IsKept)
-                    return true;
-
                 int before = IdIn(Known);
-                return before != 0 && before != Syscalls.GetTid() && Ask() != 0;
+                return before == 0 ? IsCollectible : before != Syscalls.GetTid() && Ask() != 0;
             }
-
-            // Whether threads keep their names. Where the process has no key left they ask at each lock, and all have the same number.
-            private static bool IsKept => !IsCollectible || s_key is not null;
 
             // Sets a key aside for the names where they need one. Comes before any name. Any number of threads may race.
             internal static void EnsureKey() => ThreadKey.EnsureCreated(ref s_key);
@@ -168,14 +164,16 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private static long Ask()
             {
-                int number = IsKept ? ClrInterlocked.Increment(ref s_names) : int.MaxValue;
-                long name = unchecked(((long)number << IdBits) | (uint)Syscalls.GetTid());
+                int id = Syscalls.GetTid();
+                long name = NameOf(ClrInterlocked.Increment(ref s_names), id);
                 if (!IsCollectible)
                     t_name = name;
-                else if (s_key is { } key && !key.TrySet((nint)name))
-                    throw new ClrOutOfMemoryException($"{HeapName}: there is no memory for a word of this thread's own.");
+                else if (ClrVolatile.Read(ref s_key)?.TrySet((nint)name) != true)
+                    name = NameOf(UnkeptNumber, id);
                 return name;
             }
+
+            private static long NameOf(int number, int id) => unchecked(((long)number << IdBits) | (uint)id);
         }
     }
 }

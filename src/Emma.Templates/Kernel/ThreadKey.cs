@@ -11,7 +11,7 @@ static unsafe partial class EmmaHeap
         // A word that each thread has to itself: a POSIX key (pthread_key_create), whose value is 0 in a thread that has set none.
         // A [ThreadStatic] is that, too, but in a collectible load context its place is an object in a table of the context's, and where
         // that table has to grow while a collection runs, .NET 10 (10.0.12) keeps the address that the object had before: what is written
-        // there from then on overwrites whatever the collector has moved to it (docs/reliability.md). So heaps in such a context use keys.
+        // there from then on overwrites whatever the collector has moved to it (docs/architecture.md). So heaps in such a context use keys.
         internal sealed class ThreadKey
         {
             private readonly uint _key;

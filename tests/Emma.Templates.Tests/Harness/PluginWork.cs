@@ -53,7 +53,8 @@ public static unsafe partial class EmmaHeap
             }
 
             /// <summary>
-            /// Leaves a block to an object that comes back to life in its finalizer, and in the next round tells the host, in <see cref="StillMapped"/>, whether its block is there.
+            /// Leaves a block to an object that comes back to life in its finalizer, and in the next round tells the host, in
+            /// <see cref="StillMapped"/>, whether its block is there.
             /// </summary>
             public static nuint[] LeaveABlockToTheNextRound()
             {

@@ -50,6 +50,23 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(true, AppContext.GetData(PluginWork.StillMapped));
             }
 
+            [Theory]
+            [InlineData(nameof(PluginWork.UseEverything))]
+            [InlineData(nameof(PluginWork.FirstAllocationOf64Threads))]
+            public void A_plugin_works_where_the_process_has_no_POSIX_key_left(string method)
+            {
+                List<uint> taken = PosixThreads.TakeKeys(uint.MaxValue);
+                try
+                {
+                    AssertGone(FreshCopy.RunAndUnload(method));
+                    Expect.Equal(0, PosixThreads.CountFreeKeys());
+                }
+                finally
+                {
+                    PosixThreads.GiveKeys(taken);
+                }
+            }
+
             [Fact]
             public void A_plugin_that_never_allocates_unloads_without_a_heap()
             {

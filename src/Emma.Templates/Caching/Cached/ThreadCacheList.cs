@@ -69,7 +69,7 @@ static unsafe partial class EmmaHeap
             }
 
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-            private static ThreadCache* InKey() => s_key is { } key ? (ThreadCache*)key.Value : null;
+            private static ThreadCache* InKey() => ClrVolatile.Read(ref s_key) is { } key ? (ThreadCache*)key.Value : null;
 
             // Sets a key aside where threads find their caches without machine code and need one. Comes before any cache. Any number of
             // threads may race.
@@ -152,7 +152,7 @@ static unsafe partial class EmmaHeap
             private ThreadCache* Enter()
             {
                 // The process has no key left: the slabs serve everybody.
-                if (IsCollectible && !ThreadWord.IsUsed && s_key is null)
+                if (IsCollectible && !ThreadWord.IsUsed && ClrVolatile.Read(ref s_key) is null)
                     return null;
 
                 NoticeFork();
@@ -164,11 +164,19 @@ static unsafe partial class EmmaHeap
                     return null;
 
                 if (ThreadWord.IsUsed)
+                {
                     ThreadWord.Set(cache);
+                }
                 else if (!IsCollectible)
+                {
                     t_cache = cache;
-                else
-                    s_key!.TrySet((nint)cache);
+                }
+                else if (!s_key!.TrySet((nint)cache))
+                {
+                    cache->Owner.Leave();
+                    return null;
+                }
+
                 return cache;
             }
 
