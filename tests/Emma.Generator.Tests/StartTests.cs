@@ -24,17 +24,24 @@ public class StartTests(ITestOutputHelper output)
 
     /// <summary>The figures of this code; whoever needs more says why, whoever needs less lowers them.</summary>
     [Theory]
-    [InlineData(", BoundaryChecks = false", 555, 27_330)]
+    [InlineData(", BoundaryChecks = false", 554, 27_280)]
     [InlineData(", ThreadCache = false, BoundaryChecks = false", 430, 20_510)]
     [InlineData(", Hardened = true", 647, 34_050)]
     public void A_start_compiles_no_more_methods_and_no_more_IL_than_recorded(string form, int methods, int bytes)
     {
         TestProject project = new($"[assembly: Emma.EmmaAllocator(\"MyHeap\"{form})]", Source);
         project = project with { Options = project.Options.WithOptimizationLevel(OptimizationLevel.Release) };
-        using PluginAssembly assembly = new(project.Generate().Emit());
-
-        int[] compiled = (int[])assembly.Call("Plugin", "Run")!;
+        byte[] plugin = project.Generate().Emit();
+        // The first one has what it needs of the base library compiled, too, unless another test has.
+        Start(plugin);
+        int[] compiled = Start(plugin);
         output.WriteLine($"{form}: {compiled[0]} methods, {compiled[1]} bytes of IL");
         Assert.True(compiled[0] <= methods && compiled[1] <= bytes, $"{compiled[0]} methods and {compiled[1]} bytes of IL are compiled.");
+    }
+
+    private static int[] Start(byte[] plugin)
+    {
+        using PluginAssembly assembly = new(plugin);
+        return (int[])assembly.Call("Plugin", "Run")!;
     }
 }

@@ -40,6 +40,12 @@ internal static class FastPathProgram
             [MethodImpl(MethodImplOptions.NoInlining)]
             private static void FastLocalFree(MyHeap.LocalHeap local, void* block) => local.Free(block);
 
+            [System.ThreadStatic]
+            private static int t_uses;
+
+            [MethodImpl(MethodImplOptions.NoInlining)]
+            private static void UseThreadStatic() => t_uses++;
+
             public static void Run(bool early)
             {
                 if (early)
@@ -54,6 +60,7 @@ internal static class FastPathProgram
                 FastFree(FastAllocZeroedConstant());
                 FastLocalFree(local, FastLocalAlloc(local, 100));
                 FastLocalFree(local, FastLocalAllocConstant(local));
+                UseThreadStatic();
             }
 
             private static void Compile()

@@ -9,7 +9,12 @@ namespace Emma.Generator.Tests.Disassembly;
 /// <summary>Compiles the program for a heap as a release build does, runs it on the tests' own runtime, and reads what became of its methods.</summary>
 internal static class JitRun
 {
-    public static Dictionary<string, JitListing> Of(string options, params string[] arguments)
+    /// <summary>The listings of the program's own methods, by name.</summary>
+    public static Dictionary<string, JitListing> Of(string options, params string[] arguments) =>
+        JitListing.Read(List("Program:Fast* Program:Run", options, arguments));
+
+    /// <summary>The compiler's listing of some methods, written as <c>DOTNET_JitDisasm</c> wants them.</summary>
+    public static string List(string methods, string options, params string[] arguments)
     {
         TestProject project = new($"""[assembly: Emma.EmmaAllocator("MyHeap"{options})]""", FastPathProgram.Source)
         {
@@ -28,7 +33,7 @@ internal static class JitRun
             File.WriteAllText(
                 Path.ChangeExtension(program, ".runtimeconfig.json"),
                 $$"""{ "runtimeOptions": { "framework": { "name": "Microsoft.NETCore.App", "version": "{{Environment.Version}}" } } }""");
-            return JitListing.Read(Run(program, arguments));
+            return Run(program, methods, arguments);
         }
         finally
         {
@@ -36,14 +41,14 @@ internal static class JitRun
         }
     }
 
-    private static string Run(string program, string[] arguments)
+    private static string Run(string program, string methods, string[] arguments)
     {
         string output = Path.ChangeExtension(program, ".asm");
         ProcessStartInfo start = new(DotnetPath()) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.ArgumentList.Add(program);
         foreach (string argument in arguments)
             start.ArgumentList.Add(argument);
-        start.Environment["DOTNET_JitDisasm"] = "Program:Fast* Program:Run";
+        start.Environment["DOTNET_JitDisasm"] = methods;
         start.Environment["DOTNET_JitStdOutFile"] = output;
         // Optimized at the first call, and for good: what is no constant to the compiler then never will be.
         start.Environment["DOTNET_TieredCompilation"] = "0";
