@@ -184,7 +184,7 @@ internal static class Mutations
         new(Destroy, "UNLOADED_AT_ONCE", "UnloadTests.An_object_of_the_plugin_that_comes_back_to_life_has_its_block_in_the_next_round_of_finalizers",
             new Edit("if (!_waited || now != _seen)", "if (_seen == ulong.MaxValue)")),
         new(Destroy, "CODE_UNMAPPED_FIRST", "UnloadTests.Unloading_unmaps_everything",
-            new Edit("CurrentThread.ReleaseKey(); KernelEntry.Release();", "CurrentThread.ReleaseKey();"),
+            new Edit("Heap->Small.Unload(); KernelEntry.Release();", "Heap->Small.Unload();"),
             new Edit("internal static void Unload() {", "internal static void Unload() { KernelEntry.Release();")),
 
         new(NoModel, "SLOTS_RELEASED_UPWARDS",

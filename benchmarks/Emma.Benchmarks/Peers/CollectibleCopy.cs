@@ -9,9 +9,13 @@ namespace Emma.Benchmarks.Peers;
 // two copies share no type of this assembly, so that only delegates of the base library pass between them.
 internal static class CollectibleCopy
 {
+    // A heap waits for the finalizers of its context's objects, and a round more.
+    private const int RoundsUntilUnloaded = 5;
+
     // A pattern over a peer of a copy of its own: the pattern before it would have started the heap.
     internal static Kernel? CreateKernel(string peer, string pattern, bool inlined)
     {
+        LetEarlierCopiesGo();
         Func<string, string, bool, (Action<int> Run, Action Release)> create =
             Bind<Func<string, string, bool, (Action<int> Run, Action Release)>>(nameof(CreateKernelHere));
         (Action<int>? run, Action? release) = create(peer, pattern, inlined);
@@ -20,6 +24,16 @@ internal static class CollectibleCopy
 
     // Does a child process's work in the copy.
     internal static void RunChild(string[] args) => Bind<Action<string[]>>(nameof(RunChildHere))(args);
+
+    // Or their heaps would hold all the keys by which machine code finds a thread's cache: a process has 32.
+    private static void LetEarlierCopiesGo()
+    {
+        for (int round = 0; round < RoundsUntilUnloaded; round++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+    }
 
     private static (Action<int> Run, Action Release) CreateKernelHere(string peer, string pattern, bool inlined)
     {
@@ -37,6 +51,9 @@ internal static class CollectibleCopy
     {
         AssemblyLoadContext context = new("benchmarks", isCollectible: true);
         Type copy = context.LoadFromAssemblyPath(typeof(CollectibleCopy).Assembly.Location).GetType(typeof(CollectibleCopy).FullName!)!;
-        return copy.GetMethod(method, BindingFlags.NonPublic | BindingFlags.Static)!.CreateDelegate<TDelegate>();
+        TDelegate bound = copy.GetMethod(method, BindingFlags.NonPublic | BindingFlags.Static)!.CreateDelegate<TDelegate>();
+        // It goes once nobody holds anything of it.
+        context.Unload();
+        return bound;
     }
 }

@@ -96,19 +96,18 @@ static unsafe partial class EmmaHeap
             private void Wake() => Syscalls.FutexWake((int*)ClrUnsafe.AsPointer(ref _owner), 1);
         }
 
-        // What the heap knows of the calling thread: one word, in a thread static without initializer, the cheapest kind there is; or in a
-        // key where that is not safe (ThreadKey).
-        internal static class CurrentThread
+        // What the heap knows of the calling thread: one word, in a thread static without initializer, the cheapest kind there is; or, where
+        // that is not safe (ThreadKey), where the form keeps what its threads need.
+        internal static partial class CurrentThread
         {
             private const int IdBits = 32;
 
-            // The number in the names of all threads that cannot keep one: the process has no key left, or no memory for its value.
+            // The number in the names of all threads that cannot keep one.
             private const int UnkeptNumber = int.MaxValue;
 
             [ClrThreadStatic]
             private static long t_name;
 
-            private static ThreadKey? s_key;
             private static int s_names;
 
             // The kernel's id of the calling thread in the lower half, and a number that no other thread of this heap has: never 0.
@@ -126,7 +125,7 @@ static unsafe partial class EmmaHeap
             private static long Known
             {
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-                get => IsCollectible ? InKey() : t_name;
+                get => IsCollectible ? Kept() : t_name;
             }
 
             // The kernel's id of the calling thread: never 0, and no other live thread has it.
@@ -144,9 +143,6 @@ static unsafe partial class EmmaHeap
             // The same for the process's id, which does not change but in a forked child.
             internal static bool IsDead(int process, int thread) => Syscalls.TgKill(process, thread, 0) == -Syscalls.ErrorNoSuchProcess;
 
-            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-            private static long InKey() => ClrVolatile.Read(ref s_key) is { } key ? key.Value : 0;
-
             // Asks the kernel anew: the only thread of a forked process has another id than where it was forked. The caller holds no lock.
             // Returns: whether the id has changed, or may have, as that of a thread that cannot keep its name.
             internal static bool HasNewId()
@@ -155,12 +151,6 @@ static unsafe partial class EmmaHeap
                 return before == 0 ? IsCollectible : before != Syscalls.GetTid() && Ask() != 0;
             }
 
-            // Sets a key aside for the names where they need one. Comes before any name. Any number of threads may race.
-            internal static void EnsureKey() => ThreadKey.EnsureCreated(ref s_key);
-
-            // Gives the key back. No thread takes a lock afterwards.
-            internal static void ReleaseKey() => ThreadKey.Release(ref s_key);
-
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private static long Ask()
             {
@@ -168,7 +158,7 @@ static unsafe partial class EmmaHeap
                 long name = NameOf(ClrInterlocked.Increment(ref s_names), id);
                 if (!IsCollectible)
                     t_name = name;
-                else if (ClrVolatile.Read(ref s_key)?.TrySet((nint)name) != true)
+                else if (!TryKeep(name))
                     name = NameOf(UnkeptNumber, id);
                 return name;
             }

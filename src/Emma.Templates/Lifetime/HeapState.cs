@@ -87,7 +87,6 @@ static unsafe partial class EmmaHeap
                 if (ClrInterlocked.Exchange(ref Heap->State._state, Unloaded) == Running)
                     Clear();
                 Heap->Small.Unload();
-                CurrentThread.ReleaseKey();
                 KernelEntry.Release();
             }
 
@@ -105,7 +104,6 @@ static unsafe partial class EmmaHeap
                 // Before there is anything for it to unmap, so that a start that fails half-way leaves nothing behind either.
                 if (IsCollectible)
                     KeepSentinel();
-                CurrentThread.EnsureKey();
                 Compilation.Prepare();
                 KernelEntry.EnsureCreated(SmallBlocks.MachineCode());
                 StartHardening();

@@ -42,6 +42,9 @@ static unsafe partial class EmmaHeap
             // Whose it is.
             internal CacheOwner Owner;
 
+            // The owner's name, where it is kept here; 0: not yet. Nobody else reads it.
+            internal long OwnersName;
+
             // Not 0 while a slow path changes magazines: a cache whose owner died then is not trusted.
             private int _changing;
 

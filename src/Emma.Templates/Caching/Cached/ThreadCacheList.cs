@@ -163,6 +163,8 @@ static unsafe partial class EmmaHeap
                 if (cache == null)
                     return null;
 
+                // Its last owner's.
+                cache->OwnersName = 0;
                 if (ThreadWord.IsUsed)
                 {
                     ThreadWord.Set(cache);

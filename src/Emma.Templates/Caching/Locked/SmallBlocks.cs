@@ -26,7 +26,11 @@ static unsafe partial class EmmaHeap
             {
             }
 
-            internal readonly void Start(nint code) => Assert(code == 0);
+            internal readonly void Start(nint code)
+            {
+                Assert(code == 0);
+                CurrentThread.EnsureKey();
+            }
 
             // Allocates a block, or returns 0 if no memory is to be had.
             internal readonly nuint Allocate(int sizeClass) => Bin.Of(sizeClass)->Allocate();
@@ -74,9 +78,7 @@ static unsafe partial class EmmaHeap
             {
             }
 
-            internal readonly void Unload()
-            {
-            }
+            internal readonly void Unload() => CurrentThread.ReleaseKey();
         }
     }
 }
