@@ -140,7 +140,7 @@ internal static class Mutations
                 "ClrInterlocked.CompareExchange(ref Heap->State._state, Running, NotStarted); Compilation.LoadBaseLibrary(); Window.SetLabel(")),
         new(Start, "CODE_OF_THE_LOSER", CodePage,
             new Edit("private static KernelEntry? s_current;",
-                "private static KernelEntry? s_current; [ClrThreadStatic] private static KernelEntry? t_made;"),
+                "private static KernelEntry? s_current; [global::System.ThreadStatic] private static KernelEntry? t_made;"),
             new Edit("KernelEntry created = Create(codeBehind);", "KernelEntry created = t_made = Create(codeBehind);"),
             new Edit("CodeBehind => s_current!._codeBehind", "CodeBehind => (t_made ?? s_current)!._codeBehind")),
         new(Start, "PUBLISHED_BY_STORE", CodePage,

@@ -11,7 +11,6 @@ using ClrMemoryMappedFileOptions = global::System.IO.MemoryMappedFiles.MemoryMap
 using ClrMemoryMappedViewAccessor = global::System.IO.MemoryMappedFiles.MemoryMappedViewAccessor;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
-using ClrNativeLibrary = global::System.Runtime.InteropServices.NativeLibrary;
 using ClrOperatingSystem = global::System.OperatingSystem;
 using ClrPlatformNotSupportedException = global::System.PlatformNotSupportedException;
 using ClrRuntimeInformation = global::System.Runtime.InteropServices.RuntimeInformation;
@@ -155,13 +154,8 @@ static unsafe partial class EmmaHeap
 
             private static nint FindLibcSyscall()
             {
-                // The main program's handle reaches every library it links to and opens no file, so this works without descriptors too.
-                if (ClrNativeLibrary.TryGetExport(ClrNativeLibrary.GetMainProgramHandle(), "syscall", out nint syscall)
-                    || (ClrNativeLibrary.TryLoad("libc.so.6", out nint libc)
-                        && ClrNativeLibrary.TryGetExport(libc, "syscall", out syscall)))
-                {
+                if (CLibrary.TryFind("syscall", out nint syscall))
                     return syscall;
-                }
 
                 throw new ClrPlatformNotSupportedException(
                     $"{HeapName}: this process may neither map executable memory nor find libc's function syscall. " +

@@ -1,7 +1,6 @@
 namespace Emma.Templates;
 
 using ClrInterlocked = global::System.Threading.Interlocked;
-using ClrNativeLibrary = global::System.Runtime.InteropServices.NativeLibrary;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -49,18 +48,11 @@ static unsafe partial class EmmaHeap
             // Makes a key; null where the process has no more, or no POSIX threads. The caller deletes it.
             internal static ThreadKey? Create()
             {
-                nint libc = ClrNativeLibrary.GetMainProgramHandle();
-                if (!ClrNativeLibrary.TryGetExport(libc, "pthread_key_create", out nint create)
-                    && !(ClrNativeLibrary.TryLoad("libc.so.6", out libc)
-                        && ClrNativeLibrary.TryGetExport(libc, "pthread_key_create", out create)))
-                {
-                    return null;
-                }
-
                 uint key = 0;
-                return ClrNativeLibrary.TryGetExport(libc, "pthread_getspecific", out nint get)
-                    && ClrNativeLibrary.TryGetExport(libc, "pthread_setspecific", out nint set)
-                    && ClrNativeLibrary.TryGetExport(libc, "pthread_key_delete", out nint delete)
+                return CLibrary.TryFind("pthread_key_create", out nint create)
+                    && CLibrary.TryFind("pthread_getspecific", out nint get)
+                    && CLibrary.TryFind("pthread_setspecific", out nint set)
+                    && CLibrary.TryFind("pthread_key_delete", out nint delete)
                     && ((delegate* unmanaged<uint*, nint, int>)create)(&key, 0) == 0
                         ? new ThreadKey(key, get, set, delete)
                         : null;

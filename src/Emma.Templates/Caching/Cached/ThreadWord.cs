@@ -1,7 +1,6 @@
 namespace Emma.Templates;
 
 using ClrInterlocked = global::System.Threading.Interlocked;
-using ClrNativeLibrary = global::System.Runtime.InteropServices.NativeLibrary;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -71,16 +70,12 @@ static unsafe partial class EmmaHeap
 
             private static ThreadWord? Create()
             {
-                nint libc = ClrNativeLibrary.GetMainProgramHandle();
-                if (!ClrNativeLibrary.TryGetExport(libc, "gnu_get_libc_version", out nint _)
-                    && !(ClrNativeLibrary.TryLoad("libc.so.6", out libc)
-                        && ClrNativeLibrary.TryGetExport(libc, "gnu_get_libc_version", out nint _)))
+                if (!CLibrary.TryFind("gnu_get_libc_version", out nint _)
+                    || !CLibrary.TryFind("pthread_self", out nint self)
+                    || ThreadKey.Create() is not { } key)
                 {
                     return null;
                 }
-
-                if (!ClrNativeLibrary.TryGetExport(libc, "pthread_self", out nint self) || ThreadKey.Create() is not { } key)
-                    return null;
 
                 ThreadWord word = new ThreadWord(key);
                 if (key.Number < FastKeys && word.IsWhereExpected(((delegate* unmanaged<byte*>)self)()))
