@@ -14,8 +14,9 @@
 
 byte owner;                    /* Lock._owner in memory: 0, or the kernel id of the owner */
 byte ownerBirth;               /* Which thread wrote it: what a count of births beside the id would say */
-byte sleepers;                 /* Lock._sleepers */
+bool flag;                     /* Lock._flag in memory: somebody may sleep */
 bool buffered[THREADS];        /* The thread's store of 0 to _owner has not reached memory */
+bool lowered[THREADS];         /* The thread's store of 0 to _flag, which comes after that one, has not reached memory */
 
 bool asleep[THREADS];          /* In the kernel's queue of the futex */
 bool patient[THREADS];         /* No thread has died since the sleeper last asked for the owner: its time running out changes nothing */
@@ -37,6 +38,10 @@ inline drain(thread)
     if
     :: buffered[thread] -> owner = 0; ownerBirth = 0; buffered[thread] = false
     :: else
+    fi;
+    if
+    :: lowered[thread] -> flag = false; lowered[thread] = false
+    :: else
     fi
 }
 
@@ -56,7 +61,7 @@ inline exchange(expected, expectedBirth)
 proctype Thread(byte me; byte id; byte rounds)
 {
     byte seen, seenBirth, other;
-    bool got, dead, mend, counted, isInside;
+    bool got, dead, asks, mend, raised, isInside;
 
     {
         do
@@ -77,17 +82,26 @@ proctype Thread(byte me; byte id; byte rounds)
                 if
                 :: got
                 :: else ->
-#ifdef BUG_BARRIER_BEFORE_COUNT
-                    d_step { for (other : 0 .. THREADS - 1) { drain(other) } other = 0 }
-#endif
-                    d_step { drain(me); sleepers++ };            /* Interlocked.Increment(ref _sleepers) */
-#if !defined(BUG_NO_BARRIER) && !defined(BUG_BARRIER_BEFORE_COUNT)
-                    d_step { for (other : 0 .. THREADS - 1) { drain(other) } other = 0 };   /* MemoryBarrierProcessWide */
-#endif
+                    asks = false;
                     do
-                    :: d_step { seen = owner; seenBirth = ownerBirth; dead = false };
+                    :: true ->
+#ifdef BUG_BARRIER_BEFORE_FLAG
+                        d_step { for (other : 0 .. THREADS - 1) { drain(other) } other = 0 };
+#endif
+#ifdef BUG_RAISED_ONCE
                         if
-                        :: seen != 0 && seen != id ->
+                        :: !raised -> d_step { drain(me); flag = true; raised = true }
+                        :: else
+                        fi;
+#else
+                        d_step { drain(me); flag = true };       /* Interlocked.Exchange(ref _flag, Raised) */
+#endif
+#if !defined(BUG_NO_BARRIER) && !defined(BUG_BARRIER_BEFORE_FLAG)
+                        d_step { for (other : 0 .. THREADS - 1) { drain(other) } other = 0 };   /* MemoryBarrierProcessWide */
+#endif
+                        d_step { seen = owner; seenBirth = ownerBirth; dead = false };
+                        if
+                        :: asks && seen != 0 && seen != id ->
 #if defined(BUG_NO_TAKE_OVER)
                             patient[me] = true
 #elif defined(BUG_TAKE_OVER_WITHOUT_ASKING)
@@ -112,16 +126,19 @@ proctype Thread(byte me; byte id; byte rounds)
                             :: else
                             fi
                         :: else ->
-                            /* Syscalls.FutexWait: the kernel compares and queues in one step; the word it compares is the id alone */
+                            /* Syscalls.FutexWait: the kernel compares and queues in one step */
+#ifdef BUG_ASLEEP_ON_OWNER
                             d_step { drain(me); asleep[me] = (owner == seen) };
+#else
+                            d_step { drain(me); asleep[me] = flag };
+#endif
 #ifdef BUG_ENDLESS_PATIENCE
                             !asleep[me]
 #else
-                            d_step { !asleep[me] || !patient[me] -> asleep[me] = false }
+                            d_step { !asleep[me] || !patient[me] -> asks = asleep[me]; asleep[me] = false }
 #endif
                         fi
                     od;
-                    sleepers--;                                  /* Interlocked.Decrement(ref _sleepers) */
                     mend = (seen != 0)
                 fi
             fi;
@@ -138,15 +155,18 @@ proctype Thread(byte me; byte id; byte rounds)
             d_step { inside--; isInside = false };
 
             /* Release */
-#ifdef BUG_SLEEPERS_READ_FIRST
-            counted = (sleepers != 0);
+#ifdef BUG_FLAG_READ_FIRST
+            raised = flag;
             buffered[me] = true;                                 /* Volatile.Write(ref _owner, 0) */
 #else
             buffered[me] = true;                                 /* Volatile.Write(ref _owner, 0) */
-            counted = (sleepers != 0);                           /* Volatile.Read(ref _sleepers) */
+            raised = flag;                                       /* Volatile.Read(ref _flag) */
 #endif
             if
-            :: counted ->
+            :: raised ->
+#if !defined(BUG_NOT_LOWERED) && !defined(BUG_LOWERED_LATE)
+                lowered[me] = true;                              /* Volatile.Write(ref _flag, Lowered) */
+#endif
                 /* Syscalls.FutexWake(1) */
                 atomic {
                     drain(me);
@@ -157,7 +177,10 @@ proctype Thread(byte me; byte id; byte rounds)
                     :: asleep[3] -> asleep[3] = false
                     :: !asleep[0] && !asleep[1] && !asleep[2] && !asleep[3]
                     fi
-                }
+                };
+#ifdef BUG_LOWERED_LATE
+                lowered[me] = true
+#endif
             :: else
             fi
         :: else -> break
@@ -177,7 +200,7 @@ proctype Thread(byte me; byte id; byte rounds)
         :: killed[me] -> for (other : 0 .. THREADS - 1) { patient[other] = false }
         :: else
         fi;
-        other = 0; seen = 0; seenBirth = 0; got = false; dead = false; mend = false; counted = false
+        other = 0; seen = 0; seenBirth = 0; got = false; dead = false; asks = false; mend = false; raised = false
     }
 }
 
@@ -186,10 +209,14 @@ proctype Memory()
 {
 end:
     do
-    :: d_step { buffered[0] -> drain(0) }
-    :: d_step { buffered[1] -> drain(1) }
-    :: d_step { buffered[2] -> drain(2) }
-    :: d_step { buffered[3] -> drain(3) }
+    :: d_step { buffered[0] -> owner = 0; ownerBirth = 0; buffered[0] = false }
+    :: d_step { buffered[1] -> owner = 0; ownerBirth = 0; buffered[1] = false }
+    :: d_step { buffered[2] -> owner = 0; ownerBirth = 0; buffered[2] = false }
+    :: d_step { buffered[3] -> owner = 0; ownerBirth = 0; buffered[3] = false }
+    :: d_step { lowered[0] && !buffered[0] -> drain(0) }
+    :: d_step { lowered[1] && !buffered[1] -> drain(1) }
+    :: d_step { lowered[2] && !buffered[2] -> drain(2) }
+    :: d_step { lowered[3] && !buffered[3] -> drain(3) }
     od
 }
 
@@ -207,6 +234,7 @@ init
 {
     atomic {
         alive[1] = true; alive[2] = true; alive[3] = true;
+        patient[0] = true; patient[1] = true; patient[2] = true; patient[3] = true;
         run Thread(0, 1, 1);
         run Thread(1, 2, 1);
         run Thread(2, 3, 1);

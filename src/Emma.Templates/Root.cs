@@ -1,5 +1,7 @@
 namespace Emma.Templates;
 
+using ClrStackTraceHidden = global::System.Diagnostics.StackTraceHiddenAttribute;
+
 // A heap, from the bottom up. Each folder is a layer, and knows those before it only; a test counts the exceptions.
 //
 //   Policy        sizes, and what follows from the heap's options; no state
@@ -16,6 +18,8 @@ namespace Emma.Templates;
 // form's folder declares the same members.
 static unsafe partial class EmmaHeap
 {
+    // Hidden from stack traces: that of a refusal begins with the method that was called.
+    [ClrStackTraceHidden]
     static partial class HeapInternals
     {
         // The heap. Its memory outlives Destroy and goes with the load context. The address is a constant to code compiled once this is

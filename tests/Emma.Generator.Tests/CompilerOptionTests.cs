@@ -52,11 +52,14 @@ public class CompilerOptionTests
     public void Attributes_of_the_assembly(string attribute) =>
         (s_project with { Sources = [.. s_project.Sources, $"using System; [assembly: {attribute}]"] }).Generate().AssertCompilesCleanly();
 
-    /// <summary>No text could do without the pragma here: what CLS compliance wants of a public heap, it forbids in all other assemblies.</summary>
+    /// <summary>
+    /// No text could do without the pragma here: what CLS compliance wants of a public heap, it forbids in all other assemblies.
+    /// </summary>
     [Fact]
     public void A_public_heap_in_a_CLS_compliant_assembly() =>
         Assert.DoesNotContain(
-            (s_project with { Sources = [.. s_project.Sources, "[assembly: System.CLSCompliant(true)]"] }).Generate().Compilation.GetDiagnostics(),
+            (s_project with { Sources = [.. s_project.Sources, "[assembly: System.CLSCompliant(true)]"] })
+                .Generate().Compilation.GetDiagnostics(),
             diagnostic => diagnostic.Severity >= DiagnosticSeverity.Warning);
 
     [Fact]

@@ -40,7 +40,8 @@ public partial class DocumentationTests
     {
         string index = File.ReadAllText(Repository.Path("docs", "diagnostics", "README.md"));
 
-        IEnumerable<string> pages = Directory.EnumerateFiles(Repository.Path("docs", "diagnostics"), "EMMA*.md").Select(path => Path.GetFileName(path)!);
+        IEnumerable<string> pages = Directory.EnumerateFiles(Repository.Path("docs", "diagnostics"), "EMMA*.md")
+            .Select(path => Path.GetFileName(path)!);
         Assert.All(pages, page => Assert.Contains($"({page})", index, StringComparison.Ordinal));
     }
 

@@ -16,7 +16,9 @@ public partial class EmittedFilesTests
     {
         GeneratorOutput output = new TestProject("class C { }").Generate();
 
-        Assert.Equal(["EmmaAllocatorAttribute.g.cs", "Microsoft.CodeAnalysis.EmbeddedAttribute.cs"], output.HintNames.Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["EmmaAllocatorAttribute.g.cs", "Microsoft.CodeAnalysis.EmbeddedAttribute.cs"],
+            output.HintNames.Order(StringComparer.Ordinal));
     }
 
     [Theory]
@@ -41,8 +43,11 @@ public partial class EmittedFilesTests
 
         foreach ((string path, string text) in Repository.TemplatesOf(threadCache))
         {
-            string expected = text.Replace("Emma.Templates", "Audio", StringComparison.Ordinal).Replace("EmmaHeap", "Mixer", StringComparison.Ordinal);
-            Assert.Equal(HeaderOf(output["Audio.Mixer/Options.g.cs"]) + expected, output[$"Audio.Mixer/{Path.ChangeExtension(path, ".g.cs")}"]);
+            string expected = text.Replace("Emma.Templates", "Audio", StringComparison.Ordinal)
+                .Replace("EmmaHeap", "Mixer", StringComparison.Ordinal);
+            Assert.Equal(
+                HeaderOf(output["Audio.Mixer/Options.g.cs"]) + expected,
+                output[$"Audio.Mixer/{Path.ChangeExtension(path, ".g.cs")}"]);
         }
     }
 
@@ -55,7 +60,8 @@ public partial class EmittedFilesTests
 
         foreach ((string path, string text) in Repository.TemplatesOf(threadCache))
         {
-            string expected = text.Replace(NamespaceLine, "", StringComparison.Ordinal).Replace("EmmaHeap", "MyHeap", StringComparison.Ordinal);
+            string expected = text.Replace(NamespaceLine, "", StringComparison.Ordinal)
+                .Replace("EmmaHeap", "MyHeap", StringComparison.Ordinal);
             Assert.Equal(HeaderOf(output["MyHeap/Options.g.cs"]) + expected, output[$"MyHeap/{Path.ChangeExtension(path, ".g.cs")}"]);
         }
     }
@@ -130,7 +136,10 @@ public partial class EmittedFilesTests
     [Fact]
     public void The_options_file_of_a_dotted_heap_with_every_option() =>
         Snapshot.Matches(OptionsOf(
-            """[assembly: Emma.EmmaAllocator("Audio.Memory.Mixer", BoundaryChecks = true, Hardened = true, MemoryLimit = 1L << 40, Public = true, ThreadCache = false)]""",
+            """
+            [assembly: Emma.EmmaAllocator(
+                "Audio.Memory.Mixer", BoundaryChecks = true, Hardened = true, MemoryLimit = 1L << 40, Public = true, ThreadCache = false)]
+            """,
             "Audio.Memory.Mixer"));
 
     [Fact]
@@ -152,7 +161,8 @@ public partial class EmittedFilesTests
     private static GeneratorOutput Emit(string heap, bool threadCache) =>
         new TestProject($"""[assembly: Emma.EmmaAllocator("{heap}", ThreadCache = {(threadCache ? "true" : "false")})]""").Generate();
 
-    private static string HeaderOf(string emitted) => emitted[..(emitted.IndexOf("#nullable enable\n", StringComparison.Ordinal) + "#nullable enable\n\n".Length)];
+    private static string HeaderOf(string emitted) =>
+        emitted[..(emitted.IndexOf("#nullable enable\n", StringComparison.Ordinal) + "#nullable enable\n\n".Length)];
 
     private static string OptionsOf(string source, string heap, OptimizationLevel optimization = OptimizationLevel.Debug)
     {

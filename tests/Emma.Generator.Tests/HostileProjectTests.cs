@@ -6,7 +6,10 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Emma.Generator.Tests;
 
-/// <summary>A heap compiles, with thread caches and without, doc comments included, beside user types and aliases of any name but those that begin with Clr.</summary>
+/// <summary>
+/// A heap compiles, with thread caches and without, doc comments included, beside user types and aliases of any name but those that begin
+/// with Clr.
+/// </summary>
 public class HostileProjectTests
 {
     private static readonly string[] s_names = [.. CapitalizedIdentifiers()];
@@ -15,7 +18,9 @@ public class HostileProjectTests
 
     [Fact]
     public void The_names_include_types_that_the_templates_use() =>
-        Assert.All(["Span", "Segment", "Interlocked", "Free", "ThreadCache", "LocalHeap", "ThreadStaticAttribute"], name => Assert.Contains(name, s_names));
+        Assert.All(
+            ["Span", "Segment", "Interlocked", "Free", "ThreadCache", "LocalHeap", "ThreadStaticAttribute"],
+            name => Assert.Contains(name, s_names));
 
     [Theory]
     [MemberData(nameof(Languages))]
@@ -92,9 +97,11 @@ public class HostileProjectTests
     private static SortedSet<string> CapitalizedIdentifiers()
     {
         SortedSet<string> names = new(StringComparer.Ordinal);
-        foreach (string text in Repository.Templates().Values.Append(File.ReadAllText(Repository.Path("src", "Emma.Templates", "Options.cs"))))
+        foreach (string text in Repository.Templates().Values
+            .Append(File.ReadAllText(Repository.Path("src", "Emma.Templates", "Options.cs"))))
         {
-            SyntaxNode root = CSharpSyntaxTree.ParseText(text, new CSharpParseOptions(documentationMode: DocumentationMode.Diagnose)).GetRoot();
+            SyntaxNode root = CSharpSyntaxTree.ParseText(text, new CSharpParseOptions(documentationMode: DocumentationMode.Diagnose))
+                .GetRoot();
             names.UnionWith(root.DescendantTokens(descendIntoTrivia: true)
                 .Where(token => token.IsKind(SyntaxKind.IdentifierToken) && char.IsUpper(token.ValueText[0]))
                 .Select(token => token.ValueText));

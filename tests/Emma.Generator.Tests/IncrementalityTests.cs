@@ -2,6 +2,7 @@ using Emma.Generator.Model;
 using Emma.Generator.Tests.Harness;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.Text;
 
 namespace Emma.Generator.Tests;
 
@@ -73,7 +74,8 @@ public class IncrementalityTests
 
     [Fact]
     public void Changing_an_option_of_another_heap() =>
-        AssertUntouched([Frames, Mixer], ["""[assembly: Emma.EmmaAllocator("Video.Frames", BoundaryChecks = true)]""", Mixer], "Audio.Mixer");
+        AssertUntouched(
+            [Frames, Mixer], ["""[assembly: Emma.EmmaAllocator("Video.Frames", BoundaryChecks = true)]""", Mixer], "Audio.Mixer");
 
     [Theory]
     [InlineData("ThreadCache = true", "ThreadCache = false")]
@@ -96,7 +98,11 @@ public class IncrementalityTests
 
     [Fact]
     public void Adding_a_duplicate_of_a_heap() =>
-        AssertUntouched([Mixer, Frames], [Mixer, Frames, """[assembly: Emma.EmmaAllocator("Audio.Mixer", Public = true)]"""], "Audio.Mixer", "Video.Frames");
+        AssertUntouched(
+            [Mixer, Frames],
+            [Mixer, Frames, """[assembly: Emma.EmmaAllocator("Audio.Mixer", Public = true)]"""],
+            "Audio.Mixer",
+            "Video.Frames");
 
     [Fact]
     public void Adding_and_removing_another_heap_in_a_file_of_its_own()
@@ -129,13 +135,16 @@ public class IncrementalityTests
     [Fact]
     public void Changing_ThreadCache_of_the_heap_itself_exchanges_the_files_of_one_form_for_those_of_the_other()
     {
-        GeneratorRunResult result = Edit([Frames, Mixer], [Frames.Replace(")]", ", ThreadCache = false)]", StringComparison.Ordinal), Mixer]);
+        GeneratorRunResult result = Edit(
+            [Frames, Mixer], [Frames.Replace(")]", ", ThreadCache = false)]", StringComparison.Ordinal), Mixer]);
 
         Assert.Equal(IncrementalStepRunReason.Modified, Assert.Single(HeapSteps(result, "Video.Frames")));
         Assert.Equal(
-            Repository.TemplatesOf(threadCache: false).Keys.Append("Options.cs").Select(path => $"Video.Frames/{Path.ChangeExtension(path, ".g.cs")}")
+            Repository.TemplatesOf(threadCache: false).Keys.Append("Options.cs")
+                .Select(path => $"Video.Frames/{Path.ChangeExtension(path, ".g.cs")}")
                 .Order(StringComparer.Ordinal),
-            result.GeneratedSources.Select(source => source.HintName).Where(name => name.StartsWith("Video.Frames/", StringComparison.Ordinal))
+            result.GeneratedSources.Select(source => source.HintName)
+                .Where(name => name.StartsWith("Video.Frames/", StringComparison.Ordinal))
                 .Order(StringComparer.Ordinal));
     }
 
@@ -202,7 +211,7 @@ public class IncrementalityTests
             else if (i >= before.Length)
                 compilation = compilation.AddSyntaxTrees(CSharpSyntaxTree.ParseText(after[i], project.ParseOptions, $"Source{i}.cs"));
             else if (before[i] != after[i])
-                compilation = compilation.ReplaceSyntaxTree(trees[i], trees[i].WithChangedText(Microsoft.CodeAnalysis.Text.SourceText.From(after[i])));
+                compilation = compilation.ReplaceSyntaxTree(trees[i], trees[i].WithChangedText(SourceText.From(after[i])));
         }
 
         return driver.RunGenerators(compilation.Clone()).GetRunResult().Results.Single();
@@ -229,7 +238,8 @@ public class IncrementalityTests
         [
             .. result.TrackedOutputSteps.Values
                 .SelectMany(steps => steps)
-                .Where(step => step.Inputs.Any(input => input.Source.Outputs[input.OutputIndex].Value is Heap value && value.FullName == heap))
+                .Where(step => step.Inputs.Any(
+                    input => input.Source.Outputs[input.OutputIndex].Value is Heap value && value.FullName == heap))
                 .SelectMany(step => step.Outputs)
                 .Where(output => output.Reason != IncrementalStepRunReason.Removed)
                 .Select(output => output.Reason),

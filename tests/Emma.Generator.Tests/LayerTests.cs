@@ -5,7 +5,9 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Emma.Generator.Tests;
 
-/// <summary>The layers of the templates know those beneath them only. An arrow is a name that a file uses and that another folder declares.</summary>
+/// <summary>
+/// The layers of the templates know those beneath them only. An arrow is a name that a file uses and that another folder declares.
+/// </summary>
 public class LayerTests
 {
     private const string FrontPage = "Root";
@@ -65,7 +67,8 @@ public class LayerTests
         string[] columns = ["", "Cached", "Locked", "Plain", "Hardened"];
         string[] rows =
         [
-            .. s_layers.Select(layer => $"| {layer} | " + string.Join(" | ", columns.Select(form => FilesIn(layer, form))) + " |").Select(Squeeze),
+            .. s_layers.Select(layer => $"| {layer} | " + string.Join(" | ", columns.Select(form => FilesIn(layer, form))) + " |")
+                .Select(Squeeze),
         ];
 
         string[] page = [.. File.ReadAllLines(Repository.Path("docs", "architecture.md")).Select(Squeeze)];

@@ -37,7 +37,12 @@ public class MarkerTests
                 .Select(property => $"{property.PropertyType.Name} {property.Name} = {property.GetValue(marker)}")
                 .Order(StringComparer.Ordinal),
         ];
-        Assert.Equal(["Boolean BoundaryChecks = False", "Boolean Hardened = False", "Boolean Public = False", "Boolean ThreadCache = True", "Int64 MemoryLimit = 0"], options);
+        Assert.Equal(
+            [
+                "Boolean BoundaryChecks = False", "Boolean Hardened = False", "Boolean Public = False", "Boolean ThreadCache = True",
+                "Int64 MemoryLimit = 0",
+            ],
+            options);
     }
 
     /// <summary>Otherwise its lines count as the user's that no test covers.</summary>
@@ -56,8 +61,10 @@ public class MarkerTests
     [Fact]
     public void A_friend_assembly_does_not_see_the_marker()
     {
-        GeneratorOutput library = new TestProject("""[assembly: System.Runtime.CompilerServices.InternalsVisibleTo("Friend")]""").Generate();
-        CSharpCompilation friend = new TestProject("class C : Emma.EmmaAllocatorAttribute { C() : base(null) { } }") { AssemblyName = "Friend" }
+        GeneratorOutput library =
+            new TestProject("""[assembly: System.Runtime.CompilerServices.InternalsVisibleTo("Friend")]""").Generate();
+        CSharpCompilation friend = new TestProject("class C : Emma.EmmaAllocatorAttribute { C() : base(null) { } }")
+            { AssemblyName = "Friend" }
             .Compile()
             .AddReferences(MetadataReference.CreateFromImage(library.Emit()));
 

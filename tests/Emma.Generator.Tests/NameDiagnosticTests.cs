@@ -78,7 +78,8 @@ public class NameDiagnosticTests
     [InlineData("System.Heap", "System.Heap")]
     [InlineData("System.SR", "System.SR")]
     [InlineData("System.Memory.Mixer", "System.Memory.Mixer")]
-    public async Task A_refused_name_can_be_used_in_a_declaration_so_that_the_compiler_comes_to_report_the_error(string name, string written)
+    public async Task A_refused_name_can_be_used_in_a_declaration_so_that_the_compiler_comes_to_report_the_error(
+        string name, string written)
     {
         GeneratorOutput output = await DiagnosticAssert.MatchesAsync(
             new TestProject(
@@ -143,7 +144,11 @@ public class NameDiagnosticTests
         const string User =
             """
             using System;
-            class Taken { string s = String.Empty; object M(object o) { _ = o; var v = (dynamic)o; nint n = v; return n + (nint)(nuint)3; } }
+            class Taken
+            {
+                string s = String.Empty;
+                object M(object o) { _ = o; var v = (dynamic)o; nint n = v; return n + (nint)(nuint)3; }
+            }
             """;
         string heaps = string.Concat(names.Select(name => $"[assembly: Emma.EmmaAllocator(\"{name}\")]\n"));
 

@@ -18,7 +18,8 @@ public class RunningTests
         ", Hardened = true",
     ];
 
-    public static MatrixTheoryData<LanguageVersion, string> LanguagesAndForms => new(TestProject.Languages, Forms.Select(form => form.Data));
+    public static MatrixTheoryData<LanguageVersion, string> LanguagesAndForms =>
+        new(TestProject.Languages, Forms.Select(form => form.Data));
 
     [Theory]
     [MemberData(nameof(LanguagesAndForms))]
@@ -71,7 +72,8 @@ public class RunningTests
            
             static class Late
             {
-                const BindingFlags All = BindingFlags.DeclaredOnly | BindingFlags.Static | BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;
+                const BindingFlags All = BindingFlags.DeclaredOnly | BindingFlags.Static | BindingFlags.Instance
+                    | BindingFlags.Public | BindingFlags.NonPublic;
                 public static string Run()
                 {
                     _ = Audio.Mixer.Kernel;
@@ -108,14 +110,18 @@ public class RunningTests
         Assert.Equal("", assembly.Call("Late", "Run"));
     }
 
-    /// <summary>Members that users add to the class are compiled with it; what they need and cannot have is their callers' affair.</summary>
+    /// <summary>
+    /// Members that users add to the class are compiled with it; what they need and cannot have is their callers' affair.
+    /// </summary>
     [Theory]
     [InlineData("internal static int UseMissing() => Missing.Number();")]
     [InlineData("sealed class Derived : Base { internal int Number() => 1; }")]
     [InlineData("internal struct Holder { internal Value Held; internal void Set() => Held = default; }")]
     public void A_member_of_the_users_that_needs_a_missing_assembly_keeps_the_heap_from_nothing(string member)
     {
-        const string needed = "public static class Missing { public static int Number() => 1; } public class Base { } public struct Value { public int Number; }";
+        const string needed =
+            "public static class Missing { public static int Number() => 1; } public class Base { } " +
+            "public struct Value { public int Number; }";
         TestProject library = new(needed) { AssemblyName = "Library" };
         string source =
             $$"""
@@ -201,7 +207,8 @@ public class RunningTests
                 }
             }
             """;
-        using PluginAssembly assembly = new(With(new TestProject(source), project => project.WithOptimizationLevel(optimization)).Generate().Emit());
+        using PluginAssembly assembly =
+            new(With(new TestProject(source), project => project.WithOptimizationLevel(optimization)).Generate().Emit());
 
         Assert.Equal(isRefused, assembly.Call("Inner", "Run"));
     }

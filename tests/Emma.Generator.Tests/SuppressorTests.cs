@@ -56,7 +56,8 @@ public class SuppressorTests
 
     private static async Task<Diagnostic[]> CollisionsAsync(string name, string library)
     {
-        MetadataReference reference = MetadataReference.CreateFromImage(new TestProject(library) { AssemblyName = "Library" }.Generate().Emit());
+        MetadataReference reference =
+            MetadataReference.CreateFromImage(new TestProject(library) { AssemblyName = "Library" }.Generate().Emit());
         TestProject project = new($"""[assembly: Emma.EmmaAllocator("{name}")]""", Use.Replace("{name}", name, StringComparison.Ordinal));
         project = project with { References = project.References.Add(reference) };
 

@@ -12,13 +12,16 @@ public class TemplateNamesTests
     [Fact]
     public void Only_the_names_of_public_members_and_of_two_others_are_refused()
     {
-        string[] names = [.. TemplateNames.All.Where(name => !name.StartsWith("Clr", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+        string[] names =
+        [
+            .. TemplateNames.All.Where(name => !name.StartsWith("Clr", StringComparison.Ordinal)).Order(StringComparer.Ordinal),
+        ];
 
         Assert.Equal(
             [
-                "AlignedAlloc", "AlignedFree", "AlignedRealloc", "Alloc", "AllocSpan", "AllocZeroed", "Clear", "Copy", "Destroy", "Fill", "Free",
-                "GetStatistics", "GoodSize", "HeapInternals", "HeapStatistics", "Kernel", "KernelAccess", "LoadBaseLibrary", "Local", "LocalHeap",
-                "Owns", "Realloc", "Trim", "TryAlignedAlloc", "TryAlignedRealloc", "TryAlloc", "TryAllocZeroed", "TryRealloc", "UsableSize",
+                "AlignedAlloc", "AlignedFree", "AlignedRealloc", "Alloc", "AllocSpan", "AllocZeroed", "Clear", "Copy", "Destroy", "Fill",
+                "Free", "GetStatistics", "GoodSize", "HeapInternals", "HeapStatistics", "Kernel", "KernelAccess", "LoadBaseLibrary", "Local",
+                "LocalHeap", "Owns", "Realloc", "Trim", "TryAlignedAlloc", "TryAlignedRealloc", "TryAlloc", "TryAllocZeroed", "TryRealloc", "UsableSize",
             ],
             names);
     }

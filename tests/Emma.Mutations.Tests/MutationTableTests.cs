@@ -30,8 +30,10 @@ public sealed partial class MutationTableTests
     public void The_table_beside_the_models_names_each_mutation_and_its_test()
     {
         IEnumerable<string> rows = Mutations.All
-            .Select(mutation => $"| `{mutation.Model}` | `{mutation.Bug}` | `{mutation.Test.Replace(".", "` | `", StringComparison.Ordinal)}` |");
-        IEnumerable<string> written = Row().Matches(File.ReadAllText(Path.Combine(Repository.Models, "README.md"))).Select(row => row.Value);
+            .Select(mutation =>
+                $"| `{mutation.Model}` | `{mutation.Bug}` | `{mutation.Test.Replace(".", "` | `", StringComparison.Ordinal)}` |");
+        IEnumerable<string> written = Row().Matches(File.ReadAllText(Path.Combine(Repository.Models, "README.md")))
+            .Select(row => row.Value);
         Assert.Equal(rows.Distinct(), written);
     }
 

@@ -23,6 +23,10 @@ internal static class Mutations
     private const string Barrier =
         "LockProtocolTests.Whoever_is_about_to_sleep_says_so_then_has_every_processor_pass_a_barrier_and_then_looks_again";
 
+    private const string Woken = "LockProtocolTests.Whoever_gives_a_lock_back_wakes_each_thread_that_said_so_before_the_lock_was_free";
+
+    private const string Sleeping = "LockProtocolTests.Whoever_sleeps_does_so_on_the_flag_which_it_has_raised_anew";
+
     private const string TakenWhileLocked =
         "MagazineStoreRaceTests.A_magazine_that_is_taken_just_before_all_are_discarded_is_not_and_the_others_are_not_lost";
 
@@ -33,21 +37,32 @@ internal static class Mutations
     [
         new(Lock, "NO_BARRIER", Barrier,
             new Edit("ClrInterlocked.MemoryBarrierProcessWide();", "")),
-        new(Lock, "BARRIER_BEFORE_COUNT", Barrier,
+        new(Lock, "BARRIER_BEFORE_FLAG", Barrier,
             new Edit(
-                "ClrInterlocked.Increment(ref _sleepers); ClrInterlocked.MemoryBarrierProcessWide();",
-                "ClrInterlocked.MemoryBarrierProcessWide(); ClrInterlocked.Increment(ref _sleepers);")),
-        new(Lock, "SLEEPERS_READ_FIRST",
-            "LockProtocolTests.Whoever_gives_a_lock_back_wakes_each_thread_that_said_so_before_the_lock_was_free",
+                "ClrInterlocked.Exchange(ref _flag, Raised); ClrInterlocked.MemoryBarrierProcessWide();",
+                "ClrInterlocked.MemoryBarrierProcessWide(); ClrInterlocked.Exchange(ref _flag, Raised);")),
+        new(Lock, "FLAG_READ_FIRST", Woken,
             new Edit(
-                "ClrVolatile.Write(ref _owner, 0); if (ClrVolatile.Read(ref _sleepers) != 0) Wake();",
-                "bool counted = ClrVolatile.Read(ref _sleepers) != 0; ClrVolatile.Write(ref _owner, 0); if (counted) Wake();")),
+                "ClrVolatile.Write(ref _owner, 0); if (ClrVolatile.Read(ref _flag) != Lowered) Wake();",
+                "bool raised = ClrVolatile.Read(ref _flag) != Lowered; ClrVolatile.Write(ref _owner, 0); if (raised) Wake();")),
+        new(Lock, "NOT_LOWERED", Woken,
+            new Edit("ClrVolatile.Write(ref _flag, Lowered);", "")),
+        new(Lock, "LOWERED_LATE", Woken,
+            new Edit(
+                "ClrVolatile.Write(ref _flag, Lowered); Syscalls.FutexWake((int*)ClrUnsafe.AsPointer(ref _flag), 1);",
+                "Syscalls.FutexWake((int*)ClrUnsafe.AsPointer(ref _flag), 1); ClrVolatile.Write(ref _flag, Lowered);")),
+        new(Lock, "RAISED_ONCE", Sleeping,
+            new Edit("ClrInterlocked.Exchange(ref _flag, Raised);", "if (!asks) ClrInterlocked.Exchange(ref _flag, Raised);")),
+        new(Lock, "ASLEEP_ON_OWNER", Sleeping,
+            new Edit(
+                "Syscalls.FutexWait((int*)ClrUnsafe.AsPointer(ref _flag), Raised, PatienceInMilliseconds)",
+                "Syscalls.FutexWait((int*)ClrUnsafe.AsPointer(ref _owner), id, PatienceInMilliseconds)")),
         new(Lock, "NO_TAKE_OVER", Patience,
-            new Edit("id == CurrentThread.IdIn(self) || CurrentThread.IsDead(id)", "id == CurrentThread.IdIn(self)")),
+            new Edit("|| ((asks || CurrentThread.IsOfBeforeFork(owner)) && CurrentThread.IsDead(id))", "")),
         new(Lock, "ENDLESS_PATIENCE", Patience,
             new Edit("PatienceInMilliseconds = 20;", "PatienceInMilliseconds = int.MaxValue;")),
         new(Lock, "TAKE_OVER_WITHOUT_ASKING", "LockProtocolTests.An_owner_that_lives_keeps_its_lock_however_long_another_waits",
-            new Edit("id == CurrentThread.IdIn(self) || CurrentThread.IsDead(id)", "id != 0")),
+            new Edit("|| ((asks || CurrentThread.IsOfBeforeFork(owner)) && CurrentThread.IsDead(id))", "|| asks")),
         new(Lock, "TAKE_OVER_BY_STORE", "LockProtocolTests.A_dead_owners_lock_is_not_taken_from_whoever_took_it_over_meanwhile",
             new Edit(
                 "if (ClrInterlocked.CompareExchange(ref _owner, self, owner) == owner) break;",
@@ -85,7 +100,8 @@ internal static class Mutations
         new(Handover, "NO_MARK", EachStep, TakesWithoutMark),
         new(Handover, "NO_MARK", EachStep,
             new Edit(
-                "internal static void GiveSlowly(ThreadCache* cache, int sizeClass, nuint block) { ClrVolatile.Write(ref cache->_changing, 1);",
+                "internal static void GiveSlowly(ThreadCache* cache, int sizeClass, nuint block) { " +
+                "ClrVolatile.Write(ref cache->_changing, 1);",
                 "internal static void GiveSlowly(ThreadCache* cache, int sizeClass, nuint block) {")),
         new(Handover, "MARK_NOT_READ", DyingWithMark, EmptiesWithoutLooking),
         new(Handover, "MARK_NOT_READ", DyingWithMark, TakesOverWithoutLooking),
@@ -123,7 +139,8 @@ internal static class Mutations
                 "private readonly nint _syscall; private readonly nint _codeBehind; private readonly ClrSafeBuffer? _view;",
                 "private nint _syscall; private nint _codeBehind; private ClrSafeBuffer? _view;"),
             new Edit(
-                "KernelEntry created = Create(codeBehind); if (ClrInterlocked.CompareExchange(ref s_current, created, null) is not null) created.UnmapCode();",
+                "KernelEntry created = Create(codeBehind); " +
+                "if (ClrInterlocked.CompareExchange(ref s_current, created, null) is not null) created.UnmapCode();",
                 """
                 KernelEntry created = new KernelEntry(0, 0, null);
                 if (ClrInterlocked.CompareExchange(ref s_current, created, null) is not null)
@@ -137,7 +154,8 @@ internal static class Mutations
         new(Start, "RUNNING_FIRST", CodePage,
             new Edit(
                 "Compilation.LoadBaseLibrary(); Window.SetLabel(",
-                "ClrInterlocked.CompareExchange(ref Heap->State._state, Running, NotStarted); Compilation.LoadBaseLibrary(); Window.SetLabel(")),
+                "ClrInterlocked.CompareExchange(ref Heap->State._state, Running, NotStarted); Compilation.LoadBaseLibrary(); " +
+                "Window.SetLabel(")),
         new(Start, "CODE_OF_THE_LOSER", CodePage,
             new Edit("private static KernelEntry? s_current;",
                 "private static KernelEntry? s_current; [global::System.ThreadStatic] private static KernelEntry? t_made;"),
@@ -181,7 +199,8 @@ internal static class Mutations
         new(Destroy, "TRIMMED_WITHOUT_LOCK", "IdleTrimTests.A_collection_trims_nothing_while_the_heap_is_being_destroyed",
             new Edit("if (!HeapState.IsRunning || !Heap->State.Trimming.TryAcquire()) return;", "if (!HeapState.IsRunning) return;"),
             new Edit("finally { Heap->State.Trimming.Release(); }", "finally { }")),
-        new(Destroy, "UNLOADED_AT_ONCE", "UnloadTests.An_object_of_the_plugin_that_comes_back_to_life_has_its_block_in_the_next_round_of_finalizers",
+        new(Destroy, "UNLOADED_AT_ONCE",
+            "UnloadTests.An_object_of_the_plugin_that_comes_back_to_life_has_its_block_in_the_next_round_of_finalizers",
             new Edit("if (!_waited || now != _seen)", "if (_seen == ulong.MaxValue)")),
         new(Destroy, "CODE_UNMAPPED_FIRST", "UnloadTests.Unloading_unmaps_everything",
             new Edit("Heap->Small.Unload(); KernelEntry.Release();", "Heap->Small.Unload();"),

@@ -7,8 +7,8 @@ using Microsoft.CodeAnalysis.Diagnostics;
 namespace Emma.Generator.Diagnostics;
 
 /// <summary>
-/// Warns where an assembly has a heap take the place of <c>NativeMemory</c> by an alias, and a call reaches the base library's class all the
-/// same: what one of them allocates, the other must not free.
+/// Warns where an assembly has a heap take the place of <c>NativeMemory</c> by an alias, and a call reaches the base library's class all
+/// the same: what one of them allocates, the other must not free.
 /// </summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
 public sealed class BypassedAliasAnalyzer : DiagnosticAnalyzer
@@ -52,5 +52,6 @@ public sealed class BypassedAliasAnalyzer : DiagnosticAnalyzer
     }
 
     private static bool IsNativeMemory(INamedTypeSymbol? type) =>
-        type is { Name: "NativeMemory", Arity: 0, ContainingType: null } && type.ToDisplayString() == "System.Runtime.InteropServices.NativeMemory";
+        type is { Name: "NativeMemory", Arity: 0, ContainingType: null }
+            && type.ToDisplayString() == "System.Runtime.InteropServices.NativeMemory";
 }

@@ -124,8 +124,8 @@ internal static class DiagnosticDescriptors
     public static readonly DiagnosticDescriptor AliasIsBypassed = new(
         "EMMA1001",
         "Call reaches the base library's NativeMemory",
-        "This '{0}' is that of System.Runtime.InteropServices.NativeMemory, not that of the heap '{1}', which NativeMemory stands for in this "
-        + "assembly, and neither can free the other's blocks: write '{1}.{0}'",
+        "This '{0}' is that of System.Runtime.InteropServices.NativeMemory, not that of the heap '{1}', which NativeMemory stands for "
+        + "in this assembly, and neither can free the other's blocks: write '{1}.{0}'",
         Category,
         DiagnosticSeverity.Warning,
         isEnabledByDefault: true,

@@ -43,7 +43,8 @@ internal static class HeapRules
                 DiagnosticDescriptors.LanguageIsTooOld, request.NameLocation, request.Name, csharp.LanguageVersion.ToDisplayString());
 
         if (request.MemoryLimit < 0)
-            yield return Diagnostic.Create(DiagnosticDescriptors.OptionOutOfRange, request.LocationOf(nameof(request.MemoryLimit)), request.MemoryLimit);
+            yield return Diagnostic.Create(
+                DiagnosticDescriptors.OptionOutOfRange, request.LocationOf(nameof(request.MemoryLimit)), request.MemoryLimit);
     }
 
     // What may not be meant so, and is emitted as it is asked for.
@@ -52,7 +53,8 @@ internal static class HeapRules
         long needed = FirstBlock.NeedsBytes(request.ToHeap(compilation));
         if (request.MemoryLimit > 0 && request.MemoryLimit < needed)
             yield return Diagnostic.Create(
-                DiagnosticDescriptors.LimitIsTooSmall, request.LocationOf(nameof(request.MemoryLimit)), request.Name, request.MemoryLimit, needed);
+                DiagnosticDescriptors.LimitIsTooSmall, request.LocationOf(nameof(request.MemoryLimit)), request.Name,
+                request.MemoryLimit, needed);
 
         if (BaseLibraryNames.Find(request.Name, compilation) is INamedTypeSymbol namesake)
             yield return Diagnostic.Create(
@@ -65,7 +67,8 @@ internal static class HeapRules
         if (!request.Hardened)
             yield break;
         if (request.ThreadCache is bool threadCache)
-            yield return NoEffect(request, nameof(request.ThreadCache), threadCache, "has caches of its own for threads, without their speed");
+            yield return NoEffect(
+                request, nameof(request.ThreadCache), threadCache, "has caches of its own for threads, without their speed");
         if (request.BoundaryChecks == false)
             yield return NoEffect(request, nameof(request.BoundaryChecks), false, "checks every pointer in any case");
     }

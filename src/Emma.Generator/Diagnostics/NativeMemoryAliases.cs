@@ -4,8 +4,8 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Emma.Generator.Diagnostics;
 
-// Where an assembly says that NativeMemory is a heap: `global using NativeMemory = MyHeap;`, the same for one file or namespace, or a heap of
-// that very name.
+// Where an assembly says that NativeMemory is a heap: `global using NativeMemory = MyHeap;`, the same for one file or namespace, or a heap
+// of that very name.
 internal sealed class NativeMemoryAliases
 {
     private const string Name = "NativeMemory";
@@ -49,7 +49,8 @@ internal sealed class NativeMemoryAliases
     // What a directive means depends on its surroundings, which may be another file than the one that is analyzed; there are few of them.
 #pragma warning disable RS1030
     private static INamedTypeSymbol? HeapOf(UsingDirectiveSyntax directive, Compilation compilation) =>
-        compilation.GetSemanticModel(directive.SyntaxTree).GetDeclaredSymbol(directive)?.Target is INamedTypeSymbol type && EmittedHeap.Is(type)
+        compilation.GetSemanticModel(directive.SyntaxTree).GetDeclaredSymbol(directive)?.Target is INamedTypeSymbol type
+            && EmittedHeap.Is(type)
             ? type
             : null;
 #pragma warning restore RS1030

@@ -26,7 +26,8 @@ internal static class HeapEmitter
     public static readonly string ToolVersion = typeof(HeapEmitter).Assembly.GetName().Version!.ToString();
 
     // The types that declarations of the user's may name. A class has no member of its own name
-    private static readonly (string Kind, string Name)[] s_types = [("enum", "KernelAccess"), ("struct", "HeapStatistics"), ("struct", "LocalHeap")];
+    private static readonly (string Kind, string Name)[] s_types =
+        [("enum", "KernelAccess"), ("struct", "HeapStatistics"), ("struct", "LocalHeap")];
 
     public static void Emit(SourceProductionContext context, Heap heap)
     {
@@ -61,7 +62,8 @@ internal static class HeapEmitter
     // 7.3, because an older language may be the error, and with every name escaped, because a keyword may be.
     private static string Refused(Heap heap)
     {
-        string members = string.Concat(s_types.Where(type => type.Name != heap.ClassName).Select(type => $"internal {type.Kind} {type.Name} {{ }} "));
+        string members = string.Concat(s_types.Where(type => type.Name != heap.ClassName)
+            .Select(type => $"internal {type.Kind} {type.Name} {{ }} "));
         string declaration = $"static partial class @{heap.ClassName} {{ {members}}}";
         return
             $"""

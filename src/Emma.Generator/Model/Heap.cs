@@ -11,7 +11,8 @@ namespace Emma.Generator.Model;
 // MemoryLimit: The most bytes that the heap may map; 0: no limit.
 // IsPublic: Whether the class is public instead of internal.
 // IsRefused: Whether only an empty class of its name is emitted, because an error stands at the attribute.
-// Namesakes: Of a refused heap, how many are asked for before it under a name that differs in case at most. Files are told apart ignoring case.
+// Namesakes: Of a refused heap, how many are asked for before it under a name that differs in case at most. Files are told apart ignoring
+// case.
 internal sealed record Heap(
     string FullName,
     bool ThreadCache,

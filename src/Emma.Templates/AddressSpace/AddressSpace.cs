@@ -94,8 +94,8 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            // How many slots of the first window are kept from a large block, because the fast paths know that window alone: a quarter, and all
-            // of them from one that would take a quarter by itself.
+            // How many slots of the first window are kept from a large block, because the fast paths know that window alone: a quarter, and
+            // all of them from one that would take a quarter by itself.
             private static nuint KeptOfFirst(nuint length) =>
                 length > Window.DefaultSize / FirstShare ? AllSlots : SlotCountOf(Window.DefaultSize / FirstShare);
 
@@ -251,7 +251,8 @@ static unsafe partial class EmmaHeap
             }
 
             // Whether an address lies where the heap's first window was before the last Destroy, and no window is now.
-            internal readonly bool HadBeforeDestroy(nuint address) => unchecked(address - _formerBase) < _formerSize && Find(address) == null;
+            internal readonly bool HadBeforeDestroy(nuint address) =>
+                unchecked(address - _formerBase) < _formerSize && Find(address) == null;
 
             // Whether a window of this heap lies in a range of addresses, in part. The caller holds the lock.
             internal readonly bool HasWindowIn(nuint start, nuint end)

@@ -9,8 +9,8 @@ static unsafe partial class EmmaHeap
     static partial class HeapInternals
     {
         // A stretch of addresses from which a heap maps: its slots and its page map. The structure lies at the start of a mapping of its
-        // own below the window, `header | label | slot words | their bits | page map`, which is touched only as far as the window is used. Slots change
-        // under the address space's lock, or by their owner.
+        // own below the window, `header | label | slot words | their bits | page map`, which is touched only as far as the window is used.
+        // Slots change under the address space's lock, or by their owner.
         internal partial struct Window
         {
             internal const int SlotShift = 22;
@@ -80,7 +80,8 @@ static unsafe partial class EmmaHeap
 
             // Bytes of a window's metadata, for a window of some size.
             internal static nuint MetadataBytes(nuint size) =>
-                AlignUp(HeaderBytes + (size >> SlotShift) * (nuint)sizeof(nuint) + BitBytes(size) + (size >> PageShift), AddressSpace.OsPageSize);
+                AlignUp(HeaderBytes + (size >> SlotShift) * (nuint)sizeof(nuint) + BitBytes(size) + (size >> PageShift),
+                    AddressSpace.OsPageSize);
 
             private static nuint BitBytes(nuint size) => AlignUp(size >> SlotShift, 64) / 8;
 

@@ -38,8 +38,8 @@ static unsafe partial class EmmaHeap
             internal const nuint Mask = 15;
         }
 
-        // The slots of a window: claimed in ascending order, under the lock of the address space. The slot words are what counts; a bit map of
-        // those that are not free finds free ones in a time that hardly depends on how many are taken.
+        // The slots of a window: claimed in ascending order, under the lock of the address space. The slot words are what counts; a bit map
+        // of those that are not free finds free ones in a time that hardly depends on how many are taken.
         internal partial struct Window
         {
             // Finds free slots, ascending from where the last search ended, and marks them Busy.

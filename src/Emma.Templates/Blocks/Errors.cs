@@ -13,13 +13,11 @@ using ClrNumberStyles = global::System.Globalization.NumberStyles;
 using ClrOutOfMemoryException = global::System.OutOfMemoryException;
 using ClrRandomAccess = global::System.IO.RandomAccess;
 using ClrSafeFileHandle = global::Microsoft.Win32.SafeHandles.SafeFileHandle;
-using ClrStackTraceHidden = global::System.Diagnostics.StackTraceHiddenAttribute;
 
 static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        [ClrStackTraceHidden]
         internal static void ThrowOutOfMemory(nuint size)
         {
             HeapCount count = HeapState.IsRunning ? Count() : default;
@@ -34,12 +32,10 @@ static unsafe partial class EmmaHeap
             throw new ClrOutOfMemoryException($"{HeapName}: no room for a block of {size} bytes: {reason}.");
         }
 
-        [ClrStackTraceHidden]
         internal static void ThrowBadAlignment(nuint alignment) =>
             throw new ClrArgumentException($"{HeapName}: the alignment {alignment} is not a power of two.", nameof(alignment));
 
         // Refuses a pointer. Nothing has been changed.
-        [ClrStackTraceHidden]
         internal static void ThrowBadPointer(void* block, string operation, PointerCheck check)
         {
             bool ours = Heap->Space.Find((nuint)block) != null;

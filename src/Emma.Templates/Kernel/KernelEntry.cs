@@ -136,7 +136,8 @@ static unsafe partial class EmmaHeap
                     ClrMemoryMappedFileAccess.ReadWriteExecute,
                     ClrMemoryMappedFileOptions.None,
                     ClrHandleInheritability.Inheritable);
-                using (ClrMemoryMappedViewAccessor writable = file.CreateViewAccessor(0, MachineCode.PageBytes, ClrMemoryMappedFileAccess.ReadWrite))
+                const ClrMemoryMappedFileAccess toFill = ClrMemoryMappedFileAccess.ReadWrite;
+                using (ClrMemoryMappedViewAccessor writable = file.CreateViewAccessor(0, MachineCode.PageBytes, toFill))
                 {
                     for (int i = 0; i < MachineCode.Syscall.Length; i++)
                         writable.Write(i, MachineCode.Syscall[i]);

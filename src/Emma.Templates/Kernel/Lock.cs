@@ -20,11 +20,14 @@ static unsafe partial class EmmaHeap
         // about to sleep. So a thread that is about to sleep says so, has every processor pass a barrier, and looks again: either the owner
         // sees it, or it sees the lock free. It pays for the owner's barrier too, but only when it sleeps anyway (Dice, Huang and Yang,
         // "Asymmetric Dekker Synchronization", 2001).
-        // A thread may die with the lock, or not exist in a process that was forked while it held it. Whoever waits asks the kernel for the
-        // owner now and then, and takes a dead one's lock over; what the lock protects may then be half changed. An owner word with the
-        // caller's own id is a dead predecessor's. A dead owner whose id a living thread has been given since looks alive until that thread
-        // ends. Beside the id stands a number that each thread has to itself: without it, whoever finds an owner dead could take the lock
-        // from another thread that was given the dead one's id in between (models/lock.pml).
+        // That somebody sleeps is a flag, on which it sleeps, and which is lowered before one sleeper is woken. That one raises it again,
+        // for those who sleep still. So a sleeper that dies leaves nothing behind but one call for nobody; a count would make the owners
+        // call for it ever after.
+        // A thread may die with the lock, or not exist in a process that was forked while it held it. Whoever has slept its time out, or
+        // finds an owner of before a fork, asks the kernel for the owner, and takes a dead one's lock over; what the lock protects may then
+        // be half changed. An owner word with the caller's own id is a dead predecessor's. A dead owner whose id a living thread has been
+        // given since looks alive until that thread ends. Beside the id stands a number that each thread has to itself: without it, whoever
+        // finds an owner dead could take the lock from another thread that was given the dead one's id in between (models/lock.pml).
         internal struct Lock
         {
             // Tries before sleeping: about as long as a slab takes to be made, far less than a sleep and a wake-up.
@@ -35,8 +38,12 @@ static unsafe partial class EmmaHeap
             // Milliseconds of sleep after which the owner, if it is still the same, is asked for again.
             private const int PatienceInMilliseconds = 20;
 
+            private const int Raised = 1;
+
+            private const int Lowered = 0;
+
             private long _owner;
-            private int _sleepers;
+            private int _flag;
 
             // Returns: whether it was a dead thread's: what it protects must be mended first.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
@@ -53,7 +60,7 @@ static unsafe partial class EmmaHeap
             {
                 Assert(IsHeld);
                 ClrVolatile.Write(ref _owner, 0);
-                if (ClrVolatile.Read(ref _sleepers) != 0)
+                if (ClrVolatile.Read(ref _flag) != Lowered)
                     Wake();
             }
 
@@ -70,34 +77,43 @@ static unsafe partial class EmmaHeap
                     ClrThread.SpinWait(PausesPerSpin);
                 }
 
-                ClrInterlocked.Increment(ref _sleepers);
-                ClrInterlocked.MemoryBarrierProcessWide();
                 long owner;
+                bool asks = false;
                 while (true)
                 {
+                    // Anew after each sleep, and before the lock is taken: whoever woke this thread has lowered it, and others may sleep still.
+                    ClrInterlocked.Exchange(ref _flag, Raised);
+                    ClrInterlocked.MemoryBarrierProcessWide();
                     owner = ClrVolatile.Read(ref _owner);
                     int id = CurrentThread.IdIn(owner);
-                    if (owner == 0 || id == CurrentThread.IdIn(self) || CurrentThread.IsDead(id))
+                    if (owner == 0 || id == CurrentThread.IdIn(self)
+                        || ((asks || CurrentThread.IsOfBeforeFork(owner)) && CurrentThread.IsDead(id)))
                     {
                         if (ClrInterlocked.CompareExchange(ref _owner, self, owner) == owner)
                             break;
                     }
                     else
                     {
-                        Syscalls.FutexWait((int*)ClrUnsafe.AsPointer(ref _owner), id, PatienceInMilliseconds);
+                        nint result = Syscalls.FutexWait((int*)ClrUnsafe.AsPointer(ref _flag), Raised, PatienceInMilliseconds);
+                        // Not where an owner has woken it or lowered the flag: it was alive just now.
+                        asks = result != 0 && result != -Syscalls.ErrorTryAgain;
                     }
                 }
 
-                ClrInterlocked.Decrement(ref _sleepers);
                 return owner != 0;
             }
 
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-            private void Wake() => Syscalls.FutexWake((int*)ClrUnsafe.AsPointer(ref _owner), 1);
+            private void Wake()
+            {
+                // First: whoever is about to sleep does not, or is asleep already.
+                ClrVolatile.Write(ref _flag, Lowered);
+                Syscalls.FutexWake((int*)ClrUnsafe.AsPointer(ref _flag), 1);
+            }
         }
 
-        // What the heap knows of the calling thread: one word, in a thread static without initializer, the cheapest kind there is; or, where
-        // that is not safe (ThreadKey), where the form keeps what its threads need.
+        // What the heap knows of the calling thread: one word, in a thread static without initializer, the cheapest kind there is; or,
+        // where that is not safe (ThreadKey), where the form keeps what its threads need.
         internal static partial class CurrentThread
         {
             private const int IdBits = 32;
@@ -109,6 +125,12 @@ static unsafe partial class EmmaHeap
             private static long t_name;
 
             private static int s_names;
+
+            // The process that the names were given in.
+            private static int s_process;
+
+            // How many names had been given when the process was found to be a forked child; 0: it is none.
+            private static int s_namesBeforeFork;
 
             // The kernel's id of the calling thread in the lower half, and a number that no other thread of this heap has: never 0.
             internal static long Name
@@ -137,8 +159,16 @@ static unsafe partial class EmmaHeap
 
             internal static int IdIn(long name) => unchecked((int)name);
 
+            // Whether a name was given before this process was forked, as far as that is known. Nobody but the thread that forked can have it.
+            internal static bool IsOfBeforeFork(long name)
+            {
+                int names = ClrVolatile.Read(ref s_namesBeforeFork);
+                int number = unchecked((int)(name >> IdBits));
+                return names != 0 && (number <= names || number == UnkeptNumber);
+            }
+
             // Whether no thread of this process has a kernel id.
-            internal static bool IsDead(int thread) => IsDead(Syscalls.GetPid(), thread);
+            internal static bool IsDead(int thread) => IsDead(Process(), thread);
 
             // The same for the process's id, which does not change but in a forked child.
             internal static bool IsDead(int process, int thread) => Syscalls.TgKill(process, thread, 0) == -Syscalls.ErrorNoSuchProcess;
@@ -154,6 +184,7 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private static long Ask()
             {
+                Process();
                 int id = Syscalls.GetTid();
                 long name = NameOf(ClrInterlocked.Increment(ref s_names), id);
                 if (!IsCollectible)
@@ -161,6 +192,20 @@ static unsafe partial class EmmaHeap
                 else if (!TryKeep(name))
                     name = NameOf(UnkeptNumber, id);
                 return name;
+            }
+
+            // The kernel's id of this process. Notices that it was forked.
+            private static int Process()
+            {
+                int process = Syscalls.GetPid();
+                int before = ClrVolatile.Read(ref s_process);
+                if (before == process)
+                    return process;
+
+                if (before != 0)
+                    ClrVolatile.Write(ref s_namesBeforeFork, ClrVolatile.Read(ref s_names));
+                ClrVolatile.Write(ref s_process, process);
+                return process;
             }
 
             private static long NameOf(int number, int id) => unchecked(((long)number << IdBits) | (uint)id);

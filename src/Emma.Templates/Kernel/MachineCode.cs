@@ -20,7 +20,7 @@ static unsafe partial class EmmaHeap
                 0x4D, 0x89, 0xC2,             // 10 mov r10, r8                   ; d
                 0x4D, 0x89, 0xC8,             // 13 mov r8, r9                    ; e
                 0x4C, 0x8B, 0x4C, 0x24, 0x08, // 16 mov r9, qword ptr [rsp+0x8]   ; f
-                0x0F, 0x05,                   // 1b syscall                       ; clobbers rcx and r11, which the caller does not expect back
+                0x0F, 0x05,                   // 1b syscall                       ; clobbers rcx and r11, which are the callee's
                 0xC3,                         // 1d ret
             };
 

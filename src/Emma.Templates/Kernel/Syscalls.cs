@@ -27,6 +27,7 @@ static unsafe partial class EmmaHeap
             internal const int MadvNoHugePage = 15;
 
             internal const int ErrorNoSuchProcess = 3;
+            internal const int ErrorTryAgain = 11;
             internal const int ErrorExists = 17;
 
             private const int CurrentFolder = -100;

@@ -16,8 +16,8 @@ static unsafe partial class EmmaHeap
         try
         {
             HeapInternals.Compilation.LoadBaseLibrary();
-            // What a fast path reads is a constant to code compiled from now on: in a collectible load context nothing is compiled again, so
-            // that code compiled before would look for it at every call, for good.
+            // What a fast path reads is a constant to code compiled from now on: in a collectible load context nothing is compiled again,
+            // so that code compiled before would look for it at every call, for good.
             ClrRuntimeHelpers.RunClassConstructor(typeof(HeapInternals).TypeHandle);
             HeapInternals.SmallBlocks.RunClassConstructors();
         }

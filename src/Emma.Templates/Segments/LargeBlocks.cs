@@ -116,8 +116,8 @@ static unsafe partial class EmmaHeap
                 return TryGrowInPlace(address, oldLength, WithSlack(length)) || TryGrowInPlace(address, oldLength, length);
             }
 
-            // Grows a block that the caller owns by moving its pages, not its bytes, to a place with room, and disowns it there. 0: the kernel
-            // or the limit refuses, and it is the caller's still.
+            // Grows a block that the caller owns by moving its pages, not its bytes, to a place with room, and disowns it there. 0: the
+            // kernel or the limit refuses, and it is the caller's still.
             internal nuint TryMove(nuint address, nuint oldLength, nuint size, nuint alignment)
             {
                 nuint length = LengthFor(size);

@@ -16,9 +16,9 @@ public class FastPathTests
     private static readonly ConcurrentDictionary<(string Options, string Arguments), Lazy<Dictionary<string, JitListing>>> s_runs = new();
 
     /// <summary>
-    /// The recorded figures, of the compiler of .NET 10.0: the form of the heap, the method, instructions and conditional jumps on the way, and
-    /// calls through a pointer. The method's own frame counts, from <c>push rbp</c> to <c>ret</c>. Whoever makes the code shorter records
-    /// the new figures here; a method that grew has to be looked at first.
+    /// The recorded figures, of the compiler of .NET 10.0: the form of the heap, the method, instructions and conditional jumps on the way,
+    /// and calls through a pointer. The method's own frame counts, from <c>push rbp</c> to <c>ret</c>. Whoever makes the code shorter
+    /// records the new figures here; a method that grew has to be looked at first.
     /// </summary>
     public static TheoryData<string, string, int, int, int> Figures => new()
     {
@@ -49,11 +49,13 @@ public class FastPathTests
 
     [Theory]
     [MemberData(nameof(Figures))]
-    public void The_fast_half_is_no_longer_in_a_collectible_load_context(string options, string method, int instructions, int branches, int calls) =>
+    public void The_fast_half_is_no_longer_in_a_collectible_load_context(
+        string options, string method, int instructions, int branches, int calls) =>
         AssertFigures(Listing(options, method, "collectible"), instructions, branches, calls);
 
     /// <summary>
-    /// Code is compiled for good in a collectible load context: what a plugin has compiled before its heap starts must not be slow ever after.
+    /// Code is compiled for good in a collectible load context: what a plugin has compiled before its heap starts must not be slow ever
+    /// after.
     /// </summary>
     [Theory]
     [MemberData(nameof(Figures))]
@@ -80,7 +82,8 @@ public class FastPathTests
     /// <summary>No helper of the runtime, which would allocate, look a static up, or throw; no lock; one slow half.</summary>
     [Theory]
     [MemberData(nameof(Figures))]
-    public void Nothing_is_called_but_the_heaps_code_and_its_slow_half(string options, string method, int instructions, int branches, int calls)
+    public void Nothing_is_called_but_the_heaps_code_and_its_slow_half(
+        string options, string method, int instructions, int branches, int calls)
     {
         _ = (instructions, branches, calls);
         JitListing listing = Listing(options, method);
@@ -111,7 +114,9 @@ public class FastPathTests
 
         // 64 bytes are class 4, and the tops begin behind four words.
         Assert.Contains(
-            way, instruction => instruction.StartsWith("mov ", StringComparison.Ordinal) && instruction.EndsWith(", qword ptr [rdi+0x40]", StringComparison.Ordinal));
+            way,
+            instruction => instruction.StartsWith("mov ", StringComparison.Ordinal)
+                && instruction.EndsWith(", qword ptr [rdi+0x40]", StringComparison.Ordinal));
         AssertReadsNoTable(way);
     }
 
@@ -144,13 +149,16 @@ public class FastPathTests
     private static string[] FastHalf(JitListing listing) => listing.LongestWay(IsSlowHalf);
 
     private static bool IsSlowHalf(string instruction) =>
-        JitListing.IsCall(instruction) && new[] { ":AllocSlowly(", ":AllocLocallyOrSlowly(", ":AllocZeroedSlowly(", ":Release(" }.Any(instruction.Contains);
+        JitListing.IsCall(instruction)
+            && new[] { ":AllocSlowly(", ":AllocLocallyOrSlowly(", ":AllocZeroedSlowly(", ":Release(" }.Any(instruction.Contains);
 
     private static bool IsThroughPointer(string instruction) => JitListing.IsCall(instruction) && !instruction.Contains(':');
 
     private static JitListing Listing(string options, string method, string arguments = "")
     {
         Assert.SkipUnless(Environment.Version.Major == 10, "The figures are those of the compiler of .NET 10.");
-        return s_runs.GetOrAdd((options, arguments), static run => new(() => JitRun.Of(run.Options, run.Arguments.Split(' ')))).Value[method];
+        return s_runs
+            .GetOrAdd((options, arguments), static run => new(() => JitRun.Of(run.Options, run.Arguments.Split(' '))))
+            .Value[method];
     }
 }

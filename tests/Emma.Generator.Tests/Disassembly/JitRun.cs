@@ -6,7 +6,9 @@ using Microsoft.CodeAnalysis.CSharp;
 
 namespace Emma.Generator.Tests.Disassembly;
 
-/// <summary>Compiles the program for a heap as a release build does, runs it on the tests' own runtime, and reads what became of its methods.</summary>
+/// <summary>
+/// Compiles the program for a heap as a release build does, runs it on the tests' own runtime, and reads what became of its methods.
+/// </summary>
 internal static class JitRun
 {
     /// <summary>The listings of the program's own methods, by name.</summary>

@@ -5,7 +5,9 @@ namespace Emma.Generator.Tests.Harness;
 
 internal static class DiagnosticAssert
 {
-    /// <summary>Fails unless exactly the marked diagnostics are reported where they are marked, and exactly the given heaps are emitted.</summary>
+    /// <summary>
+    /// Fails unless exactly the marked diagnostics are reported where they are marked, and exactly the given heaps are emitted.
+    /// </summary>
     public static async Task<GeneratorOutput> MatchesAsync(TestProject marked, string[] emitted)
     {
         Markup[] markups = [.. marked.Sources.Select(Markup.Parse)];

@@ -65,7 +65,8 @@ internal sealed class GeneratorOutput(TestProject project, CSharpCompilation inp
     public byte[] Emit()
     {
         using MemoryStream assembly = new();
-        EmitResult result = CompilationWithoutPragma.Emit(assembly, options: new EmitOptions(debugInformationFormat: DebugInformationFormat.Embedded));
+        EmitResult result = CompilationWithoutPragma
+            .Emit(assembly, options: new EmitOptions(debugInformationFormat: DebugInformationFormat.Embedded));
         AssertClean(result.Diagnostics);
         return assembly.ToArray();
     }

@@ -3,7 +3,8 @@ using System.Text;
 namespace Emma.Generator.Tests.Harness;
 
 /// <summary>
-/// Source text that says where which diagnostic is expected: <c>{|EMMA0002:"class"|}</c> marks the text <c>"class"</c>. Marks may be nested.
+/// Source text that says where which diagnostic is expected: <c>{|EMMA0002:"class"|}</c> marks the text <c>"class"</c>. Marks may be
+/// nested.
 /// </summary>
 internal sealed class Markup
 {

@@ -43,7 +43,8 @@ internal static class PublicSurface
     }
 
     private static bool IsVisible(ISymbol member) =>
-        member is { DeclaredAccessibility: Accessibility.Public, IsImplicitlyDeclared: false } and not IMethodSymbol { AssociatedSymbol: not null };
+        member is { DeclaredAccessibility: Accessibility.Public, IsImplicitlyDeclared: false }
+            and not IMethodSymbol { AssociatedSymbol: not null };
 
     /// <summary>The member as it is declared, with all that the compiler can print of it.</summary>
     public static string Declaration(ISymbol member) => member.ToDisplayString(s_declaration);

@@ -21,7 +21,8 @@ internal static class Repository
         foreach (string file in Directory.EnumerateFiles(root, "*.cs", SearchOption.AllDirectories))
         {
             string path = System.IO.Path.GetRelativePath(root, file).Replace('\\', '/');
-            if (!path.StartsWith("obj/", StringComparison.Ordinal) && !path.StartsWith("bin/", StringComparison.Ordinal) && path != "Options.cs")
+            if (!path.StartsWith("obj/", StringComparison.Ordinal) && !path.StartsWith("bin/", StringComparison.Ordinal)
+                && path != "Options.cs")
                 templates.Add(path, File.ReadAllText(file));
         }
 
@@ -33,7 +34,11 @@ internal static class Repository
     {
         SortedDictionary<string, string> templates = Templates();
         string other = threadCache ? "Locked" : "Cached";
-        foreach (string path in templates.Keys.Where(path => path.Split('/') is [_, string form, _] && (form == other || form == "Hardened")).ToArray())
+        string[] others =
+        [
+            .. templates.Keys.Where(path => path.Split('/') is [_, string form, _] && (form == other || form == "Hardened")),
+        ];
+        foreach (string path in others)
             templates.Remove(path);
         return templates;
     }

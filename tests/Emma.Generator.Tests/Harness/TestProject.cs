@@ -10,7 +10,8 @@ internal sealed record TestProject(params string[] Sources)
 {
     /// <summary>Every version of C# from 12 to the newest that this compiler has finished.</summary>
     /// <summary>
-    /// The languages of C# 12 and later that the compiler knows; in the fast form the oldest alone under the oldest compiler, and the newest under another.
+    /// The languages of C# 12 and later that the compiler knows; in the fast form the oldest alone under the oldest compiler, and the
+    /// newest under another.
     /// </summary>
     public static ImmutableArray<LanguageVersion> Languages { get; } =
     [

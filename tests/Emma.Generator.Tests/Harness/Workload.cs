@@ -4,8 +4,8 @@ namespace Emma.Generator.Tests.Harness;
 internal static class Workload
 {
     /// <summary>
-    /// The source of a class <c>Workload</c> with a method <c>Run</c>, which returns "ok" or what went wrong. It goes through small, medium and
-    /// large blocks, every kind of request, the thread's own view of the heap, several threads, and the end of the heap.
+    /// The source of a class <c>Workload</c> with a method <c>Run</c>, which returns "ok" or what went wrong. It goes through small, medium
+    /// and large blocks, every kind of request, the thread's own view of the heap, several threads, and the end of the heap.
     /// </summary>
     public static string For(string heap) => Source.Replace("{heap}", $"global::{heap}", StringComparison.Ordinal);
 

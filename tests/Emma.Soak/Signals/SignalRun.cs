@@ -85,7 +85,8 @@ public static unsafe class SignalRun
         }
 
         Console.WriteLine(
-            $"{sent} signals sent, {s_handled} handled in {seconds:f1} s, beside {workers.Sum(worker => worker.Steps)} steps of {Threads} threads; {handlerWorker.Steps} steps in handlers");
+            $"{sent} signals sent, {s_handled} handled in {seconds:f1} s, beside {workers.Sum(worker => worker.Steps)} steps of " +
+            $"{Threads} threads; {handlerWorker.Steps} steps in handlers");
         return 0;
     }
 

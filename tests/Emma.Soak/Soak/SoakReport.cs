@@ -27,7 +27,8 @@ public sealed class SoakReport(Func<string> events, Worker[] workers, string rep
         Print();
         if (failure is null)
         {
-            Console.WriteLine($"clean: {_clock.Elapsed.TotalMinutes:f2} minutes, {workers.Sum(w => w.Allocations)} blocks, {workers.Sum(w => w.AllocatedBytes)} bytes");
+            Console.WriteLine($"clean: {_clock.Elapsed.TotalMinutes:f2} minutes, {workers.Sum(w => w.Allocations)} blocks, " +
+                $"{workers.Sum(w => w.AllocatedBytes)} bytes");
             return 0;
         }
 
@@ -61,8 +62,10 @@ public sealed class SoakReport(Func<string> events, Worker[] workers, string rep
             mapped += Heaps.Figures(heap).Mapped;
         Footprint footprint = Footprint.Take();
         Console.WriteLine(
-            $"{_clock.Elapsed.TotalSeconds,6:f0} s: {workers.Sum(w => w.Steps) / 1e6:f2} M steps, {workers.Sum(w => w.Allocations) / 1e6:f2} M blocks of {MiB(workers.Sum(w => w.AllocatedBytes))}, " +
-            $"live {workers.Sum(w => w.LiveBlocks)} of {MiB(workers.Sum(w => (long)w.LiveBytes))}, mapped {MiB((long)mapped)}, RSS {MiB(footprint.VmRss)}, {footprint.Mappings} mappings; " +
+            $"{_clock.Elapsed.TotalSeconds,6:f0} s: {workers.Sum(w => w.Steps) / 1e6:f2} M steps, " +
+            $"{workers.Sum(w => w.Allocations) / 1e6:f2} M blocks of {MiB(workers.Sum(w => w.AllocatedBytes))}, " +
+            $"live {workers.Sum(w => w.LiveBlocks)} of {MiB(workers.Sum(w => (long)w.LiveBytes))}, mapped {MiB((long)mapped)}, RSS " +
+            $"{MiB(footprint.VmRss)}, {footprint.Mappings} mappings; " +
             $"{events()}, refused {workers.Sum(w => w.Refused)}, wrong heap {workers.Sum(w => w.Rejected)}");
     }
 

@@ -44,7 +44,8 @@ public sealed class SoakRun
             .ToArray();
         _forks = arguments.Has("--no-forks") ? null : new Forks(_seed);
         _report = new SoakReport(
-            () => $"plugins {_plugins.Gone} gone {_plugins.Count} here, forks {_forks?.Done ?? 0}, destroys {_destroys}, trims {_trims}, counts {_counts}, failed calls {FaultyHeap.FailedCalls}",
+            () => $"plugins {_plugins.Gone} gone {_plugins.Count} here, forks {_forks?.Done ?? 0}, destroys {_destroys}, trims " +
+                $"{_trims}, counts {_counts}, failed calls {FaultyHeap.FailedCalls}",
             _workers,
             $"dotnet run -c Release --project tests/Emma.Soak -- --soak {_minutes} --seed {_seed}{(_forks is null ? " --no-forks" : "")}");
     }
@@ -182,7 +183,8 @@ public sealed class SoakRun
             if (heap == HeapKind.Hardened && usable[(int)heap] != 0 && inUse > usable[(int)heap])
                 continue;
             if (inUse != usable[(int)heap])
-                throw new InvalidDataException($"the {heap} heap says that {inUse} bytes are in use, but its live blocks are {usable[(int)heap]}");
+                throw new InvalidDataException($"the {heap} heap says that {inUse} bytes are in use, but its live blocks are " +
+                    $"{usable[(int)heap]}");
         }
     }
 

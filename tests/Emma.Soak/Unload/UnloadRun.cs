@@ -51,14 +51,17 @@ public sealed class UnloadRun(Arguments arguments)
         compiling = JitInfo.GetCompilationTime() - compiling;
         methods = JitInfo.GetCompiledMethodCount() - methods;
         Console.WriteLine(
-            $"each: {all.Elapsed.TotalMilliseconds / done:f1} ms, of which {_using.TotalMilliseconds / done:f1} loading and using, {_collecting.TotalMilliseconds / done:f1} collecting; " +
+            $"each: {all.Elapsed.TotalMilliseconds / done:f1} ms, of which {_using.TotalMilliseconds / done:f1} loading and using, " +
+            $"{_collecting.TotalMilliseconds / done:f1} collecting; " +
             $"{methods / done} methods compiled in {compiling.TotalMilliseconds / done:f1} ms");
-        Console.WriteLine($"collections: {_mostForContext} at most until a load context was collected, {_mostForMemory} more at most until its heap's memory was gone");
+        Console.WriteLine($"collections: {_mostForContext} at most until a load context was collected, {_mostForMemory} more at most " +
+            "until its heap's memory was gone");
         return IsFlat() ? 0 : 1;
     }
 
     private static void Print(int done, TimeSpan elapsed, Footprint footprint) => Console.WriteLine(
-        $"{done} plugins, {elapsed.TotalSeconds:f0} s: {footprint.Mappings} mappings, VmSize {footprint.VmSize / 1048576.0:f1} MiB, VmRSS {footprint.VmRss / 1048576.0:f1} MiB");
+        $"{done} plugins, {elapsed.TotalSeconds:f0} s: {footprint.Mappings} mappings, VmSize {footprint.VmSize / 1048576.0:f1} MiB, " +
+        $"VmRSS {footprint.VmRss / 1048576.0:f1} MiB");
 
     private void Once(Crew crew, ulong seed)
     {
@@ -110,7 +113,8 @@ public sealed class UnloadRun(Arguments arguments)
         double mappings = late.Average(f => f.Mappings) - early.Average(f => f.Mappings);
         double addresses = late.Average(f => f.VmSize) - early.Average(f => f.VmSize);
         double memory = late.Average(f => f.VmRss) - early.Average(f => f.VmRss);
-        Console.WriteLine($"last quarter against second: {mappings:+0.0;-0.0} mappings, VmSize {addresses / 1048576:+0.0;-0.0} MiB, VmRSS {memory / 1048576:+0.0;-0.0} MiB");
+        Console.WriteLine($"last quarter against second: {mappings:+0.0;-0.0} mappings, VmSize {addresses / 1048576:+0.0;-0.0} MiB, " +
+            $"VmRSS {memory / 1048576:+0.0;-0.0} MiB");
         return mappings <= MoreMappings && addresses <= MoreAddresses && memory <= MoreMemory;
     }
 }

@@ -51,7 +51,8 @@ public static unsafe partial class EmmaHeap
                         int sizeClass = SizeClasses.OfAligned(size, alignment);
                         Expect.True(
                             PageMap.ClassOf((nuint)block) == sizeClass && PageMap.ClassOf((nuint)other) == sizeClass,
-                            $"size {size}, alignment {alignment}: class {PageMap.ClassOf((nuint)block)} and {PageMap.ClassOf((nuint)other)}, not {sizeClass}");
+                            $"size {size}, alignment {alignment}: class {PageMap.ClassOf((nuint)block)} and " +
+                            $"{PageMap.ClassOf((nuint)other)}, not {sizeClass}");
                         AlignedFree(block);
                         Free(other);
                     }
@@ -214,7 +215,8 @@ public static unsafe partial class EmmaHeap
 
             private static string[] Signatures(Type type) => type
                 .GetMethods(BindingFlags.Public | BindingFlags.Static | BindingFlags.DeclaredOnly)
-                .Select(method => $"{method.ReturnType} {method.Name}({string.Join(", ", method.GetParameters().Select(p => $"{p.ParameterType} {p.Name}"))})")
+                .Select(method => $"{method.ReturnType} " +
+                    $"{method.Name}({string.Join(", ", method.GetParameters().Select(p => $"{p.ParameterType} {p.Name}"))})")
                 .ToArray();
         }
     }

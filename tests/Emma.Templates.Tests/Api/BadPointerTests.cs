@@ -30,11 +30,28 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
-            public void What_throws_is_hidden_from_the_stack_of_a_refusal()
+            public void The_stack_of_a_refusal_begins_with_the_method_that_was_called()
             {
-                Exception refusal = Expect.Throws<ArgumentException>(() => Free((void*)16));
-                Expect.DoesNotContain("ThrowBadPointer", refusal.StackTrace);
-                Expect.DoesNotContain("ThrowBadAlignment", Expect.Throws<ArgumentException>(() => AlignedAlloc(1, 3)).StackTrace);
+                bool checks = ChecksBoundaries;
+                bool isHardened = IsHardened;
+                void* large = Alloc(8 << 20);
+                AssertBegins("Free", Expect.Throws<ArgumentException>(() => Free((void*)16)));
+                AssertBegins("Free", Expect.Throws<ArgumentException>(() => Free((byte*)large + 1)));
+                AssertBegins("Realloc", Expect.Throws<ArgumentException>(() => Realloc((void*)16, 1)));
+                AssertBegins("UsableSize", Expect.Throws<ArgumentException>(() => UsableSize((byte*)large + 1)));
+                AssertBegins("AlignedRealloc", Expect.Throws<ArgumentException>(() => AlignedRealloc((byte*)large + 1, 1, 64)));
+                AssertBegins("AlignedAlloc", Expect.Throws<ArgumentException>(() => AlignedAlloc(1, 3)));
+                AssertBegins("Alloc", Expect.Throws<OutOfMemoryException>(() => Alloc(nuint.MaxValue)));
+                AssertBegins("AllocZeroed", Expect.Throws<OutOfMemoryException>(() => AllocZeroed(nuint.MaxValue, 2)));
+                if (checks)
+                    AssertBegins("Free", Expect.Throws<ArgumentException>(() => Free((byte*)_pin + 16)));
+                if (isHardened)
+                    AssertBegins("Fill", Expect.Throws<ArgumentException>(() => Fill(_pin, 101, 0)));
+                Free(large);
+
+                // Or with its caller, where it is inlined.
+                static void AssertBegins(string method, Exception refusal) =>
+                    Expect.Matches($@"^\s*at Emma\.Templates\.EmmaHeap\.((Try)?{method}\(|HeapInternals\.BadPointerTests)", refusal.StackTrace);
             }
 
             [Fact]

@@ -35,7 +35,7 @@ public static unsafe partial class EmmaHeap
                 bin->Acquire();
                 using (new KernelWatch(call =>
                 {
-                    if (!call.IsFutexWait || call.A != (nint)bin)
+                    if (!call.IsSleepOn(bin))
                         return null;
                     waits++;
                     owner = CacheOwner.IdIn(((ThreadCache*)left)->Owner.Word);

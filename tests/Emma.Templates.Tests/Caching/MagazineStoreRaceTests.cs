@@ -78,7 +78,7 @@ public static unsafe partial class EmmaHeap
                 StoreLock->Acquire();
                 using (new KernelWatch(call =>
                 {
-                    if (!call.IsFutexWait || call.A != word)
+                    if (!call.IsSleepOn((void*)word))
                         return null;
                     waits++;
                     meanwhile();

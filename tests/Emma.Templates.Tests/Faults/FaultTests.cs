@@ -72,7 +72,8 @@ public static unsafe partial class EmmaHeap
                     struck += kernel.Hits != 0 ? 1 : 0;
                 }
 
-                output.WriteLine($"{kind}: {calls} calls, {faults.Count} of {all} combinations (seed {_seed}), {struck} struck, {refused} operations failed");
+                output.WriteLine($"{kind}: {calls} calls, {faults.Count} of {all} combinations (seed {_seed}), {struck} struck, " +
+                    $"{refused} operations failed");
             }
 
             [Fact]

@@ -413,7 +413,8 @@ public static unsafe partial class EmmaHeap
             {
                 HeapStatistics s = GetStatistics();
                 if ((nuint)s.MappedBytes != (nuint)s.InUseBytes + (nuint)s.FreeBytes + (nuint)s.HeaderBytes + (nuint)s.CachedBytes)
-                    Fail($"mapped {(nuint)s.MappedBytes} bytes: in use {(nuint)s.InUseBytes}, free {(nuint)s.FreeBytes}, headers {(nuint)s.HeaderBytes}, cached {(nuint)s.CachedBytes}");
+                    Fail($"mapped {(nuint)s.MappedBytes} bytes: in use {(nuint)s.InUseBytes}, free {(nuint)s.FreeBytes}, headers " +
+                        $"{(nuint)s.HeaderBytes}, cached {(nuint)s.CachedBytes}");
 
                 nuint live = 0;
                 foreach (ShadowBlock block in _live)

@@ -107,7 +107,9 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(KernelEntry.MappedBytes, (nuint)GetStatistics().MappedBytes);
                 foreach (Type type in new[] { typeof(FaultyKernel), typeof(MappingLedger), typeof(Fault) })
                 {
-                    const BindingFlags all = BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.Static | BindingFlags.Instance | BindingFlags.DeclaredOnly;
+                    const BindingFlags all =
+                        BindingFlags.NonPublic | BindingFlags.Public
+                            | BindingFlags.Static | BindingFlags.Instance | BindingFlags.DeclaredOnly;
                     foreach (MethodInfo method in type.GetMethods(all))
                         RuntimeHelpers.PrepareMethod(method.MethodHandle);
                 }
@@ -136,7 +138,8 @@ public static unsafe partial class EmmaHeap
             // The call that touched memory which the heap had not mapped; null: none did.
             internal string? Trespass => s_state->TrespassKind == 0
                 ? null
-                : $"{(CallKind)(s_state->TrespassKind - 1)} of {s_state->TrespassLength} bytes at 0x{s_state->TrespassAddress:x}, which are not the heap's";
+                : $"{(CallKind)(s_state->TrespassKind - 1)} of {s_state->TrespassLength} bytes at 0x{s_state->TrespassAddress:x}, " +
+                    "which are not the heap's";
 
             internal long CountOf(CallKind kind) => Volatile.Read(ref s_state->Counts[(int)kind]);
 

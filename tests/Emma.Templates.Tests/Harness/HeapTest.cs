@@ -57,7 +57,8 @@ public static unsafe partial class EmmaHeap
             }
 
             Expect.True(mapped == (nuint)s.MappedBytes,
-                $"the kernel has mapped {mapped} bytes, the statistics {(nuint)s.MappedBytes}:\n{string.Join('\n', mappings.Where(mapping => mapping.Path == ""))}");
+                $"the kernel has mapped {mapped} bytes, the statistics " +
+                $"{(nuint)s.MappedBytes}:\n{string.Join('\n', mappings.Where(mapping => mapping.Path == ""))}");
         }
 
         // The addresses of the heap's mappings of some kind.

@@ -16,6 +16,9 @@ public static unsafe partial class EmmaHeap
 
             internal bool IsFutexWake => Number == MachineCode.Futex && (B & 1) != 0;
 
+            // Whether a thread is about to sleep until a lock is given back: on the lock's flag, behind the owner.
+            internal bool IsSleepOn(void* theLock) => IsFutexWait && A == (nint)theLock + sizeof(long);
+
             // The thread that the kernel is asked for; 0: it is not asked.
             internal int AskedFor => Number == MachineCode.TgKill ? (int)B : 0;
         }

@@ -41,7 +41,8 @@ public static class Patience
             child.WaitForExit();
             return string.Create(
                 CultureInfo.InvariantCulture,
-                $"given up after {Stopwatch.GetElapsedTime(start).TotalSeconds:f0} s, in which it used {used.TotalSeconds:f1} s of processor time, and none in the last {idle} turns");
+                $"given up after {Stopwatch.GetElapsedTime(start).TotalSeconds:f0} s, in which it used {used.TotalSeconds:f1} s of " +
+                $"processor time, and none in the last {idle} turns");
         }
 
         // The redirected output has been read to its end, too.

@@ -22,7 +22,7 @@ public static unsafe partial class EmmaHeap
 
             private ref long Owner => ref *(long*)_lock;
 
-            private int Sleepers => Volatile.Read(ref *((int*)_lock + 2));
+            private int Flag => Volatile.Read(ref *((int*)_lock + 2));
 
             public void Dispose() => NativeMemory.Free(_lock);
 
@@ -51,19 +51,18 @@ public static unsafe partial class EmmaHeap
                 {
                     waiter = new HeldThread(Seccomp.TrapBarriers, () => told = _lock->Acquire());
                     bool stands = waiter.AwaitStand();
-                    int sleepers = Sleepers;
+                    int flag = Flag;
                     // The owner gives the lock back, and its processor had read before that nobody sleeps.
                     Owner = 0;
                     waiter.LetGo();
                     end.Set();
                     owner.Join();
                     Expect.True(stands, "no barrier");
-                    Expect.Equal(1, sleepers);
+                    Expect.Equal(1, flag);
                 }
 
                 Expect.Equal(0, waits);
                 Expect.False(told);
-                Expect.Equal(0, Sleepers);
                 Expect.NotEqual(0, Owner);
             }
 
@@ -115,7 +114,7 @@ public static unsafe partial class EmmaHeap
                             Owner = 0;
                     });
                 Expect.Equal(Enumerable.Repeat(owner, MostWaits), owners);
-                Expect.Equal(MostWaits, asked);
+                Expect.Equal(MostWaits - 1, asked);
                 Expect.False(told);
             }
 
@@ -140,9 +139,54 @@ public static unsafe partial class EmmaHeap
                     });
                 Expect.False(others, "another thread was asked for");
                 Expect.Equal(asksWhileAlive + 1, asked);
-                Expect.Equal(asksWhileAlive, waits);
+                Expect.Equal(asksWhileAlive + 1, waits);
                 Expect.True(told);
             }
+
+            [Fact]
+            public void Whoever_was_woken_does_not_ask_for_the_owner()
+            {
+                _lock->Acquire();
+                int asked = 0;
+                int waits = 0;
+                Wait(
+                    _ =>
+                    {
+                        asked++;
+                        return null;
+                    },
+                    () =>
+                    {
+                        if (++waits == MostWaits)
+                            Owner = 0;
+                    },
+                    result: 0);
+                Expect.Equal(MostWaits, waits);
+                Expect.Equal(0, asked);
+            }
+
+            [Fact]
+            public void Whoever_sleeps_does_so_on_the_flag_which_it_has_raised_anew()
+            {
+                _lock->Acquire();
+                List<int> flags = [];
+                Wait(
+                    _ => null,
+                    () =>
+                    {
+                        flags.Add(Flag);
+                        // Another thread is woken, by an owner that took the lock and gave it back.
+                        ((int*)_lock)[2] = 0;
+                        if (flags.Count == MostWaits)
+                            Owner = 0;
+                    });
+                Expect.Equal(Enumerable.Repeat(1, MostWaits), flags);
+                Expect.Equal(0, Flag);
+            }
+
+            [Fact]
+            public void In_a_forked_child_only_the_first_dead_lock_costs_a_sleep() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.DeadLocksInAnotherProcess));
 
             [Fact]
             public void A_dead_owners_lock_is_not_taken_from_whoever_took_it_over_meanwhile()
@@ -163,6 +207,8 @@ public static unsafe partial class EmmaHeap
                     },
                     () =>
                     {
+                        if (CurrentThread.IdIn(Owner) == dead)
+                            return;
                         atWait = Owner;
                         Owner = 0;
                     });
@@ -172,9 +218,10 @@ public static unsafe partial class EmmaHeap
 
             // Has another thread take the lock and give it back.
             // asked: What the kernel says of a thread that it is asked for; null: the truth.
-            // waits: Called instead of each sleep, whose time is up at once.
+            // waits: Called instead of each sleep.
+            // result: What the kernel says of each sleep: that its time is up.
             // Returns: What the other thread was told.
-            private bool Wait(Func<int, nint?> asked, Action waits)
+            private bool Wait(Func<int, nint?> asked, Action waits, nint result = KernelWatch.TimedOut)
             {
                 bool told = false, elsewhere = false, tooLong = false;
                 Thread waiter = new Thread(() =>
@@ -190,10 +237,10 @@ public static unsafe partial class EmmaHeap
                         return asked(call.AskedFor);
                     if (!call.IsFutexWait)
                         return null;
-                    elsewhere |= call.A != (nint)_lock;
+                    elsewhere |= !call.IsSleepOn(_lock) || call.C != 1;
                     tooLong |= call.D == 0 || ((long*)call.D)[0] != 0;
                     waits();
-                    return KernelWatch.TimedOut;
+                    return result;
                 }))
                 {
                     waiter.Start();
@@ -209,6 +256,37 @@ public static unsafe partial class EmmaHeap
 
         public static partial class Scenarios
         {
+            /// <summary>The process's id changes, as in a forked child, where none of the locks' owners is.</summary>
+            public static void DeadLocksInAnotherProcess()
+            {
+                const int locks = 10;
+                HeapState.EnsureRunning();
+                Lock* theLock = (Lock*)NativeMemory.AllocZeroed((nuint)sizeof(Lock));
+                Thread owner = new Thread(() => theLock->Acquire());
+                owner.Start();
+                owner.Join();
+                long dead = *(long*)theLock;
+                int waits = 0;
+                _ = CurrentThread.Name;
+                using (new KernelWatch(call =>
+                {
+                    waits += call.IsFutexWait ? 1 : 0;
+                    return call.IsFutexWait ? KernelWatch.TimedOut
+                        : call.Number == MachineCode.GetPid ? Environment.ProcessId + 1
+                        : null;
+                }))
+                {
+                    for (int i = 0; i < locks; i++)
+                    {
+                        *(long*)theLock = dead;
+                        Expect.True(theLock->Acquire());
+                        theLock->Release();
+                    }
+                }
+
+                Expect.Equal(1, waits);
+            }
+
             /// <summary>
             /// An owner gives the lock back, stepped: at one instruction after the other, another thread says that it is about to sleep.
             /// </summary>
@@ -216,7 +294,7 @@ public static unsafe partial class EmmaHeap
             {
                 LockSteps.Begin();
                 // What waking takes is compiled.
-                LockSteps.Sleepers = 1;
+                LockSteps.Flag = 1;
                 LockSteps.s_lock->Acquire();
                 LockSteps.s_lock->Release();
                 do
@@ -225,10 +303,13 @@ public static unsafe partial class EmmaHeap
                     LockSteps.s_steps = 0;
                     LockSteps.s_wakes = 0;
                     LockSteps.s_sleeps = false;
-                    LockSteps.Sleepers = 0;
+                    LockSteps.Flag = 0;
                     LockSteps.s_lock->Acquire();
                     EachInstruction.Run(&LockSteps.SayAtChosenStep, () => LockSteps.s_lock->Release());
-                    Expect.True(LockSteps.s_wakes == 1 || !LockSteps.s_sleeps, $"not woken at step {LockSteps.s_chosen}");
+                    // It sleeps by then, or finds the flag lowered when it is about to.
+                    Expect.True(
+                        (LockSteps.s_wakes == 1 && LockSteps.s_isLowered) || !LockSteps.s_sleeps,
+                        $"not woken at step {LockSteps.s_chosen}");
                 }
                 while (LockSteps.s_sleeps);
 
@@ -239,9 +320,9 @@ public static unsafe partial class EmmaHeap
             {
                 internal static Lock* s_lock;
                 internal static int s_chosen, s_steps, s_wakes;
-                internal static bool s_sleeps;
+                internal static bool s_sleeps, s_isLowered;
 
-                internal static ref int Sleepers => ref *((int*)s_lock + 2);
+                internal static ref int Flag => ref *((int*)s_lock + 2);
 
                 internal static void Begin()
                 {
@@ -253,12 +334,15 @@ public static unsafe partial class EmmaHeap
                 {
                     if (++s_steps == s_chosen && Volatile.Read(ref *(long*)s_lock) != 0)
                     {
-                        Sleepers = 1;
+                        Flag = 1;
                         s_sleeps = true;
                     }
 
                     if (thread->NextSystemCall == MachineCode.Futex)
+                    {
                         s_wakes++;
+                        s_isLowered = Flag == 0;
+                    }
                 }
             }
         }

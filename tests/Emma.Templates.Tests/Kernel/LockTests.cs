@@ -21,7 +21,7 @@ public static unsafe partial class EmmaHeap
 
             private int Owner => Volatile.Read(ref *(int*)_lock);
 
-            private int Sleepers => Volatile.Read(ref *((int*)_lock + 2));
+            private int Flag => Volatile.Read(ref *((int*)_lock + 2));
 
             [Fact]
             public void A_lock_names_its_owner_and_is_zero_when_free()
@@ -65,11 +65,11 @@ public static unsafe partial class EmmaHeap
                     _lock->Release();
                 });
                 waiter.Start();
-                Patience.Until(() => Sleepers != 0, "Sleepers != 0");
+                Patience.Until(() => Flag != 0, "Flag != 0");
                 _lock->Release();
                 Patience.Join(waiter, "waiter ends");
                 Expect.Equal(0, Owner);
-                Expect.Equal(0, Sleepers);
+                Expect.Equal(0, Flag);
             }
 
             [Fact]
@@ -88,7 +88,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(1, told);
                 Expect.False(_lock->Acquire());
                 _lock->Release();
-                Expect.Equal(0, Sleepers);
+                Expect.Equal(0, Flag);
             }
 
             [Fact]
@@ -109,7 +109,7 @@ public static unsafe partial class EmmaHeap
                     _lock->Release();
                 });
                 waiter.Start();
-                Patience.Until(() => Sleepers != 0, "Sleepers != 0");
+                Patience.Until(() => Flag != 0, "Flag != 0");
                 waiting.Set();
                 Patience.Join(waiter, "waiter ends");
                 Expect.True(told);

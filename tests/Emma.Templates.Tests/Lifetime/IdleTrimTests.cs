@@ -148,7 +148,8 @@ public static unsafe partial class EmmaHeap
 
                 Expect.Equal((0, (nuint)0), (GetStatistics().Segments, (nuint)GetStatistics().CachedBytes));
                 microseconds.Sort();
-                Console.WriteLine($"{microseconds.Count} looks: longest {microseconds[^1]:F0} µs, median {microseconds[microseconds.Count / 2]:F0} µs");
+                Console.WriteLine($"{microseconds.Count} looks: longest {microseconds[^1]:F0} µs, median " +
+                    $"{microseconds[microseconds.Count / 2]:F0} µs");
             }
 
             private static void FillAndFree()

@@ -76,7 +76,8 @@ public static unsafe partial class EmmaHeap
                     Free((void*)live[i]);
                 Trim();
                 nuint lost = (nuint)GetStatistics().MappedBytes;
-                Console.WriteLine($"{name}: {deaths} deaths within {steps} steps; {before >> 10} KiB mapped before, {lost >> 10} KiB when all is freed; slowest {slowest} turns of a millisecond");
+                Console.WriteLine($"{name}: {deaths} deaths within {steps} steps; {before >> 10} KiB mapped before, {lost >> 10} KiB " +
+                    $"when all is freed; slowest {slowest} turns of a millisecond");
                 // What one dead thread may cost is a segment, what its cache held, or the large block in its hands.
                 Must(lost < (nuint)deaths * MostLostByOne, $"seed {seed}: {deaths} deaths lost {lost} bytes");
                 Destroy();

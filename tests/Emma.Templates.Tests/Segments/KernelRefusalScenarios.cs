@@ -244,7 +244,9 @@ public static unsafe partial class EmmaHeap
                 Trim();
                 foreach (Type type in typeof(HeapInternals).GetNestedTypes(BindingFlags.NonPublic).Where(type => !type.IsGenericType))
                 {
-                    const BindingFlags all = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance | BindingFlags.DeclaredOnly;
+                    const BindingFlags all =
+                        BindingFlags.Public | BindingFlags.NonPublic
+                            | BindingFlags.Static | BindingFlags.Instance | BindingFlags.DeclaredOnly;
                     foreach (MethodInfo method in type.GetMethods(all).Where(method => !method.IsAbstract && !method.IsGenericMethod))
                         RuntimeHelpers.PrepareMethod(method.MethodHandle);
                 }

@@ -5,7 +5,6 @@ using ClrMath = global::System.Math;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
-using ClrStackTraceHidden = global::System.Diagnostics.StackTraceHiddenAttribute;
 
 // Hardened: what stands between the API and the heap's blocks in a hardened heap, so that misuse is refused, faults, or ends the process.
 //
@@ -202,7 +201,6 @@ static unsafe partial class EmmaHeap
         // The usable bytes that a block asked for with a size has: those.
         internal static nuint UsableSizeFor(nuint size) => size;
 
-        [ClrStackTraceHidden]
         internal static void ThrowNotLive(nuint address, int pageClass, string operation)
         {
             PointerCheck check = Bin.Of(pageClass)->Examine(address);

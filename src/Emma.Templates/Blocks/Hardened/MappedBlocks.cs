@@ -1,6 +1,7 @@
 namespace Emma.Templates;
 
 using ClrMath = global::System.Math;
+using ClrStackTraceHidden = global::System.Diagnostics.StackTraceHiddenAttribute;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -13,6 +14,7 @@ static unsafe partial class EmmaHeap
         // A block lies at the end of its mapping, as nearly as its alignment allows, so it begins within the first 4 KiB. The rest of the
         // mapping holds a pattern. What describes the block stands among the marks, at a place that belongs to its slot and that no block's
         // mark has.
+        [ClrStackTraceHidden]
         internal static class MappedBlocks
         {
             // Where the record lies behind the mark of a slot's first address: behind those of its first 4 KiB.

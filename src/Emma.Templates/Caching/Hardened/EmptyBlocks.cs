@@ -21,8 +21,8 @@ static unsafe partial class EmmaHeap
             private ulong _area;
             private int _next;
 
-            // Counted before a block is handed out and after it is back: what a thread leaves that dies in between is an address that is not
-            // used again before Destroy.
+            // Counted before a block is handed out and after it is back: what a thread leaves that dies in between is an address that is
+            // not used again before Destroy.
             private int _live;
 
             internal readonly int Live => ClrVolatile.Read(in _live);

@@ -191,7 +191,8 @@ public static unsafe partial class EmmaHeap
                     (Mnemonic.Cmp, Register.RAX) => "_pages",
                     (Mnemonic.Cmp, Register.RSI) => "_markedBytes",
                     (Mnemonic.Mov, _) => "_lastTaken",
-                    _ => throw new InvalidOperationException($"{Disassembler.Format(instruction)} is not expected to have an operand in the cache"),
+                    _ => throw new InvalidOperationException(
+                        $"{Disassembler.Format(instruction)} is not expected to have an operand in the cache"),
                 };
             }
 
