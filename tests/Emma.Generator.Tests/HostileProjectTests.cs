@@ -17,6 +17,16 @@ public class HostileProjectTests
     public static TheoryData<LanguageVersion> Languages => [.. TestProject.Languages];
 
     [Fact]
+    public void The_languages_of_the_two_test_projects_are_CSharp_12_to_14_together()
+    {
+        bool knows14 = typeof(CSharpCompilation).Assembly.GetName().Version!.Major >= 5;
+        string[] expected = Length.IsLong
+            ? knows14 ? ["12.0", "13.0", "14.0"] : ["12.0", "13.0"]
+            : knows14 ? ["14.0"] : ["12.0"];
+        Assert.Equal(expected, TestProject.Languages.Select(language => language.ToDisplayString()));
+    }
+
+    [Fact]
     public void The_names_include_types_that_the_templates_use() =>
         Assert.All(
             ["Span", "Segment", "Interlocked", "Free", "ThreadCache", "LocalHeap", "ThreadStaticAttribute"],

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Xml.Linq;
 using Emma.Generator.Tests.Harness;
 using Microsoft.CodeAnalysis;
@@ -86,9 +87,12 @@ public class ThreadCacheTests
 
         string heap = $"""[assembly: Emma.EmmaAllocator("MyHeap", ThreadCache = {threadCache})]""";
         Assert.All(offences, offence => Assert.Contains(
-            new TestProject(heap, offence).Generate().Compilation.GetDiagnostics(),
-            diagnostic => diagnostic.Severity == DiagnosticSeverity.Error && diagnostic.Location.SourceTree!.FilePath == "Source1.cs"));
+            DiagnosticsIn("Source1.cs", new TestProject(heap, offence).Generate().Compilation),
+            diagnostic => diagnostic.Severity == DiagnosticSeverity.Error));
     }
+
+    private static ImmutableArray<Diagnostic> DiagnosticsIn(string file, CSharpCompilation compilation) =>
+        compilation.GetSemanticModel(compilation.SyntaxTrees.Single(tree => tree.FilePath == file)).GetDiagnostics();
 
     [Fact]
     public void The_emitted_text_depends_on_nothing_but_an_attribute_that_says_whether_there_are_checks()

@@ -81,7 +81,8 @@ static unsafe partial class EmmaHeap
                 bool asks = false;
                 while (true)
                 {
-                    // Anew after each sleep, and before the lock is taken: whoever woke this thread has lowered it, and others may sleep still.
+                    // Anew after each sleep, and before the lock is taken: whoever woke this thread has lowered it, and others may sleep
+                    // still.
                     ClrInterlocked.Exchange(ref _flag, Raised);
                     ClrInterlocked.MemoryBarrierProcessWide();
                     owner = ClrVolatile.Read(ref _owner);
@@ -159,7 +160,8 @@ static unsafe partial class EmmaHeap
 
             internal static int IdIn(long name) => unchecked((int)name);
 
-            // Whether a name was given before this process was forked, as far as that is known. Nobody but the thread that forked can have it.
+            // Whether a name was given before this process was forked, as far as that is known. Nobody but the thread that forked can have
+            // it.
             internal static bool IsOfBeforeFork(long name)
             {
                 int names = ClrVolatile.Read(ref s_namesBeforeFork);

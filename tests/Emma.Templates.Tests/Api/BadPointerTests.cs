@@ -51,7 +51,9 @@ public static unsafe partial class EmmaHeap
 
                 // Or with its caller, where it is inlined.
                 static void AssertBegins(string method, Exception refusal) =>
-                    Expect.Matches($@"^\s*at Emma\.Templates\.EmmaHeap\.((Try)?{method}\(|HeapInternals\.BadPointerTests)", refusal.StackTrace);
+                    Expect.Matches(
+                        $@"^\s*at Emma\.Templates\.EmmaHeap\.((Try)?{method}\(|HeapInternals\.BadPointerTests)",
+                        refusal.StackTrace);
             }
 
             [Fact]

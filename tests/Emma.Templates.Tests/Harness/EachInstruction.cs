@@ -13,7 +13,10 @@ public static unsafe class EachInstruction
     private const int StartOffset = 0;
     private const int StopOffset = 64;
 
-    /// <summary>What the runtime is started with.</summary>
+    /// <summary>
+    /// What the runtime is started with; also where threads die and processes fork: one that is gone for the kernel alone would keep the
+    /// collector waiting, and so would the compiler's own threads in a forked process.
+    /// </summary>
     public static (string Name, string Value)[] QuietRuntime =>
         [("DOTNET_TieredCompilation", "0"), ("DOTNET_GCgen0size", "0x40000000"), ("DOTNET_gcConcurrent", "0")];
 

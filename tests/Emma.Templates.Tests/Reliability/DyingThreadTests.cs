@@ -17,12 +17,7 @@ public static unsafe partial class EmmaHeap
             [Theory]
             [MemberData(nameof(Acts))]
             public void A_thread_that_dies_at_any_instruction_neither_locks_others_out_nor_corrupts_the_heap(string act) =>
-                ChildProcess.MustSucceed(nameof(Scenarios.ThreadsDie), [("EMMA_ACT", act), .. WithoutCollections]);
-
-            // A thread that is gone for the kernel alone would keep the collector waiting; so would the compiler's own threads, in a forked
-            // process.
-            internal static (string Name, string Value)[] WithoutCollections =>
-                [("DOTNET_TieredCompilation", "0"), ("DOTNET_GCgen0size", "0x40000000"), ("DOTNET_gcConcurrent", "0")];
+                ChildProcess.MustSucceed(nameof(Scenarios.ThreadsDie), [("EMMA_ACT", act), .. EachInstruction.QuietRuntime]);
         }
     }
 }
