@@ -20,9 +20,9 @@ public class TemplateNamesTests
         Assert.Equal(
             [
                 "AlignedAlloc", "AlignedFree", "AlignedRealloc", "Alloc", "AllocSpan", "AllocZeroed", "Clear", "Copy", "Destroy", "Fill",
-                "Free", "GetStatistics", "GoodSize", "HeapInternals", "HeapStatistics", "Kernel", "KernelAccess", "LoadBaseLibrary", "Local",
-                "LocalHeap", "Owns", "Realloc", "Trim", "TryAlignedAlloc", "TryAlignedRealloc", "TryAlloc", "TryAllocZeroed", "TryRealloc",
-                "UsableSize",
+                "Free", "GetStatistics", "GoodSize", "HeapInternals", "HeapStatistics", "Kernel", "KernelAccess", "LoadBaseLibrary",
+                "Local", "LocalHeap", "Owns", "Realloc", "Trim", "TryAlignedAlloc", "TryAlignedRealloc", "TryAlloc", "TryAllocZeroed",
+                "TryRealloc", "UsableSize",
             ],
             names);
     }

@@ -26,7 +26,7 @@ public abstract class ModelTests(string name)
         TestContext.Current.SendDiagnosticMessage($"{name}: {exploration.States} states");
     }
 
-    [Fact]
+    [LongFact]
     public void Each_seeded_bug_is_found()
     {
         Assert.NotEmpty(_model.Bugs);

@@ -100,9 +100,8 @@ internal static class Mutations
         new(Handover, "NO_MARK", EachStep, TakesWithoutMark),
         new(Handover, "NO_MARK", EachStep,
             new Edit(
-                "internal static void GiveSlowly(ThreadCache* cache, int sizeClass, nuint block) { " +
-                "ClrVolatile.Write(ref cache->_changing, 1);",
-                "internal static void GiveSlowly(ThreadCache* cache, int sizeClass, nuint block) {")),
+                "block)) return false; ClrVolatile.Write(ref cache->_changing, 1);",
+                "block)) return false;")),
         new(Handover, "MARK_NOT_READ", DyingWithMark, EmptiesWithoutLooking),
         new(Handover, "MARK_NOT_READ", DyingWithMark, TakesOverWithoutLooking),
         new(Handover, "EMPTIED_WITHOUT_MARK", EachStep,

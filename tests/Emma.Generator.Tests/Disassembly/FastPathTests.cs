@@ -29,7 +29,7 @@ public class FastPathTests
         { Cached, "FastFree", 9, 1, 1 },
         { Cached, "FastLocalAlloc", 22, 3, 0 },
         { Cached, "FastLocalAllocConstant", 15, 2, 0 },
-        { Cached, "FastLocalFree", 26, 4, 0 },
+        { Cached, "FastLocalFree", 28, 5, 0 },
         { Checked, "FastAlloc", 20, 2, 1 },
         { Checked, "FastAllocConstant", 10, 1, 1 },
         { Checked, "FastAllocType", 10, 1, 1 },

@@ -58,6 +58,7 @@ public static unsafe partial class EmmaHeap
                     for (int i = 0; i < 50; i++)
                         Crew.RunOne(() => RandomWork(i, 20, exchange));
                     RandomWork(99, 500, exchange);
+                    Crew.RunOne(() => DoubleFreeTests.FreeEachTwice(300, 64, locally: round % 2 != 0));
                     while (exchange.TryDequeue(out ShadowBlock block))
                         Stamp.CheckAndFree(block);
                     Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);

@@ -24,10 +24,10 @@ public static unsafe partial class EmmaHeap
             {
                 int codePages = ProcessMaps.CodePages().Count;
                 int keys = PosixThreads.CountFreeKeys();
-                int fast = UseAtOnceAndUnload(Length.Of(6, 40));
+                int fast = UseAtOnceAndUnload(Length.Of(4, 40));
                 Expect.InRange(fast, 1, ThreadWordTests.FastKeys);
                 Expect.Equal(keys, PosixThreads.CountFreeKeys());
-                for (int i = 0; i < Length.Of(3, 10); i++)
+                for (int i = 0; i < Length.Of(2, 10); i++)
                     Expect.Equal(1, UseAtOnceAndUnload(1));
                 Expect.Equal(codePages, ProcessMaps.CodePages().Count);
                 Expect.Equal(keys, PosixThreads.CountFreeKeys());
@@ -39,7 +39,7 @@ public static unsafe partial class EmmaHeap
                 int keys = PosixThreads.CountFreeKeys();
                 Crew.RunOne(() =>
                 {
-                    for (int i = 0; i < 5; i++)
+                    for (int i = 0; i < Length.Of(2, 5); i++)
                     {
                         List<nuint[]> results = CacheCopy
                             .RunAndLetGo(1, nameof(CachePluginWork.UseThisThread), out List<WeakReference> contexts);

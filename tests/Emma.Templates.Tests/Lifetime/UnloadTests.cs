@@ -26,7 +26,7 @@ public static unsafe partial class EmmaHeap
             {
                 FreshCopy.RunAndUnload(nameof(PluginWork.UseEverything));
                 int codePages = ProcessMaps.CodePages().Count;
-                for (int i = 0; i < Length.Of(8, 40); i++)
+                for (int i = 0; i < Length.Of(5, 40); i++)
                     AssertGone(FreshCopy.RunAndUnload(i % 10 == 0 ? nameof(PluginWork.UseEverything) : nameof(PluginWork.OneBlock)));
                 Expect.Equal(codePages, ProcessMaps.CodePages().Count);
             }

@@ -38,7 +38,7 @@ public static unsafe partial class EmmaHeap
             {
                 string name = Environment.GetEnvironmentVariable("EMMA_ACT")!;
                 Action act = Acts.Single(a => a.Name == name).Run;
-                int deaths = int.Parse(Environment.GetEnvironmentVariable("EMMA_DEATHS") ?? $"{Length.Of(4, 12)}");
+                int deaths = int.Parse(Environment.GetEnvironmentVariable("EMMA_DEATHS") ?? $"{Length.Of(2, 12)}");
                 int seed = int.Parse(Environment.GetEnvironmentVariable("EMMA_SEED") ?? "1");
                 SingleStep.Install();
                 var random = new Random(seed);

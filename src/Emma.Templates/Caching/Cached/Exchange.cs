@@ -36,11 +36,16 @@ static unsafe partial class EmmaHeap
             }
 
             // Takes a block of a class in, by way of the spare or the depot if the loaded magazine is full. It is marked live no more.
+            // False: it is the last block of the class that this thread has freed, and is here still.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
-            internal static void GiveSlowly(ThreadCache* cache, int sizeClass, nuint block)
+            internal static bool GiveSlowly(ThreadCache* cache, int sizeClass, nuint block)
             {
+                if (!ChecksBoundaries && WasJustFreed(TopsOf(cache)[sizeClass], block))
+                    return false;
+
                 ClrVolatile.Write(ref cache->_changing, 1);
                 LookAtWindow(cache);
+                Uncover(TopsOf(cache)[sizeClass]);
                 bool hadNone = IsSentinel(TopsOf(cache)[sizeClass]);
                 if (!IsFull(TopsOf(cache)[sizeClass]) || TryMakeRoom(cache, sizeClass))
                 {
@@ -57,7 +62,12 @@ static unsafe partial class EmmaHeap
                 }
 
                 ClrVolatile.Write(ref cache->_changing, 0);
+                return true;
             }
+
+            // Whether a block is the last that came into a magazine: that on top, or the lowest where others cover it.
+            private static bool WasJustFreed(ulong top, nuint block) =>
+                *((ulong*)top - 1) == block || (IsCovered(top) && *Magazine.Slots(Magazine.Of(top)) == block);
 
             private static bool HasBlocks(ulong top) => *((ulong*)top - 1) != 0;
 
@@ -130,13 +140,26 @@ static unsafe partial class EmmaHeap
 
             // Puts a few blocks of the slabs above the only one in a magazine. The thread that freed that one had allocated none of its
             // class, so another thread had, which probably uses its neighbours: if it were handed out next, the two threads would write to
-            // one cache line (Berger and others, "Hoard", 2000).
+            // one cache line (Berger and others, "Hoard", 2000). Where that freed block is not on top, the magazine seems full, so that the
+            // next block that is freed comes by GiveSlowly, which finds it if it is the same.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private static void Cover(ThreadCache* cache, int sizeClass)
             {
                 ulong* top = (ulong*)TopsOf(cache)[sizeClass];
                 int count = Bin.Of(sizeClass)->AllocateMany(top, FirstRefill, cache->Home, mayMap: false);
                 TopsOf(cache)[sizeClass] = (ulong)(top + count);
+                if (!ChecksBoundaries && count != 0)
+                    top[count] = Magazine.Full;
+            }
+
+            // Whether a magazine seems full because of `Cover`.
+            private static bool IsCovered(ulong top) =>
+                IsFull(top) && !IsSentinel(top) && Magazine.CountAt(top) != Magazine.CapacityAt(top);
+
+            private static void Uncover(ulong top)
+            {
+                if (IsCovered(top))
+                    *(ulong*)top = 0;
             }
 
             // Has a magazine with room loaded where the loaded one is full: the spare; or an empty one, and a full one goes to the depot

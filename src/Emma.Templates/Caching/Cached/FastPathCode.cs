@@ -107,42 +107,47 @@ static unsafe partial class EmmaHeap
                 0xC3,                                                                         // 58 ret
             };
 
-            // `void* Give(void* block)`: null if the block has joined the loaded magazine of its class, or is null; else the block.
+            // `void* Give(void* block)`: null if the block has joined the loaded magazine of its class, or is null; else the block. That on
+            // top of the magazine was freed just before, and does not join it again.
             internal static global::System.ReadOnlySpan<byte> Give => ChecksBoundaries ? default : new byte[]
             {
                 0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0         ; the entry's sequence number: is the value this key's?
-                0x75, 0x62,                                                                   // 0d jne 0x71
+                0x75, 0x6E,                                                                   // 0d jne 0x7d
                 0x64, 0x48, 0x8B, 0x14, 0x25, 0x00, 0x00, 0x00, 0x00,                         // 0f mov rdx, qword ptr fs:[0x0]         ; the word: the cache
                 0x48, 0x85, 0xD2,                                                             // 18 test rdx, rdx
-                0x74, 0x54,                                                                   // 1b je 0x71
+                0x74, 0x60,                                                                   // 1b je 0x7d
                 0x48, 0x89, 0xF8,                                                             // 1d mov rax, rdi
                 0x48, 0x2B, 0x02,                                                             // 20 sub rax, qword ptr [rdx]            ; _windowBase
                 0x48, 0xC1, 0xE8, 0x10,                                                       // 23 shr rax, 0x10                       ; 64 KiB pages
                 0x48, 0x3B, 0x42, 0x10,                                                       // 27 cmp rax, qword ptr [rdx+0x10]       ; _pages
-                0x73, 0x44,                                                                   // 2b jae 0x71
+                0x73, 0x50,                                                                   // 2b jae 0x7d
                 0x48, 0x03, 0x42, 0x08,                                                       // 2d add rax, qword ptr [rdx+0x8]        ; _pageMap
                 0x0F, 0xB6, 0x00,                                                             // 31 movzx eax, byte ptr [rax]
                 0x48, 0x8B, 0x72, 0x18,                                                       // 34 mov rsi, qword ptr [rdx+0x18]       ; _lastTaken: most likely it is this class
                 0x48, 0x39, 0xF0,                                                             // 38 cmp rax, rsi
-                0x75, 0x1A,                                                                   // 3b jne 0x57
+                0x75, 0x20,                                                                   // 3b jne 0x5d
                 0x48, 0x8B, 0x4C, 0xF2, 0x20,                                                 // 3d mov rcx, qword ptr [rdx+rsi*8+0x20] ; _tops[class]
                 0x48, 0x83, 0x39, 0x01,                                                       // 42 cmp qword ptr [rcx], 0x1            ; Magazine.Full
-                0x74, 0x29,                                                                   // 46 je 0x71
-                0x48, 0x89, 0x39,                                                             // 48 mov qword ptr [rcx], rdi
-                0x48, 0x83, 0xC1, 0x08,                                                       // 4b add rcx, 0x8
-                0x48, 0x89, 0x4C, 0xF2, 0x20,                                                 // 4f mov qword ptr [rdx+rsi*8+0x20], rcx
-                0x31, 0xC0,                                                                   // 54 xor eax, eax
-                0xC3,                                                                         // 56 ret
-                0x48, 0x8B, 0x4C, 0xC2, 0x20,                                                 // 57 mov rcx, qword ptr [rdx+rax*8+0x20] ; _tops[class]
-                0x48, 0x83, 0x39, 0x01,                                                       // 5c cmp qword ptr [rcx], 0x1            ; Magazine.Full
-                0x74, 0x0F,                                                                   // 60 je 0x71
-                0x48, 0x89, 0x39,                                                             // 62 mov qword ptr [rcx], rdi
-                0x48, 0x83, 0xC1, 0x08,                                                       // 65 add rcx, 0x8
-                0x48, 0x89, 0x4C, 0xC2, 0x20,                                                 // 69 mov qword ptr [rdx+rax*8+0x20], rcx
-                0x31, 0xC0,                                                                   // 6e xor eax, eax
-                0xC3,                                                                         // 70 ret
-                0x48, 0x89, 0xF8,                                                             // 71 mov rax, rdi
-                0xC3,                                                                         // 74 ret
+                0x74, 0x35,                                                                   // 46 je 0x7d
+                0x48, 0x39, 0x79, 0xF8,                                                       // 48 cmp qword ptr [rcx-0x8], rdi        ; freed just before
+                0x74, 0x2F,                                                                   // 4c je 0x7d
+                0x48, 0x89, 0x39,                                                             // 4e mov qword ptr [rcx], rdi
+                0x48, 0x83, 0xC1, 0x08,                                                       // 51 add rcx, 0x8
+                0x48, 0x89, 0x4C, 0xF2, 0x20,                                                 // 55 mov qword ptr [rdx+rsi*8+0x20], rcx
+                0x31, 0xC0,                                                                   // 5a xor eax, eax
+                0xC3,                                                                         // 5c ret
+                0x48, 0x8B, 0x4C, 0xC2, 0x20,                                                 // 5d mov rcx, qword ptr [rdx+rax*8+0x20] ; _tops[class]
+                0x48, 0x83, 0x39, 0x01,                                                       // 62 cmp qword ptr [rcx], 0x1            ; Magazine.Full
+                0x74, 0x15,                                                                   // 66 je 0x7d
+                0x48, 0x39, 0x79, 0xF8,                                                       // 68 cmp qword ptr [rcx-0x8], rdi        ; freed just before
+                0x74, 0x0F,                                                                   // 6c je 0x7d
+                0x48, 0x89, 0x39,                                                             // 6e mov qword ptr [rcx], rdi
+                0x48, 0x83, 0xC1, 0x08,                                                       // 71 add rcx, 0x8
+                0x48, 0x89, 0x4C, 0xC2, 0x20,                                                 // 75 mov qword ptr [rdx+rax*8+0x20], rcx
+                0x31, 0xC0,                                                                   // 7a xor eax, eax
+                0xC3,                                                                         // 7c ret
+                0x48, 0x89, 0xF8,                                                             // 7d mov rax, rdi
+                0xC3,                                                                         // 80 ret
             };
 
             // The same for a block that is marked live, which it is not afterwards; one that is not is left alone.

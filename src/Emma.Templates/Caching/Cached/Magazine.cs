@@ -63,6 +63,9 @@ static unsafe partial class EmmaHeap
             // How many blocks lie below a top, which is not the sentinel's.
             internal static int CountAt(ulong top) => (int)((ulong*)top - Slots(Of(top)));
 
+            // How many blocks fit into the magazine of such a top.
+            internal static int CapacityAt(ulong top) => Of(top)->_capacity;
+
             // Makes an empty magazine one of some capacity; it had another, or none.
             internal static void Prepare(Magazine* magazine, int capacity)
             {

@@ -195,11 +195,11 @@ static unsafe partial class EmmaHeap
                 ThreadCache* cache = Caches.Current();
                 if (cache == null)
                     return Bin.Of(sizeClass)->Free(address);
-                ThreadCache.GiveSlowly(cache, sizeClass, address);
-                return PointerCheck.Valid;
+                return ThreadCache.GiveSlowly(cache, sizeClass, address) ? PointerCheck.Valid : PointerCheck.AlreadyFree;
             }
 
-            // Frees a page run: the calling thread keeps it if it is of a class for that. False: none begins there.
+            // Frees a page run: the calling thread keeps it if it is of a class for that. False: none begins there, or it was freed just
+            // before.
             internal bool FreeRun(nuint address, int pageClass)
             {
                 if (ChecksBoundaries && !LiveMarks.TryClear(address))
@@ -209,8 +209,7 @@ static unsafe partial class EmmaHeap
                 ThreadCache* cache = pageClass != PageMap.Run ? Caches.Current() : null;
                 if (cache == null)
                     return Heap->Segments.TryFreeRun(address, givingIsHeld: false, ref unmapped);
-                ThreadCache.GiveSlowly(cache, pageClass, address);
-                return true;
+                return ThreadCache.GiveSlowly(cache, pageClass, address);
             }
 
             // Whether a run whose page has its class is a live block, as far as the options have it checked.

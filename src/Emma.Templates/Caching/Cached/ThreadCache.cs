@@ -93,7 +93,8 @@ static unsafe partial class EmmaHeap
                 return block != 0 ? block : TakeSlowly(cache, sizeClass);
             }
 
-            // Puts a block into the loaded magazine of its class. False: that is full, or the block is of no class that is kept.
+            // Puts a block into the loaded magazine of its class. False: that is full, the block is of no class that is kept, or it is no
+            // live one: unmarked or, where nothing is marked, on top of the magazine already.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static bool TryGive(ThreadCache* cache, void* block)
             {
@@ -111,7 +112,7 @@ static unsafe partial class EmmaHeap
             private static bool TryPush(ThreadCache* cache, nuint pageClass, void* block)
             {
                 ulong* top = (ulong*)TopsOf(cache)[pageClass];
-                if (*top == Magazine.Full || (ChecksBoundaries && !TryUnmark(cache, (nuint)block)))
+                if (*top == Magazine.Full || (ChecksBoundaries ? !TryUnmark(cache, (nuint)block) : *(top - 1) == (ulong)block))
                     return false;
 
                 *top = (ulong)block;

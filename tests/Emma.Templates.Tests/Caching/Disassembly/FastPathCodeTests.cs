@@ -37,7 +37,7 @@ public static unsafe partial class EmmaHeap
                 {
                     { nameof(FastPathCode.Cache), 4, 1, 28 },
                     { nameof(FastPathCode.Take), 13, 3, 60 },
-                    { nameof(FastPathCode.Give), 23, 5, 117 },
+                    { nameof(FastPathCode.Give), 25, 6, 129 },
                 };
 
             /// <summary>The routines of this form: with BoundaryChecks or without.</summary>
@@ -173,6 +173,9 @@ public static unsafe partial class EmmaHeap
                             break;
                         case Mnemonic.Shr:
                             Expect.True(instruction.Immediate8 == BitOperations.TrailingZeroCount((ulong)SizeClasses.Granularity), text);
+                            break;
+                        case Mnemonic.Cmp when instruction.MemoryBase == Register.RCX && instruction.Op1Kind == OpKind.Register:
+                            Expect.True(unchecked((long)instruction.MemoryDisplacement64) == -sizeof(ulong), text);
                             break;
                         case Mnemonic.Cmp when instruction.MemoryBase == Register.RCX:
                             Expect.True((ulong)instruction.Immediate8to64 == Magazine.Full, text);
