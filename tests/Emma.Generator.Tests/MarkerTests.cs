@@ -63,10 +63,8 @@ public class MarkerTests
     {
         GeneratorOutput library =
             new TestProject("""[assembly: System.Runtime.CompilerServices.InternalsVisibleTo("Friend")]""").Generate();
-        CSharpCompilation friend = new TestProject("class C : Emma.EmmaAllocatorAttribute { C() : base(null) { } }")
-            { AssemblyName = "Friend" }
-            .Compile()
-            .AddReferences(MetadataReference.CreateFromImage(library.Emit()));
+        TestProject project = new("class C : Emma.EmmaAllocatorAttribute { C() : base(null) { } }") { AssemblyName = "Friend" };
+        CSharpCompilation friend = project.Compile().AddReferences(MetadataReference.CreateFromImage(library.Emit()));
 
         Assert.Contains(friend.GetDiagnostics(), diagnostic => diagnostic.Id == "CS0234");
     }

@@ -231,10 +231,16 @@ public static unsafe partial class EmmaHeap
             {
                 Step("a thread that waits");
                 long sleeps = kernel!.CountOf(CallKind.FutexWait);
+                long questions = kernel.CountOf(CallKind.TgKill);
                 Heap->Space.Giving.Acquire();
                 Thread waiter = new Thread(() => Trim());
                 waiter.Start();
                 Patience.Until(() => kernel.CountOf(CallKind.FutexWait) != sleeps, "the other thread waits");
+                // A thread that is not let sleep, as if the lock had just changed hands, has no reason to.
+                const int many = 100;
+                Patience.Until(
+                    () => kernel.CountOf(CallKind.TgKill) != questions || kernel.CountOf(CallKind.FutexWait) > sleeps + many,
+                    "the other thread asks for the owner");
                 Heap->Space.Giving.Release();
                 Patience.Join(waiter, "the waiting thread is woken");
             }
