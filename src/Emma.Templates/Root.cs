@@ -22,8 +22,9 @@ static unsafe partial class EmmaHeap
     [ClrStackTraceHidden]
     static partial class HeapInternals
     {
-        // The heap. Its memory outlives Destroy and goes with the load context. The address is a constant to code compiled once this is
-        // set, which the module initializer sees to.
+        // The heap. All that changes of it lies there, or is an object: CoreCLR shares statics that are values with forked children. Its
+        // memory outlives Destroy and goes with the load context. The address is a constant to code compiled once this is set, which the
+        // module initializer sees to.
         internal static readonly Root* Heap = Root.Create();
 
         // Whether the heap's assembly can be unloaded. A constant to the compiler, as the heap's address is.
@@ -40,10 +41,14 @@ static unsafe partial class EmmaHeap
             internal BinTable Bins;
             internal SmallBlocks Small;
             internal HeapState State;
+            internal ThreadNames Names;
 
             // In a hardened heap that has started: random numbers that canaries depend on, and the choice of blocks.
             internal ulong Cookie;
             internal ulong Chance;
+
+            // In such a heap: the list of segments that are guarded by mappings.
+            internal nint Guarded;
 
             internal static Root* Create()
             {

@@ -113,6 +113,19 @@ static unsafe partial class EmmaHeap
             }
         }
 
+        // What the names of a heap's threads come from. In the root, not in statics, which CoreCLR shares with forked children.
+        internal struct ThreadNames
+        {
+            // How many have been given.
+            internal int Given;
+
+            // The process that they were given in.
+            internal int Process;
+
+            // How many had been given when the process was found to be a forked child; 0: it was not.
+            internal int GivenBeforeFork;
+        }
+
         // What the heap knows of the calling thread: one word, in a thread static without initializer, the cheapest kind there is; or,
         // where that is not safe (ThreadKey), where the form keeps what its threads need.
         internal static partial class CurrentThread
@@ -124,14 +137,6 @@ static unsafe partial class EmmaHeap
 
             [ClrThreadStatic]
             private static long t_name;
-
-            private static int s_names;
-
-            // The process that the names were given in.
-            private static int s_process;
-
-            // How many names had been given when the process was found to be a forked child; 0: it is none.
-            private static int s_namesBeforeFork;
 
             // The kernel's id of the calling thread in the lower half, and a number that no other thread of this heap has: never 0.
             internal static long Name
@@ -164,9 +169,9 @@ static unsafe partial class EmmaHeap
             // it.
             internal static bool IsOfBeforeFork(long name)
             {
-                int names = ClrVolatile.Read(ref s_namesBeforeFork);
+                int before = ClrVolatile.Read(ref Heap->Names.GivenBeforeFork);
                 int number = unchecked((int)(name >> IdBits));
-                return names != 0 && (number <= names || number == UnkeptNumber);
+                return before != 0 && (number <= before || number == UnkeptNumber);
             }
 
             // Whether no thread of this process has a kernel id.
@@ -188,7 +193,7 @@ static unsafe partial class EmmaHeap
             {
                 Process();
                 int id = Syscalls.GetTid();
-                long name = NameOf(ClrInterlocked.Increment(ref s_names), id);
+                long name = NameOf(ClrInterlocked.Increment(ref Heap->Names.Given), id);
                 if (!IsCollectible)
                     t_name = name;
                 else if (!TryKeep(name))
@@ -200,13 +205,14 @@ static unsafe partial class EmmaHeap
             private static int Process()
             {
                 int process = Syscalls.GetPid();
-                int before = ClrVolatile.Read(ref s_process);
+                ref ThreadNames names = ref Heap->Names;
+                int before = ClrVolatile.Read(ref names.Process);
                 if (before == process)
                     return process;
 
                 if (before != 0)
-                    ClrVolatile.Write(ref s_namesBeforeFork, ClrVolatile.Read(ref s_names));
-                ClrVolatile.Write(ref s_process, process);
+                    ClrVolatile.Write(ref names.GivenBeforeFork, ClrVolatile.Read(ref names.Given));
+                ClrVolatile.Write(ref names.Process, process);
                 return process;
             }
 

@@ -8,7 +8,6 @@ namespace Emma.Generator.Tests.Harness;
 /// <summary>A project that uses the generator, as far as the compiler sees it.</summary>
 internal sealed record TestProject(params string[] Sources)
 {
-    /// <summary>Every version of C# from 12 to the newest that this compiler has finished.</summary>
     /// <summary>
     /// The languages of C# 12 and later that the compiler knows; in the fast form the oldest alone under the oldest compiler, and the
     /// newest under another.

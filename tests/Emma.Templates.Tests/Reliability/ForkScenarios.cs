@@ -73,6 +73,9 @@ public static unsafe partial class EmmaHeap
                     Must(WaitFor(child) == 0, $"fork {i}: the child gave blocks out twice");
                     Free((void*)inHand);
                 }
+
+                // The children have noticed what they are.
+                Must(Heap->Names.GivenBeforeFork == 0, "the parent takes itself for a forked child");
             }
 
             private static int UseAndReclaim()

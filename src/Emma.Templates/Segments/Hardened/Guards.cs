@@ -39,18 +39,15 @@ static unsafe partial class EmmaHeap
             private const int Marked = 1;
             private const int Protected = 2;
 
-            // The segments that have been guarded by mappings, as many as may be; some may be gone, or be that no more. Made when the heap
-            // starts.
-            private static nint s_protected;
-
-            // Makes the list of segments. Any number of threads may race.
+            // Makes the list of segments that have been guarded by mappings, as many as may be; some may be gone, or be that no more. Any
+            // number of threads may race.
             internal static void Start()
             {
-                if (ClrVolatile.Read(ref s_protected) != 0)
+                if (ClrVolatile.Read(ref Heap->Guarded) != 0)
                     return;
 
                 nint places = (nint)PinnedMemory.Allocate(MaxProtected * sizeof(ulong), sizeof(ulong));
-                ClrInterlocked.CompareExchange(ref s_protected, places, 0);
+                ClrInterlocked.CompareExchange(ref Heap->Guarded, places, 0);
             }
 
             // Opens pages for a slab, all but its tail. That may need mappings; where they are not to be had, the whole segment is opened,
@@ -121,7 +118,7 @@ static unsafe partial class EmmaHeap
             // The place of a fresh segment among those guarded by mappings; null: there are enough.
             private static ulong* FindPlace(Segment* fresh)
             {
-                ulong* places = (ulong*)ClrVolatile.Read(ref s_protected);
+                ulong* places = (ulong*)ClrVolatile.Read(ref Heap->Guarded);
                 ulong* found = null;
                 for (int i = 0; i < MaxProtected; i++)
                 {
