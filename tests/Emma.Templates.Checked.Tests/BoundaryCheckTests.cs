@@ -81,7 +81,8 @@ public static unsafe partial class EmmaHeap
                 AssertRefused(first + (nuint)(slab->Capacity - 1) * size);
                 nuint tail = (nuint)slab->Capacity * size;
                 nuint end = slab->Span.PageCount * Segment.PageSize;
-                for (nuint offset = tail; offset < end; offset += 16)
+                nuint step = Math.Max(16, (end - tail) / 64 & ~(nuint)15);
+                for (nuint offset = tail; offset < end; offset += step)
                     AssertRefused(first + offset);
             }
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using Emma.Generator.Diagnostics;
 using Microsoft.CodeAnalysis;
@@ -11,6 +12,9 @@ namespace Emma.Generator.Tests.Harness;
 internal sealed class GeneratorOutput(TestProject project, CSharpCompilation input, ImmutableArray<GeneratedSourceResult> sources)
 {
     private const string Pragma = "#pragma warning disable\n";
+
+    // Most files are the same in many tests, and parsing them takes a good part of the time.
+    private static readonly ConcurrentDictionary<(string Name, string Text, CSharpParseOptions Options), SyntaxTree> s_parsed = new();
 
     public ImmutableArray<string> HintNames { get; } = [.. sources.Select(source => source.HintName)];
 
@@ -27,12 +31,13 @@ internal sealed class GeneratorOutput(TestProject project, CSharpCompilation inp
     /// The same with the pragma taken out of the emitted files, so that they are judged like written ones: it is there for the warnings of
     /// compilers yet to come.
     /// </summary>
-    public CSharpCompilation CompilationWithoutPragma => input.AddSyntaxTrees(sources.Select(source =>
-        CSharpSyntaxTree.ParseText(
-            source.SourceText.ToString().Replace(Pragma, "", StringComparison.Ordinal),
-            project.ParseOptions,
-            source.HintName,
-            System.Text.Encoding.UTF8)));
+    public CSharpCompilation CompilationWithoutPragma => input.AddSyntaxTrees(sources.Select(source => s_parsed.GetOrAdd(
+        (source.HintName, source.SourceText.ToString(), project.ParseOptions),
+        file => CSharpSyntaxTree.ParseText(
+            file.Text.Replace(Pragma, "", StringComparison.Ordinal),
+            file.Options,
+            file.Name,
+            System.Text.Encoding.UTF8))));
 
     /// <summary>
     /// The diagnostics of our analyzers in the project's own files, in source order. They are asked for file by file, as an editor does,

@@ -13,7 +13,7 @@ public static unsafe partial class EmmaHeap
         /// </summary>
         public sealed class FaultTests(ITestOutputHelper output) : HeapTest
         {
-            private const int CombinationsInCI = 10;
+            private static readonly int s_combinationsInCI = Length.Of(4, 10);
             private const int PairsInCI = 40;
 
             private const int RoundsInCI = 3;
@@ -63,7 +63,7 @@ public static unsafe partial class EmmaHeap
 
                 int all = faults.Count;
                 if (!s_all)
-                    faults = Some(faults, CombinationsInCI);
+                    faults = Some(faults, s_combinationsInCI);
                 int refused = 0;
                 int struck = 0;
                 foreach (Fault fault in faults)

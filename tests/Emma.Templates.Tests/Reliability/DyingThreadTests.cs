@@ -7,7 +7,7 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         /// <summary>
-        /// Threads that end at any instruction inside the heap. How many times: EMMA_DEATHS for each act (2; 12 in the long form), at
+        /// Threads that end at any instruction inside the heap. How many times: EMMA_DEATHS for each act (1; 12 in the long form), at
         /// instructions chosen with EMMA_SEED.
         /// </summary>
         public sealed class DyingThreadTests
