@@ -19,9 +19,4 @@ public sealed class MagazineHandoverMutationTests() : MutationTests("magazine-ha
 
 public sealed class StartMutationTests() : MutationTests("start.pml");
 
-/// <summary>Those of no model: few, and so the ones that are tried in the fast form, too.</summary>
-public sealed class OtherMutationTests
-{
-    [Fact]
-    public void Each_mutation_fails_its_test_which_passes_without_it() => Trial.Of(Mutations.Of(Mutations.NoModel));
-}
+public sealed class OtherMutationTests() : MutationTests(Mutations.NoModel);

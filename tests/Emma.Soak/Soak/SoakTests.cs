@@ -4,5 +4,5 @@ namespace Emma.Soak;
 public sealed class SoakTests
 {
     [Fact]
-    public void Everything_at_once_harms_nothing() => Child.MustSucceed(["--soak", Length.IsLong ? "0.25" : "0.1", "--seed", "1"]);
+    public void Everything_at_once_harms_nothing() => Child.MustSucceed(["--soak", Length.IsLong ? "0.25" : "0.05", "--seed", "1"]);
 }

@@ -19,7 +19,7 @@ public sealed class UnloadTests
 
     [Fact]
     public void Plugins_that_come_and_go_leave_nothing_behind() =>
-        Child.MustSucceed(["unload", "--times", $"{Length.Of(60, 200)}", "--seconds", $"{Length.Of(6, 12)}"], s_fast);
+        Child.MustSucceed(["unload", "--times", $"{Length.Of(30, 200)}", "--seconds", $"{Length.Of(3, 12)}"], s_fast);
 
     [Theory]
     [InlineData("read", Aborted)]
