@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using System.Runtime.InteropServices;
 using Emma.Generator.Tests.Harness;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
@@ -9,7 +9,7 @@ public class SpeedTests(ITestOutputHelper output)
 {
     /// <summary>
     /// What an editor pays for a heap when it opens a project: a new driver, which has nothing cached, in a process that has run others.
-    /// The best of several runs counts, because the other tests run beside this one.
+    /// The thread's processor time counts, and the best of several runs, because the other tests run beside this one.
     /// </summary>
     [Fact]
     public void The_first_run_of_a_new_driver_in_a_warm_compiler_takes_at_most_100_ms_for_a_heap()
@@ -22,9 +22,9 @@ public class SpeedTests(ITestOutputHelper output)
             compilation.GetDiagnostics();
             GeneratorDriver driver = project.NewDriver();
 
-            long start = Stopwatch.GetTimestamp();
+            TimeSpan start = ProcessorTimeOfThread();
             driver.RunGeneratorsAndUpdateCompilation(compilation, out Compilation updated, out _);
-            TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
+            TimeSpan elapsed = ProcessorTimeOfThread() - start;
 
             output.WriteLine($"run {run}: {elapsed.TotalMilliseconds:F1} ms, {updated.SyntaxTrees.Count()} files");
             best = elapsed < best ? elapsed : best;
@@ -32,4 +32,15 @@ public class SpeedTests(ITestOutputHelper output)
 
         Assert.True(best.TotalMilliseconds <= 100, $"The best of ten runs took {best.TotalMilliseconds:F1} ms.");
     }
+
+    private static TimeSpan ProcessorTimeOfThread()
+    {
+        const int clockOfThread = 3;
+        long[] secondsAndNanoseconds = new long[2];
+        Assert.Equal(0, ReadClock(clockOfThread, secondsAndNanoseconds));
+        return TimeSpan.FromSeconds(secondsAndNanoseconds[0]) + TimeSpan.FromMicroseconds(secondsAndNanoseconds[1] / 1000.0);
+    }
+
+    [DllImport("libc", EntryPoint = "clock_gettime")]
+    private static extern int ReadClock(int clock, long[] secondsAndNanoseconds);
 }

@@ -159,7 +159,7 @@ public class RunningTests
         Length.IsLong ? [OptimizationLevel.Debug, OptimizationLevel.Release] : [OptimizationLevel.Release],
         Forms.Select(form => form.Data));
 
-    /// <summary>The tests of the templates have their arithmetic checked, too, so that two forms do in the fast form of the tests.</summary>
+    /// <summary>The tests of the templates have their arithmetic checked, too, so that two forms of a heap do here.</summary>
     public static MatrixTheoryData<OptimizationLevel, string> OptimizationsAndSomeForms => new(
         OptimizationsAndForms.Select(pair => pair.Data.Item1).Distinct(),
         Forms.Select(form => form.Data).Where((_, i) => Length.IsLong || i is 0 or 4));

@@ -11,14 +11,15 @@ public sealed unsafe class Forks
 {
     private const int InheritedBlocks = 200;
     private const int BlocksOfChild = 300;
-    private const uint SecondsForChild = 60;
+    // Turns of a millisecond that a child has before it is killed.
+    private const int TurnsOfAChild = 120_000;
     private const int Interrupted = 4;
 
     private static readonly HeapKind[] s_heaps = [HeapKind.Plain, HeapKind.Checked, HeapKind.Locked];
 
     private readonly delegate* unmanaged<int> _fork;
     private readonly delegate* unmanaged<int, int*, int, int> _wait;
-    private readonly delegate* unmanaged<uint, uint> _alarm;
+    private readonly delegate* unmanaged<int, int, int> _kill;
     private readonly delegate* unmanaged<int, void> _exit;
     private readonly Block[] _inherited = new Block[InheritedBlocks];
     private readonly Block[] _ofChild = new Block[BlocksOfChild];
@@ -28,14 +29,13 @@ public sealed unsafe class Forks
         nint libc = NativeLibrary.GetMainProgramHandle();
         _fork = (delegate* unmanaged<int>)NativeLibrary.GetExport(libc, "fork");
         _wait = (delegate* unmanaged<int, int*, int, int>)NativeLibrary.GetExport(libc, "waitpid");
-        _alarm = (delegate* unmanaged<uint, uint>)NativeLibrary.GetExport(libc, "alarm");
+        _kill = (delegate* unmanaged<int, int, int>)NativeLibrary.GetExport(libc, "kill");
         _exit = (delegate* unmanaged<int, void>)NativeLibrary.GetExport(libc, "_exit");
         // Run once where all is well, so that everything a child calls is compiled and bound.
         Allocate(_inherited, seed);
         if (WorkOfChild(seed) != 0)
             throw new InvalidDataException("the work of a child fails in its parent");
         Allocate(_inherited, seed);
-        _alarm(0);
     }
 
     /// <summary>Children that have ended well.</summary>
@@ -81,16 +81,19 @@ public sealed unsafe class Forks
     {
         int child = _fork();
         if (child == 0)
-        {
-            _alarm(SecondsForChild);
             _exit(WorkOfChild(seed));
-        }
 
+        const int noHang = 1, sigkill = 9;
         int status = 0;
-        while (_wait(child, &status, 0) != child)
+        for (int turn = 0, ended = 0; ended != child; turn++)
         {
-            if (Marshal.GetLastSystemError() != Interrupted)
+            ended = _wait(child, &status, noHang);
+            if (ended < 0 && Marshal.GetLastSystemError() != Interrupted)
                 throw new InvalidDataException($"waitpid: {Marshal.GetLastSystemError()}");
+            if (turn == TurnsOfAChild)
+                _kill(child, sigkill);
+            if (ended == 0)
+                Thread.Sleep(1);
         }
 
         return status;

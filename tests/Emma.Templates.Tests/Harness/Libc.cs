@@ -56,9 +56,8 @@ public static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "waitpid")]
     public static partial int WaitFor(int process, int* status, int options);
 
-    /// <summary>Has the process killed after some seconds.</summary>
-    [LibraryImport("libc", EntryPoint = "alarm")]
-    public static partial uint Alarm(uint seconds);
+    [LibraryImport("libc", EntryPoint = "kill")]
+    public static partial int Kill(int process, int signal);
 
     /// <summary>Sets the soft limit, and returns the former one.</summary>
     public static ulong Change(int resource, ulong soft)

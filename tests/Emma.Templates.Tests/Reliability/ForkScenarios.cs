@@ -12,7 +12,8 @@ public static unsafe partial class EmmaHeap
         {
             private const int ForkThreads = 8;
             private const int KeptByThread = 400;
-            private const int SecondsForAChild = 20;
+            // Turns of a millisecond that a child has before it is killed.
+            private const int TurnsOfAChild = 60_000;
 
             // What a thread keeps: addresses that are set once a block is whole and cleared before it is freed. Not on the managed heap.
             private static nuint* s_kept;
@@ -65,10 +66,7 @@ public static unsafe partial class EmmaHeap
                     nuint inHand = (nuint)Alloc(200);
                     int child = Libc.Fork();
                     if (child == 0)
-                    {
-                        Libc.Alarm(SecondsForAChild);
                         Libc.Exit(UseAndReclaim());
-                    }
 
                     Must(WaitFor(child) == 0, $"fork {i}: the child gave blocks out twice");
                     Free((void*)inHand);
@@ -108,20 +106,25 @@ public static unsafe partial class EmmaHeap
             {
                 int child = Libc.Fork();
                 if (child == 0)
-                {
-                    Libc.Alarm(SecondsForAChild);
                     Libc.Exit(fail ? 1 : WorkOfChild());
-                }
 
                 return WaitFor(child);
             }
 
             private static int WaitFor(int child)
             {
-                const int interrupted = 4;
+                const int noHang = 1, interrupted = 4, sigkill = 9;
                 int status = 0;
-                while (Libc.WaitFor(child, &status, 0) != child)
-                    Must(Marshal.GetLastSystemError() == interrupted, "waitpid failed");
+                for (int turn = 0, ended = 0; ended != child; turn++)
+                {
+                    ended = Libc.WaitFor(child, &status, noHang);
+                    Must(ended >= 0 || Marshal.GetLastSystemError() == interrupted, "waitpid failed");
+                    if (turn == TurnsOfAChild)
+                        _ = Libc.Kill(child, sigkill);
+                    if (ended == 0)
+                        Thread.Sleep(1);
+                }
+
                 return status;
             }
 

@@ -9,7 +9,8 @@ internal static unsafe partial class Workout
     private const int ForkThreads = 4;
     private const int KeptByThread = 200;
     private const int Slots = ForkThreads * KeptByThread;
-    private const uint SecondsForAChild = 20;
+    // Turns of a millisecond that a child has before it is killed.
+    private const int TurnsOfAChild = 60_000;
 
     // Blocks, set when they are whole and cleared before they are freed.
     private static readonly nuint* s_kept = (nuint*)NativeMemory.AllocZeroed(Slots, (nuint)sizeof(nuint));
@@ -31,14 +32,17 @@ internal static unsafe partial class Workout
             Thread.SpinWait(i * 997 % 20_000);
             int child = Fork();
             if (child == 0)
-            {
-                Alarm(SecondsForAChild);
                 Exit(WorkOfChild());
+
+            const int noHang = 1, sigkill = 9;
+            int status = 0;
+            for (int turn = 0; WaitFor(child, &status, noHang) != child; turn++)
+            {
+                if (turn == TurnsOfAChild)
+                    _ = Kill(child, sigkill);
+                Thread.Sleep(1);
             }
 
-            int status = 0;
-            while (WaitFor(child, &status, 0) != child)
-                continue;
             if (status != 0)
                 Expect(false, $"child {i} ended with status 0x{status:x}");
         }
@@ -103,8 +107,8 @@ internal static unsafe partial class Workout
     [LibraryImport("libc", EntryPoint = "_exit")]
     private static partial void Exit(int status);
 
-    [LibraryImport("libc", EntryPoint = "alarm")]
-    private static partial uint Alarm(uint seconds);
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int process, int signal);
 
     [LibraryImport("libc", EntryPoint = "waitpid")]
     private static partial int WaitFor(int process, int* status, int options);
