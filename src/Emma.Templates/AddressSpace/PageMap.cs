@@ -2,7 +2,7 @@ namespace Emma.Templates;
 
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
-using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
+using ClrUnsafe = global::System.Runtime.CompilerServices.Unsafe;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -73,9 +73,19 @@ static unsafe partial class EmmaHeap
                 // The head comes last, and goes first: if it has a class, all its pages have theirs, whatever becomes of the thread.
                 if (head == None)
                     ClrVolatile.Write(ref *bytes, None);
-                if (pages > 1)
-                    ClrNativeMemory.Fill(bytes + 1, pages - 1, (byte)tail);
+                Fill(bytes + 1, bytes + pages, (byte)tail);
                 ClrVolatile.Write(ref *bytes, (byte)head);
+            }
+
+            // The base library's method may be compiled anew while it runs, under the lock that the caller holds.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            private static void Fill(byte* start, byte* end, byte value)
+            {
+                ulong eight = value * 0x0101_0101_0101_0101UL;
+                for (; start + sizeof(ulong) <= end; start += sizeof(ulong))
+                    ClrUnsafe.WriteUnaligned(start, eight);
+                for (; start < end; start++)
+                    *start = value;
             }
         }
     }

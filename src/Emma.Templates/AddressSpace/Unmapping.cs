@@ -1,6 +1,8 @@
 namespace Emma.Templates;
 
 using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -54,6 +56,7 @@ static unsafe partial class EmmaHeap
 
             // Tries again to unmap what could not be unmapped before.
             // Returns: bytes unmapped; they were discarded already.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint RetryRetained()
             {
                 nuint unmapped = 0;
@@ -77,6 +80,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Discards what describes windows in which nothing is mapped.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal void DiscardEmptyWindows()
             {
                 Enter();
@@ -86,6 +90,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Unmaps everything. No other thread uses the heap, and no block of it survives.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal void UnmapAll()
             {
                 for (nuint kind = SlotKind.Segment; kind <= SlotKind.Busy; kind++)
@@ -129,6 +134,7 @@ static unsafe partial class EmmaHeap
 
             // Unmaps windows in which nothing is mapped. Those that the kernel refuses to unmap are tried again the next time.
             // Returns: bytes of metadata that are still mapped.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private long UnmapWindows(Window* window)
             {
                 long left = 0;

@@ -71,6 +71,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Makes free slots the head or the tail of a mapping.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal void Take(nuint slot, nuint count, nuint kind)
             {
                 for (nuint i = 0; i < count; i++)
@@ -86,6 +87,7 @@ static unsafe partial class EmmaHeap
 
             // Makes slots free, the last one first, so that no other slot ever looks like a tail without a head. Some may be free already,
             // if a thread died while it did that.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal void Release(nuint slot, nuint count)
             {
                 for (nuint i = count; i > 0; i--)
@@ -98,6 +100,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Restores what follows from the slot words.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal void Recount()
             {
                 nuint taken = 0;
@@ -118,6 +121,7 @@ static unsafe partial class EmmaHeap
 
             // Gives the kernel the memory of the slot words and the page map of a window in which nothing is mapped: they are all zeros,
             // and zeros again when they are read next. Where magazines are all that is mapped, only the page map is.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal void DiscardIfEmpty()
             {
                 if (_taken == 0)
@@ -209,6 +213,7 @@ static unsafe partial class EmmaHeap
             }
 
             // The address of the next mapping of some kind, or 0 at the end.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint Next(nuint kind)
             {
                 for (; _window != null; _window = _window->Next, _slot = 0)

@@ -1,5 +1,8 @@
 namespace Emma.Templates;
 
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+
 // What looks at the heap as a whole: giving back what is free, and counting.
 static unsafe partial class EmmaHeap
 {
@@ -41,6 +44,7 @@ static unsafe partial class EmmaHeap
         // maxMagazines: How many magazines of free blocks are emptied, about.
         // maxSegments: How many segments are unmapped or have free pages discarded.
         // Returns: bytes unmapped or discarded.
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         internal static nuint TrimSome(int maxMagazines, int maxSegments)
         {
             ref Root root = ref *Heap;

@@ -1,6 +1,8 @@
 namespace Emma.Templates;
 
 using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
 using ClrVolatile = global::System.Threading.Volatile;
 
@@ -34,7 +36,7 @@ static unsafe partial class EmmaHeap
             internal nuint EmptyCache()
             {
                 nuint given = 0;
-                while (UnmapOldest() is nuint bytes)
+                while (TryUnmapOldest(out nuint bytes))
                     given += bytes;
                 return given;
             }
@@ -47,6 +49,7 @@ static unsafe partial class EmmaHeap
 
             // Finds the cached mappings again after a thread died while it changed the cache. Lost until Destroy is one that it had in
             // hand.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private void Recover()
             {
                 int count = 0;
@@ -67,7 +70,7 @@ static unsafe partial class EmmaHeap
                 while (!TryCache(address, length))
                 {
                     Heap->Space.Giving.Acquire();
-                    UnmapOldest();
+                    TryUnmapOldest(out _);
                     Heap->Space.Giving.Release();
                 }
             }
@@ -90,13 +93,15 @@ static unsafe partial class EmmaHeap
             }
 
             // Unmaps the mapping that is longest in the cache. The caller holds the lock of giving back.
-            // Returns: bytes given back, or null if the cache is empty.
-            private nuint? UnmapOldest()
+            // given: Bytes given back.
+            // Returns: whether the cache had any.
+            private bool TryUnmapOldest(out nuint given)
             {
                 Enter();
                 nuint oldest = _cachedCount == 0 ? 0 : Uncache(0);
                 _lock.Release();
-                return oldest == 0 ? null : Heap->Space.Unmap(oldest, Heap->Space.LengthAt(oldest));
+                given = oldest == 0 ? 0 : Heap->Space.Unmap(oldest, Heap->Space.LengthAt(oldest));
+                return oldest != 0;
             }
 
             // Takes a mapping from the cache and makes it about as long as is asked for; 0: there is none that will do.

@@ -197,6 +197,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Adds what the segments hold to a count: bytes of headers, of free pages and of page runs.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal void AddTo(ref HeapCount count)
             {
                 Enter();
@@ -211,6 +212,7 @@ static unsafe partial class EmmaHeap
             }
 
             // A segment with room for some pages, the fullest first; null if none is seen among so many of each list.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private Segment* FindFitting(int count, int alignment, int glancesPerList)
             {
                 int sure = (int)uint.Log2((uint)(count * 2 - 1));
@@ -244,7 +246,7 @@ static unsafe partial class EmmaHeap
 
             // Makes the lists anew after a thread died while it changed them: a segment's masks are whole at any time. Lost are pages that
             // the thread had taken out of a mask, and a segment that it was mapping or unmapping.
-            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
             private void Recover()
             {
                 ForgetSegments();

@@ -1,5 +1,7 @@
 namespace Emma.Templates;
 
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -27,6 +29,7 @@ static unsafe partial class EmmaHeap
 
             // Unmaps every segment in which nothing lives. The caller holds the lock of giving back.
             // Returns: bytes unmapped.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint ReleaseAllEmpty()
             {
                 nuint given = 0;

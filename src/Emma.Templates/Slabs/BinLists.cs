@@ -40,6 +40,7 @@ static unsafe partial class EmmaHeap
 
             // Gives the pages of an idle slab back to its segment.
             // Returns: the segment, in which nothing may live any more; null if no slab was idle.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal Segment* ReleaseIdleSlab()
             {
                 Segment* segment = null;
@@ -72,7 +73,7 @@ static unsafe partial class EmmaHeap
             // Finds the bin's slabs again after a thread died while it changed them: every page with the bin's class belongs to a whole
             // slab, whose bitmap says what is free. Lost are blocks that the thread had taken, and pages that were to become a slab or were
             // one no more.
-            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
             private void Recover()
             {
                 ForgetSlabs();

@@ -1,6 +1,8 @@
 namespace Emma.Templates;
 
 using ClrMath = global::System.Math;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrStackTraceHidden = global::System.Diagnostics.StackTraceHiddenAttribute;
 using ClrVolatile = global::System.Threading.Volatile;
 
@@ -98,6 +100,7 @@ static unsafe partial class EmmaHeap
             }
 
             // The requested size; ends the process if what lies around the block was overwritten.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private static nuint RequireIntact(nuint start, nuint block)
             {
                 nuint recorded = BlockAt(start, out nuint size);
@@ -115,6 +118,7 @@ static unsafe partial class EmmaHeap
                 return size;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private static void FillAround(nuint start, nuint block, nuint size, ulong pattern)
             {
                 // The block begins at a multiple of 16 behind the start.

@@ -1,6 +1,8 @@
 namespace Emma.Templates;
 
 using ClrArgumentException = global::System.ArgumentException;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -44,6 +46,7 @@ static unsafe partial class EmmaHeap
             return address - block < size ? size - (address - block) : 0;
         }
 
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         internal static nuint LeftInMappedBlock(nuint address)
         {
             Window* window = Heap->Space.Find(address);

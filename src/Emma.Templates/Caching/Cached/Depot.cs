@@ -74,6 +74,7 @@ static unsafe partial class EmmaHeap
             // sizeClass: The depot's class.
             // maxMagazines: How many magazines at most; how many more afterwards.
             // Returns: bytes unmapped.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint Flush(int sizeClass, ref int maxMagazines)
             {
                 nuint unmapped = 0;

@@ -50,6 +50,7 @@ static unsafe partial class EmmaHeap
 
             // Discards all magazines if none is in use.
             // Returns: bytes discarded.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint DiscardIfUnused()
             {
                 // Or those who want one meanwhile would carve more.

@@ -88,6 +88,7 @@ static unsafe partial class EmmaHeap
             // Gives slabs and segments what dead threads have left. The caller holds the lock of giving back.
             // checks: How many owners are looked at, at most.
             // Returns: bytes unmapped.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint ReclaimDead(int checks)
             {
                 Assert(Heap->Space.Giving.IsHeld);
@@ -108,6 +109,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Empties every cache, whoever owns it, without giving anything back.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal readonly void ResetAll()
             {
                 for (ThreadCache* cache = First; cache != null; cache = cache->Next)
@@ -115,6 +117,7 @@ static unsafe partial class EmmaHeap
             }
 
             // The blocks in all caches, their bytes, and how many of the caches belong to threads.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal readonly long CachedBlocks(out long bytes, out long owned)
             {
                 long blocks = 0;
@@ -129,6 +132,7 @@ static unsafe partial class EmmaHeap
                 return blocks;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal readonly ulong Fingerprint()
             {
                 ulong fingerprint = 0;

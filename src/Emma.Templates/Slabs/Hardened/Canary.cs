@@ -164,7 +164,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Fills the bytes up to an end, behind which eight bytes more may be overwritten, with a pattern.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             internal static void Fill(nuint begin, nuint end, ulong pattern)
             {
                 nuint address = begin;
@@ -175,7 +175,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Whether bytes hold a pattern. Eight bytes behind their end may be read.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             internal static bool IsFilled(nuint begin, nuint end, ulong pattern)
             {
                 ClrVector differences = ClrVector.Zero;
