@@ -64,7 +64,9 @@ static unsafe partial class EmmaHeap
                 return window == null ? None : ClrVolatile.Read(ref *window->ClassOf(address));
             }
 
-            // Sets the class of the pages from an address on: one for the first page, one for the others.
+            // Sets the class of the pages from an address on: one for the first page, one for the others. The base library's Fill may be
+            // compiled anew while it runs, under the lock that the caller holds.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal static void Set(nuint address, nuint length, int head, int tail)
             {
                 Assert(address % Window.PageSize == 0 && length != 0);
@@ -73,19 +75,13 @@ static unsafe partial class EmmaHeap
                 // The head comes last, and goes first: if it has a class, all its pages have theirs, whatever becomes of the thread.
                 if (head == None)
                     ClrVolatile.Write(ref *bytes, None);
-                Fill(bytes + 1, bytes + pages, (byte)tail);
+                ulong eightTails = (byte)tail * 0x0101_0101_0101_0101UL;
+                nuint page = 1;
+                for (; page + sizeof(ulong) <= pages; page += sizeof(ulong))
+                    ClrUnsafe.WriteUnaligned(bytes + page, eightTails);
+                for (; page < pages; page++)
+                    bytes[page] = (byte)tail;
                 ClrVolatile.Write(ref *bytes, (byte)head);
-            }
-
-            // The base library's method may be compiled anew while it runs, under the lock that the caller holds.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
-            private static void Fill(byte* start, byte* end, byte value)
-            {
-                ulong eight = value * 0x0101_0101_0101_0101UL;
-                for (; start + sizeof(ulong) <= end; start += sizeof(ulong))
-                    ClrUnsafe.WriteUnaligned(start, eight);
-                for (; start < end; start++)
-                    *start = value;
             }
         }
     }

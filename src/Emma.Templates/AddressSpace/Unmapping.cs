@@ -106,7 +106,7 @@ static unsafe partial class EmmaHeap
                         PageMap.Set(address, length, PageMap.None, PageMap.None);
                         Publish(address, length, SlotKind.Busy);
                         if (kind == SlotKind.Segment)
-                            UnchargeMetadata(LiveMarks.BytesPerSegment);
+                            UnchargeMetadata(LiveMarks.CountedPerSegment);
                         Unmap(address, length);
                     }
                 }

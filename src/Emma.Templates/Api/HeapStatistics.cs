@@ -65,7 +65,8 @@ static unsafe partial class EmmaHeap
             string limit = MemoryLimit == 0 ? "no limit" : $"limit {Size(MemoryLimit)}";
             return $"{HeapInternals.HeapName}: {Size(InUseBytes)} in {LiveBlocks.ToString(ClrCultureInfo.InvariantCulture)} blocks, " +
                 $"{Size(MappedBytes)} mapped (peak {Size(PeakMappedBytes)}, {limit}): " +
-                $"{Size(FreeBytes)} free, {Size(CachedBytes)} cached, {Size(HeaderBytes)} headers";
+                $"{Size(FreeBytes)} free, {Size(CachedBytes)} cached, {Size(HeaderBytes)} headers" +
+                (HeapInternals.ChecksAreDefaulted ? "; BoundaryChecks by default (debug build), marks not counted" : "");
         }
 
         private static string Size(long bytes)

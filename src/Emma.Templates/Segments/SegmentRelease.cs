@@ -66,8 +66,8 @@ static unsafe partial class EmmaHeap
                     return 0;
 
                 LiveMarks.Discard(address);
-                Heap->Space.UnchargeMetadata(LiveMarks.BytesPerSegment);
-                return Heap->Space.Unmap(address, Segment.Size) + LiveMarks.BytesPerSegment;
+                Heap->Space.UnchargeMetadata(LiveMarks.CountedPerSegment);
+                return Heap->Space.Unmap(address, Segment.Size) + LiveMarks.CountedPerSegment;
             }
 
             // Gives the kernel what is free in a segment: the whole of it if nothing lives there, else the free pages that may be dirty.

@@ -237,6 +237,47 @@ public class RunningTests
         Assert.Equal(true, assembly.Call("Limited", "Run"));
     }
 
+    /// <summary>A limit that suffices for a debug build suffices for the release build, and the other way round.</summary>
+    [Fact]
+    public void Checks_that_are_on_by_default_take_nothing_from_a_limit()
+    {
+        const string source =
+            """
+            [assembly: Emma.EmmaAllocator("Audio.Mixer", MemoryLimit = 24 << 20)]
+            static unsafe class Limits
+            {
+                public static object Run()
+                {
+                    string counts = "";
+                    foreach (int size in new[] { 16, 1000, 30_000, 100_000, 3 << 20 })
+                    {
+                        int count = 0;
+                        while (Audio.Mixer.TryAlloc((nuint)size) != null)
+                            count++;
+                        counts += $"{count} ";
+                        if (Audio.Mixer.GetStatistics().MappedBytes > 24 << 20)
+                            counts += "too many ";
+                        Audio.Mixer.Destroy();
+                    }
+
+                    return counts;
+                }
+
+                public static object Describe() => Audio.Mixer.GetStatistics().ToString();
+            }
+            """;
+        TestProject project = new(source);
+        using PluginAssembly debug =
+            new(With(project, options => options.WithOptimizationLevel(OptimizationLevel.Debug)).Generate().Emit());
+        using PluginAssembly release =
+            new(With(project, options => options.WithOptimizationLevel(OptimizationLevel.Release)).Generate().Emit());
+
+        Assert.Equal(release.Call("Limits", "Run"), debug.Call("Limits", "Run"));
+        const string notice = "BoundaryChecks by default (debug build)";
+        Assert.Contains(notice, (string)debug.Call("Limits", "Describe")!, StringComparison.Ordinal);
+        Assert.DoesNotContain(notice, (string)release.Call("Limits", "Describe")!, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Two_heaps_in_one_assembly_are_two_complete_and_independent_copies()
     {

@@ -31,7 +31,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal((nuint)64, (nuint)s.InUseBytes);
                 Expect.Equal(1, s.Segments);
                 nuint metadata = Window.MetadataBytes(Window.DefaultSize);
-                nuint header = BytesOfEmptyHeap + metadata + Form.FirstMagazinesBytes + LiveMarks.BytesPerSegment;
+                nuint header = BytesOfEmptyHeap + metadata + Form.FirstMagazinesBytes + LiveMarks.CountedPerSegment;
                 Expect.Equal(header + Segment.Size, (nuint)s.MappedBytes);
                 Expect.Equal(header + Segment.PageSize, (nuint)s.HeaderBytes);
                 AssertStatisticsAddUp(block);

@@ -431,7 +431,7 @@ public static unsafe partial class EmmaHeap
                     return;
 
                 nuint mapped = KernelEntry.MappedBytes + kernel.Mapped
-                    .Bytes(MappingUse.Memory) + (nuint)s.Segments * LiveMarks.BytesPerSegment;
+                    .Bytes(MappingUse.Memory) + (nuint)s.Segments * LiveMarks.CountedPerSegment;
                 if (mapped != (nuint)s.MappedBytes || kernel.Trespass is not null || kernel.Mapped.Overflowed)
                     Fail($"mapped are {mapped} bytes, counted {(nuint)s.MappedBytes}; {kernel.Trespass}\n{kernel.Mapped}");
             }

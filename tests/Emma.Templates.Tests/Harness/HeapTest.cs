@@ -47,7 +47,7 @@ public static unsafe partial class EmmaHeap
             // Tests of failing kernels leave places that heaps had to abandon: addresses without memory, which a later window may happen to
             // include.
             Mapping[] mappings = [.. ProcessMaps.Read().Where(mapping => IsHardened || mapping.Rights != "---p")];
-            nuint mapped = KernelEntry.MappedBytes + (nuint)s.Segments * LiveMarks.BytesPerSegment;
+            nuint mapped = KernelEntry.MappedBytes + (nuint)s.Segments * LiveMarks.CountedPerSegment;
             for (Window* window = Heap->Space.Find((nuint)anyBlock); window != null; window = window->Next)
             {
                 if (HasOtherHeapIn(window))

@@ -17,6 +17,10 @@ static unsafe partial class EmmaHeap
             // Bytes of marks that a segment has.
             internal const nuint BytesPerSegment = ChecksBoundaries ? Window.SlotSize / SizeClasses.Granularity : 0;
 
+            // Of these, what is counted as mapped and charged to a limit: checks that are on by default cost nothing there, so that a limit
+            // that suffices for a debug build suffices for the release build, and the other way round.
+            internal const nuint CountedPerSegment = ChecksAreDefaulted ? 0 : BytesPerSegment;
+
             internal const byte Live = 1;
 
             // A block of a hardened heap that is being handed out, resized or freed: no longer free, and not to be looked at.

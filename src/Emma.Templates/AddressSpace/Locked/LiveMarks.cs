@@ -8,7 +8,7 @@ static unsafe partial class EmmaHeap
         internal static class LiveMarks
         {
             // Bytes of marks that a segment has.
-            internal const nuint BytesPerSegment = 0;
+            internal const nuint CountedPerSegment = 0;
 
             internal static bool TryMap(nuint windowSize, out byte* marks)
             {
