@@ -66,6 +66,16 @@ public class FastPathTests
         AssertFigures(Listing(options, method, "collectible early"), instructions, branches, calls);
     }
 
+    /// <summary>A plugin's code is not tiered; its host's is, unless somebody says otherwise.</summary>
+    [Theory]
+    [MemberData(nameof(Figures))]
+    public void The_fast_half_is_no_longer_in_a_plugin_of_a_tiered_host(
+        string options, string method, int instructions, int branches, int calls)
+    {
+        AssertFigures(Listing(options, method, "collectible tiered"), instructions, branches, calls);
+        AssertFigures(Listing(options, method, "collectible early tiered"), instructions, branches, calls);
+    }
+
     /// <summary>The method that runs first, a plugin's entry, is compiled after the module initializer has run.</summary>
     [Theory]
     [InlineData("early")]

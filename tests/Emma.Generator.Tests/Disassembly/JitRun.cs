@@ -53,7 +53,7 @@ internal static class JitRun
         start.Environment["DOTNET_JitDisasm"] = methods;
         start.Environment["DOTNET_JitStdOutFile"] = output;
         // Optimized at the first call, and for good: what is no constant to the compiler then never will be.
-        start.Environment["DOTNET_TieredCompilation"] = "0";
+        start.Environment["DOTNET_TieredCompilation"] = arguments.Contains("tiered") ? "1" : "0";
         start.Environment["DOTNET_TieredPGO"] = "0";
         // The same instructions whatever vectors the machine has.
         start.Environment["DOTNET_EnableAVX"] = "0";
