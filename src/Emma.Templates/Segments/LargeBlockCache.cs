@@ -70,7 +70,7 @@ static unsafe partial class EmmaHeap
                 while (!TryCache(address, length))
                 {
                     Heap->Space.Giving.Acquire();
-                    TryUnmapOldest(out _);
+                    TryUnmapOldest(out nuint _);
                     Heap->Space.Giving.Release();
                 }
             }
