@@ -76,6 +76,23 @@ public static unsafe partial class EmmaHeap
                 }
             }
 
+            [Theory]
+            [InlineData(0)]
+            [InlineData(100)]
+            [InlineData(40_000)]
+            [InlineData(5 << 20)]
+            public void A_freed_block_is_said_to_be_freed_and_an_address_inside_one_to_be_inside(int size)
+            {
+                byte* block = (byte*)Alloc((nuint)size);
+                ArgumentException inside = Expect.Throws<ArgumentException>(() => Free(block + 8));
+                Free(block);
+
+                Expect.Contains("inside a block", inside.Message);
+                Expect.Contains("freed already", Expect.Throws<ArgumentException>(() => Free(block)).Message);
+                Expect.Contains("freed already", Expect.Throws<ArgumentException>(() => UsableSize(block)).Message);
+                Expect.Contains("freed already", Expect.Throws<ArgumentException>(() => Realloc(block, 10)).Message);
+            }
+
             /// <summary>Beyond the addresses that there are for them they are small blocks; nothing is searched then.</summary>
             [Fact]
             public void More_blocks_of_no_bytes_than_have_addresses_are_had_and_freed_in_any_order()

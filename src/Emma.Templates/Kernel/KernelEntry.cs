@@ -8,7 +8,6 @@ using ClrMarshal = global::System.Runtime.InteropServices.Marshal;
 using ClrMemoryMappedFile = global::System.IO.MemoryMappedFiles.MemoryMappedFile;
 using ClrMemoryMappedFileAccess = global::System.IO.MemoryMappedFiles.MemoryMappedFileAccess;
 using ClrMemoryMappedFileOptions = global::System.IO.MemoryMappedFiles.MemoryMappedFileOptions;
-using ClrMemoryMappedViewAccessor = global::System.IO.MemoryMappedFiles.MemoryMappedViewAccessor;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrOperatingSystem = global::System.OperatingSystem;
@@ -136,20 +135,25 @@ static unsafe partial class EmmaHeap
                     ClrMemoryMappedFileAccess.ReadWriteExecute,
                     ClrMemoryMappedFileOptions.None,
                     ClrHandleInheritability.Inheritable);
-                const ClrMemoryMappedFileAccess toFill = ClrMemoryMappedFileAccess.ReadWrite;
-                using (ClrMemoryMappedViewAccessor writable = file.CreateViewAccessor(0, MachineCode.PageBytes, toFill))
+                using (ClrSafeBuffer writable = MapView(file, ClrMemoryMappedFileAccess.ReadWrite, out nint target))
                 {
                     for (int i = 0; i < MachineCode.Syscall.Length; i++)
-                        writable.Write(i, MachineCode.Syscall[i]);
-                    writable.WriteArray(CodeBehindOffset, codeBehind, 0, codeBehind.Length);
+                        ((byte*)target)[i] = MachineCode.Syscall[i];
+                    ClrMarshal.Copy(codeBehind, 0, target + CodeBehindOffset, codeBehind.Length);
+                    writable.ReleasePointer();
                 }
 
-                ClrSafeBuffer view = file
-                    .CreateViewAccessor(0, MachineCode.PageBytes, ClrMemoryMappedFileAccess.ReadExecute)
-                    .SafeMemoryMappedViewHandle;
+                return MapView(file, ClrMemoryMappedFileAccess.ReadExecute, out code);
+            }
+
+            // The handle alone, which has a reference more for the pointer: the accessor around it would flush the page when it is
+            // disposed, which the kernel refuses where pages are locked in memory.
+            private static ClrSafeBuffer MapView(ClrMemoryMappedFile file, ClrMemoryMappedFileAccess access, out nint address)
+            {
+                ClrSafeBuffer view = file.CreateViewAccessor(0, MachineCode.PageBytes, access).SafeMemoryMappedViewHandle;
                 byte* pointer = null;
                 view.AcquirePointer(ref pointer);
-                code = (nint)pointer;
+                address = (nint)pointer;
                 return view;
             }
 

@@ -1,5 +1,6 @@
 namespace Emma.Templates;
 
+using ClrMath = global::System.Math;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 
@@ -72,7 +73,8 @@ static unsafe partial class EmmaHeap
             root.Segments.AddTo(ref count);
             root.Small.AddTo(ref count);
             count.Mapped = (long)root.Space.Mapped;
-            count.PeakMapped = (long)root.Space.PeakMapped;
+            // What another thread is just mapping is counted already, and the peak is not noted before it has succeeded.
+            count.PeakMapped = ClrMath.Max((long)root.Space.PeakMapped, count.Mapped);
             count.InUse += (long)root.Large.Bytes;
             count.LiveBlocks += root.Large.Count;
             count.Header += (long)root.Space.Metadata;

@@ -80,6 +80,28 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
+            public void At_no_moment_is_more_mapped_than_the_peak()
+            {
+                bool done = false;
+                Thread other = new Thread(() =>
+                {
+                    for (int i = 0; i < 20_000; i++)
+                        Free(Alloc((nuint)(200 + i % 100) << 20));
+                    Volatile.Write(ref done, true);
+                });
+                other.Start();
+                long mostAbove = 0;
+                while (!Volatile.Read(ref done))
+                {
+                    HeapStatistics statistics = GetStatistics();
+                    mostAbove = Math.Max(mostAbove, statistics.MappedBytes - statistics.PeakMappedBytes);
+                }
+
+                other.Join();
+                Expect.Equal(0, mostAbove);
+            }
+
+            [Fact]
             public void The_figures_print_as_one_line_in_binary_units()
             {
                 void* block = Alloc(3 << 20);

@@ -19,6 +19,11 @@ public static unsafe partial class EmmaHeap
             public void Where_executable_memory_is_refused_a_heap_reaches_the_kernel_through_libc() =>
                 ChildProcess.MustSucceed(nameof(Scenarios.BeginWithoutExecutableMemory), s_privateCode);
 
+            /// <summary>As it is of pages that are locked in memory, after <c>mlockall(MCL_FUTURE)</c>.</summary>
+            [Fact]
+            public void Where_msync_is_refused_a_heap_has_its_own_code_all_the_same() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.BeginWithoutSynchronization));
+
             [Fact]
             public void Where_getrandom_is_refused_a_heap_finds_places_for_its_windows() =>
                 ChildProcess.MustSucceed(nameof(Scenarios.BeginWithoutRandomNumbers));
@@ -44,6 +49,19 @@ public static unsafe partial class EmmaHeap
             {
                 Expect.Equal(KernelAccess.Libc, Kernel);
                 Expect.Empty(ProcessMaps.CodePages());
+                RunScriptTwice();
+            }
+
+            public static void BeginWithoutSynchronization()
+            {
+                Seccomp.Refuse(Seccomp.SynchronizeCall);
+                Seccomp.BecomeScenario(nameof(UseTheHeapWithoutSynchronization));
+            }
+
+            public static void UseTheHeapWithoutSynchronization()
+            {
+                Expect.Equal(KernelAccess.Trampolines, Kernel);
+                Expect.Single(ProcessMaps.CodePages());
                 RunScriptTwice();
             }
 

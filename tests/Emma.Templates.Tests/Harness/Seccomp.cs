@@ -8,6 +8,7 @@ namespace Emma.Templates.Tests;
 public static unsafe partial class Seccomp
 {
     public const int MapCall = 9;
+    public const int SynchronizeCall = 26;
     public const int GetRandomCall = 318;
     public const int MembarrierCall = 324;
 

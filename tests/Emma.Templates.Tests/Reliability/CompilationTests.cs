@@ -1,5 +1,6 @@
 using System.Runtime;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Emma.Templates.Tests;
 
 namespace Emma.Templates;
@@ -28,11 +29,14 @@ public static unsafe partial class EmmaHeap
             private const int ManyThreads = 1200;
 
             private static long s_compiled;
-            private static readonly nuint* s_many = (nuint*)System.Runtime.InteropServices.NativeMemory.AllocZeroed(ManySmallBlocks, 8);
+
+            // The blocks that are live.
+            private static nuint* s_many;
 
             /// <summary>All loops of the heap run long: over slots, segments, slabs, magazines, caches.</summary>
             public static void UseMuchOfTheHeap()
             {
+                s_many = (nuint*)NativeMemory.AllocZeroed(ManySmallBlocks, (nuint)sizeof(nuint));
                 // The heap starts, and the tests' own methods are compiled.
                 AllocateAll("a few blocks", 10, 100);
                 FreeAll("a few blocks", 10, 1);

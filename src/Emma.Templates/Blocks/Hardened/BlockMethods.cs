@@ -104,7 +104,7 @@ static unsafe partial class EmmaHeap
             {
                 // Finalizers may free after the heap's memory is gone with its load context: there is nothing left to do.
                 if (block != null && !HeapState.IsUnloaded && !MappedBlocks.TryFree(address, pageClass))
-                    ThrowBadPointer(block, "Free", pageClass == PageMap.None ? PointerCheck.AlreadyFree : PointerCheck.NotABlock);
+                    ThrowNotLive(address, pageClass, "Free");
                 return;
             }
 
@@ -184,7 +184,7 @@ static unsafe partial class EmmaHeap
             if (!PageMap.IsSmall(pageClass))
             {
                 if (!MappedBlocks.TryGetSize(address, pageClass, out nuint bytes))
-                    ThrowBadPointer(block, operation, pageClass == PageMap.None ? PointerCheck.AlreadyFree : PointerCheck.NotABlock);
+                    ThrowNotLive(address, pageClass, operation);
                 return bytes;
             }
 
@@ -203,8 +203,14 @@ static unsafe partial class EmmaHeap
 
         internal static void ThrowNotLive(nuint address, int pageClass, string operation)
         {
-            PointerCheck check = Bin.Of(pageClass)->Examine(address);
-            ThrowBadPointer((void*)address, operation, check == PointerCheck.NotABlock ? check : PointerCheck.AlreadyFree);
+            bool mayBegin = pageClass switch
+            {
+                PageMap.None => true,
+                PageMap.Large => MappedBlocks.BlockAt(MappedBlocks.StartOf(address), out nuint _) == address,
+                PageMap.LargeTail => address % SizeClasses.Granularity == 0 && Heap->Small.Empty.Contains(address),
+                _ => PageMap.IsSmall(pageClass) && Bin.Of(pageClass)->Examine(address) != PointerCheck.NotABlock,
+            };
+            ThrowBadPointer((void*)address, operation, mayBegin ? PointerCheck.AlreadyFree : PointerCheck.NotABlock);
         }
     }
 }

@@ -88,7 +88,7 @@ static unsafe partial class EmmaHeap
 
             private static nuint LengthFor(nuint size) => AlignUp(ClrMath.Max(size, 1), AddressSpace.OsPageSize);
 
-            private static nuint StartOf(nuint block) => block & ~(Window.SlotSize - 1);
+            internal static nuint StartOf(nuint block) => block & ~(Window.SlotSize - 1);
 
             private static nuint* RecordOf(nuint start) => (nuint*)(LiveMarks.Of(start) + RecordOffset);
 
