@@ -59,7 +59,10 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(BytesOfEmptyHeap, (nuint)s.MappedBytes);
                 Expect.Equal((nuint)0, (nuint)s.CachedBytes + (nuint)s.InUseBytes + (nuint)s.FreeBytes);
                 AssertStatisticsAddUp();
-                Expect.True(shared || ProcessMaps.BytesIn(start, metadataEnd) + ProcessMaps.BytesIn(begin, end) == 0);
+                List<Mapping> mappings = ProcessMaps.Read();
+                Expect.True(
+                    shared || ProcessMaps.BytesIn(start, metadataEnd, mappings) + ProcessMaps.BytesIn(begin, end, mappings) == 0,
+                    $"mapped in {start:x}-{end:x}:\n{string.Join('\n', mappings.Where(m => m.Start < end && m.End > start))}");
                 Crew.Meet(turn);
                 Crew.Meet(turn);
                 AssertStatisticsAddUp();

@@ -174,6 +174,7 @@ public static unsafe partial class EmmaHeap
                 Clear();
                 CurrentEntry.SetValue(null, _former);
                 s_active = false;
+                Mapped.UnmapAddresses();
             }
 
             private object Member(string name) =>

@@ -99,6 +99,17 @@ public static unsafe partial class EmmaHeap
                 }
             }
 
+            // Unmaps what is left of mere addresses: two refusals at once may leave some, and a later test's window may come to lie there.
+            internal void UnmapAddresses()
+            {
+                for (int i = _count - 1; i >= 0; i--)
+                {
+                    Entry entry = _entries[i];
+                    if (entry.Use == MappingUse.Addresses && Syscalls.Munmap(entry.Start, entry.End - entry.Start) == 0)
+                        Remove(entry.Start, entry.End - entry.Start);
+                }
+            }
+
             public override readonly string ToString()
             {
                 List<string> lines = [];
