@@ -2,8 +2,6 @@ namespace Emma.Templates;
 
 using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
-using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
-using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
 using ClrVolatile = global::System.Threading.Volatile;
 
@@ -244,7 +242,6 @@ static unsafe partial class EmmaHeap
             }
 
             // The window that an address lies in, or null.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal readonly Window* Find(nuint address)
             {
                 Window* window = First;
@@ -258,7 +255,6 @@ static unsafe partial class EmmaHeap
                 unchecked(address - _formerBase) < _formerSize && Find(address) == null;
 
             // Whether a window of this heap lies in a range of addresses, in part. The caller holds the lock.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal readonly bool HasWindowIn(nuint start, nuint end)
             {
                 Window* window = First;
@@ -278,7 +274,6 @@ static unsafe partial class EmmaHeap
 
             // Counts the windows' slots anew after a thread died while it changed them. Lost are slots that the thread had taken, and a
             // window that it was making.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private void Recover()
             {
                 First = First;
@@ -299,7 +294,6 @@ static unsafe partial class EmmaHeap
             // alignment: A power of two.
             // failures: How many places turned out to be taken: the next one is sought that much farther away.
             // isNear: Whether it is for small blocks.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private nuint Claim(nuint length, nuint alignment, int failures, bool isNear)
             {
                 if (length > Window.DefaultSize && !IsConceivable(length))

@@ -80,7 +80,6 @@ static unsafe partial class EmmaHeap
             }
 
             // Discards what describes windows in which nothing is mapped.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal void DiscardEmptyWindows()
             {
                 Enter();
@@ -134,7 +133,6 @@ static unsafe partial class EmmaHeap
 
             // Unmaps windows in which nothing is mapped. Those that the kernel refuses to unmap are tried again the next time.
             // Returns: bytes of metadata that are still mapped.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private long UnmapWindows(Window* window)
             {
                 long left = 0;
