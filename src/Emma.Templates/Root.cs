@@ -54,6 +54,7 @@ static unsafe partial class EmmaHeap
             {
                 Root* root = (Root*)PinnedMemory.Allocate((nuint)sizeof(Root), CacheLine);
                 Assert((nuint)(&root->Bins) % CacheLine == 0 && (nuint)(&root->Small) % CacheLine == 0);
+                AddressSpace.Initialize(&root->Space, &SmallBlocks.AreMarksRead);
                 SegmentManager.Initialize(&root->Segments, &Bin.TryEvict);
                 BinTable.Initialize(&root->Bins);
                 SmallBlocks.Initialize(&root->Small);

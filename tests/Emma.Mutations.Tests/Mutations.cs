@@ -36,7 +36,9 @@ internal static class Mutations
     internal static Mutation[] All { get; } =
     [
         new(Lock, "NO_BARRIER", Barrier,
-            new Edit("ClrInterlocked.MemoryBarrierProcessWide();", "")),
+            new Edit(
+                "ClrInterlocked.Exchange(ref _flag, Raised); ClrInterlocked.MemoryBarrierProcessWide();",
+                "ClrInterlocked.Exchange(ref _flag, Raised);")),
         new(Lock, "BARRIER_BEFORE_FLAG", Barrier,
             new Edit(
                 "ClrInterlocked.Exchange(ref _flag, Raised); ClrInterlocked.MemoryBarrierProcessWide();",
@@ -85,7 +87,7 @@ internal static class Mutations
             new Edit("((((ulong)previous >> AddressBits) + 1) << AddressBits)", "(((ulong)previous >> AddressBits) << AddressBits)")),
         new(Depot, "UNMAPPED_INSTEAD",
             "MagazineStoreRaceTests.Discarded_magazines_stay_mapped_because_a_thread_that_was_overtaken_still_reads_one",
-            new Edit("Syscalls.Madvise((nuint)_areas[area], length, Syscalls.MadvDontNeed)",
+            new Edit("Syscalls.Discard((nuint)_areas[area], length)",
                 "Syscalls.Munmap((nuint)_areas[area], length)")),
         new(Depot, "DISCARD_UNCHECKED", TakenWhileLocked,
             new Edit("if (_carved != 0 && Magazine.DepthOf(all) == _carved)", "if (_carved != 0)")),
@@ -205,6 +207,11 @@ internal static class Mutations
             new Edit("Heap->Small.Unload(); KernelEntry.Release();", "Heap->Small.Unload();"),
             new Edit("internal static void Unload() {", "internal static void Unload() { KernelEntry.Release();")),
 
+        new(NoModel, "UNMAPPED_UNDER_A_READER", "MarkReaderTests.What_a_thread_reads_is_discarded_but_stays_mapped_until_it_has_done",
+            new Edit("if ((isMarked && _areMarksRead()) || ", "if (")),
+        new(NoModel, "READ_WITHOUT_SAYING_SO",
+            "MarkReaderTests.A_free_of_what_is_free_may_be_overtaken_by_the_end_of_its_segment_at_any_instruction",
+            new Edit("0xC6, 0x82, 0x40, 0x05, 0x00, 0x00, 0x01,", "0xC6, 0x82, 0x40, 0x05, 0x00, 0x00, 0x00,")),
         new(NoModel, "SLOTS_RELEASED_UPWARDS",
             "SlotOrderTests.Slots_are_taken_and_freed_in_an_order_in_which_none_is_ever_a_tail_without_a_head",
             new Edit("for (nuint i = count; i > 0; i--)", "for (nuint i = 1; i <= count; i++)")),

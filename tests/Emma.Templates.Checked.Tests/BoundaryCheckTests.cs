@@ -132,22 +132,54 @@ public static unsafe partial class EmmaHeap
             [Fact]
             public void The_marks_of_live_blocks_go_with_Destroy_and_with_the_load_context()
             {
-                FreshCopy.Settle();
-                ulong before = WindowsWithMarks();
-                AlignedAlloc(100, 1 << 30);
-                for (int i = 0; i < 70; i++)
-                    AlignedAlloc(4096, 1 << 30);
-                Expect.Equal(before + 2, WindowsWithMarks());
+                void* pin = Alloc(1);
+                Window* window = Heap->Space.Find((nuint)pin);
+                nuint marks = (nuint)window->Marks;
+                nuint end = marks + AddressSpace.BytesOfMarks(window);
+                // Of each segment, of nothing else, and no longer than it is there.
+                Expect.Equal((nuint)GetStatistics().Segments * LiveMarks.BytesPerSegment, BytesIn(marks, end));
+                nint[] blocks = [.. Enumerable.Range(0, 20).Select(_ => (nint)Alloc(1 << 20))];
+                void* large = Alloc(64 << 20);
+                Expect.True(GetStatistics().Segments >= 5);
+                Expect.Equal((nuint)GetStatistics().Segments * LiveMarks.BytesPerSegment, BytesIn(marks, end));
+                Expect.All(blocks, block => Free((void*)block));
+                Free(large);
+                Trim();
+                Expect.Equal(1, GetStatistics().Segments);
+                Expect.Equal(LiveMarks.BytesPerSegment, BytesIn(marks, end));
                 Destroy();
-                Expect.Equal(before, WindowsWithMarks());
+                Expect.Equal(0U, BytesIn(marks, end));
+
+                FreshCopy.Settle();
+                int before = MappingsOfMarks();
                 FreshCopy.RunAndUnload(nameof(PluginWork.UseEverything));
-                Expect.Equal(before, WindowsWithMarks());
+                Expect.Equal(before, MappingsOfMarks());
             }
 
-            // How many windows the mappings of their size could be of. Marks of two windows may lie side by side, as one mapping.
-            private static ulong WindowsWithMarks() => ProcessMaps.Read()
-                .Where(mapping => mapping.Rights == "rw-p" && mapping.Path == "")
-                .Aggregate(0UL, (sum, mapping) => sum + (mapping.End - mapping.Start) / (Window.DefaultSize / SizeClasses.Granularity));
+            [Fact]
+            public void A_slot_whose_place_of_marks_is_taken_is_passed_over()
+            {
+                void* pin = Alloc(1);
+                Window* window = Heap->Space.Find((nuint)pin);
+                nuint segment = (nuint)pin & ~(Window.SlotSize - 1);
+                nuint taken = (nuint)window->Marks + (window->SlotOf(segment) + 1) * LiveMarks.BytesPerSegment;
+                Expect.Equal((nint)taken, (nint)Libc.Map((void*)taken, 4096, 0, Syscalls.MapAtFreeAddress, -1, 0));
+                nint[] blocks = [.. Enumerable.Range(0, 8).Select(_ => (nint)Alloc(1 << 20))];
+                Expect.DoesNotContain(segment + Window.SlotSize, SlotsOf(SlotKind.Segment));
+                Expect.True(SlotsOf(SlotKind.Segment).Length >= 3);
+                AssertStatisticsAddUp(pin);
+                Expect.All(blocks, block => Free((void*)block));
+                Free(pin);
+                Destroy();
+                Expect.Equal(0, Syscalls.Munmap(taken, 4096));
+            }
+
+            private static nuint BytesIn(nuint start, nuint end) => ProcessMaps.BytesIn(start, end, [.. ProcessMaps.Read()]);
+
+            // Mappings of whole segments' marks; some may lie side by side, as one.
+            private static int MappingsOfMarks() => ProcessMaps.Read().Count(mapping =>
+                mapping.Rights == "rw-p" && mapping.Path == "" && (mapping.End - mapping.Start) % LiveMarks.BytesPerSegment == 0
+                && mapping.End < 0x6000_0000_0000);
 
             private static void AssertRefused(void* pointer)
             {

@@ -15,12 +15,15 @@ internal static class FirstBlock
     // The marks of a segment's live blocks. A heap without thread caches needs none.
     private const long Marks = 256 << 10;
 
+    // A hardened window's records of the blocks with mappings of their own, a word for each slot.
+    private const long Records = 128 << 10;
+
     // The least MemoryLimit with which the heap serves a small block. Checks that are on by default count for nothing: the limit has to
     // suffice for the release build, too.
     public static long NeedsBytes(Heap heap)
     {
         if (!heap.ThreadCache && !heap.Hardened)
             return Always;
-        return Always + ThreadCaches + (heap.BoundaryChecks && !heap.ChecksAreDefaulted ? Marks : 0);
+        return Always + ThreadCaches + (heap.BoundaryChecks && !heap.ChecksAreDefaulted ? Marks : 0) + (heap.Hardened ? Records : 0);
     }
 }

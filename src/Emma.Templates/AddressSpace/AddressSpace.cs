@@ -22,6 +22,8 @@ using ClrVolatile = global::System.Threading.Volatile;
 //   * Mapped = the code page + each window's metadata + the mapped length of every slot word, and never exceeds MemoryLimit.
 //   * The windows of a heap do not overlap, so that an address has one slot word and one class byte. Those of other heaps may.
 //   * A slot word is 0 (free), or mapped length | SlotKind at the head of a mapping and SlotKind.Tail in the slots behind it.
+//   * A segment's marks are mapped before its first page has a class, and unmapped after no thread reads them (MarkReaders); meanwhile its
+//     slot word says so.
 //   * Only what this heap mapped is ever unmapped; a range that munmap refuses stays owned (SlotKind.Retained), is
 //     discarded, and is tried again.
 //   * A page's class byte is not 0 only while a slab, run or large block lives there.
@@ -35,7 +37,7 @@ static unsafe partial class EmmaHeap
     static partial class HeapInternals
     {
         // The windows of a heap, its mappings and the bytes they come to.
-        [ClrStructLayout(ClrLayoutKind.Sequential, Size = 2 * Root.CacheLine)]
+        [ClrStructLayout(ClrLayoutKind.Sequential, Size = 3 * Root.CacheLine)]
         internal partial struct AddressSpace
         {
             internal const nuint OsPageSize = 4096;
@@ -56,7 +58,7 @@ static unsafe partial class EmmaHeap
             internal byte* FirstPageMap;
             internal nuint FirstPages;
 
-            // The first window's marks of live blocks, where there are any.
+            // The first window's marks of live blocks, where a heap has any.
             internal byte* FirstMarks;
 
             // Held from taking mappings out of use until they are unmapped and no longer counted, so that whoever finds no room can wait
@@ -73,9 +75,15 @@ static unsafe partial class EmmaHeap
             private nuint _formerBase;
             private nuint _formerSize;
 
+            // Whether a thread is reading marks right now: the one call to a layer above, which is made when some are about to go.
+            private delegate*<bool> _areMarksRead;
+
             private long _mapped;
             private long _peak;
             private long _retained;
+
+            // Slots that are retained because of their marks alone.
+            private long _marksRetained;
             private long _metadata;
 
             private Window* First
@@ -101,21 +109,23 @@ static unsafe partial class EmmaHeap
 
             private static nuint SlotCountOf(nuint length) => AlignUp(length, Window.SlotSize) / Window.SlotSize;
 
+            internal static void Initialize(AddressSpace* space, delegate*<bool> areMarksRead) => space->_areMarksRead = areMarksRead;
+
             // Maps fresh, zeroed memory at the head of free slots.
             // length: Bytes, a multiple of the kernel's page.
             // alignment: A power of two; at least a slot is given.
             // kind: What the head slot becomes.
-            // metadata: Bytes of metadata that come with it, charged together: charged before, they might be in the way of somebody who has
-            // room without them.
-            // isNear: Whether it is for small blocks, which the fast paths find in the first window only.
+            // isSegment: Whether it is for small blocks: the fast paths find them in the first window only, and they have marks, which are
+            // charged together with it: charged before, they might be in the way of somebody who has room without them.
             // Returns: the address, or 0: the limit is reached or the kernel refused.
-            internal nuint Map(nuint length, nuint alignment, nuint kind, nuint metadata = 0, bool isNear = false)
+            internal nuint Map(nuint length, nuint alignment, nuint kind, bool isSegment = false)
             {
                 Assert(length % OsPageSize == 0 && length <= MaxBytes);
+                nuint metadata = isSegment ? LiveMarks.CountedPerSegment : 0;
                 if (!TryCharge(length + metadata))
                     return 0;
 
-                nuint address = MapUncharged(length, alignment, Syscalls.ProtReadWrite, isNear);
+                nuint address = MapUncharged(length, alignment, Syscalls.ProtReadWrite, isSegment);
                 if (address == 0)
                 {
                     Uncharge(length + metadata);
@@ -129,21 +139,28 @@ static unsafe partial class EmmaHeap
             }
 
             // Maps at the head of free slots, which stay Busy. The caller has charged the bytes or does not own them yet.
-            internal nuint MapUncharged(nuint length, nuint alignment, int protection, bool isNear = false)
+            internal nuint MapUncharged(nuint length, nuint alignment, int protection, bool isSegment = false)
             {
                 for (int attempt = 0; attempt < MapAttempts; attempt++)
                 {
-                    nuint address = Claim(length, alignment, attempt, isNear);
+                    nuint address = Claim(length, alignment, attempt, isSegment);
                     if (address == 0)
                         return 0;
 
-                    nint result = Syscalls.Mmap(address, length, protection, Syscalls.MapAtFreeAddress);
+                    bool isMarked = isSegment && LiveMarks.BytesPerSegment != 0;
+                    nint result = isMarked ? LiveMarks.Map(address) : (nint)address;
+                    isMarked &= result > 0;
+                    if (result > 0)
+                        result = Syscalls.Mmap(address, length, protection, Syscalls.MapAtFreeAddress);
                     if (result == (nint)address)
                         return address;
 
                     if (result > 0)
                         Syscalls.Munmap((nuint)result, length);
-                    FreeSlots(address, length);
+                    if (isMarked && !LiveMarks.TryUnmap(address))
+                        RetainMarks(address);
+                    else
+                        FreeSlots(address, length);
                     if (result is < 0 and not -Syscalls.ErrorExists)
                         return 0;
                 }
@@ -216,29 +233,49 @@ static unsafe partial class EmmaHeap
             internal readonly nuint LengthAt(nuint address)
             {
                 Window* window = Find(address);
-                return ClrVolatile.Read(ref window->Slots[window->SlotOf(address)]) & ~SlotKind.Mask;
+                return SlotKind.LengthIn(ClrVolatile.Read(ref window->Slots[window->SlotOf(address)]));
             }
 
-            // Sets the word of a slot the caller owns.
+            // Sets the word of a slot the caller owns; whether its marks are mapped stays as it is.
             internal readonly void Publish(nuint address, nuint length, nuint kind)
             {
                 Window* window = Find(address);
-                ClrVolatile.Write(ref window->Slots[window->SlotOf(address)], length | kind);
+                ref nuint word = ref window->Slots[window->SlotOf(address)];
+                ClrVolatile.Write(ref word, length | kind | (ClrVolatile.Read(ref word) & SlotKind.Marked));
+            }
+
+            // Whether the marks of the slot that begins at the address are mapped.
+            internal readonly bool IsMarkedAt(nuint address)
+            {
+                Window* window = Find(address);
+                return (ClrVolatile.Read(ref window->Slots[window->SlotOf(address)]) & SlotKind.Marked) != 0;
+            }
+
+            // Says whether the marks of a slot that the caller owns are mapped.
+            internal readonly void SetMarked(nuint address, bool marked)
+            {
+                Window* window = Find(address);
+                ref nuint word = ref window->Slots[window->SlotOf(address)];
+                nuint rest = ClrVolatile.Read(ref word) & ~SlotKind.Marked;
+                ClrVolatile.Write(ref word, marked ? rest | SlotKind.Marked : rest);
             }
 
             // Changes a slot from one kind to Busy, so that the caller alone owns it.
             // Returns: the mapped length, or 0 if the slot was not of that kind.
-            internal readonly nuint TryOwn(nuint address, nuint kind)
+            internal readonly nuint TryOwn(nuint address, nuint kind) => TryOwn(address, kind, out nuint length) ? length : 0;
+
+            private readonly bool TryOwn(nuint address, nuint kind, out nuint length)
             {
+                length = 0;
                 Window* window = Find(address);
                 if (window == null)
-                    return 0;
+                    return false;
 
                 ref nuint word = ref window->Slots[window->SlotOf(address)];
                 nuint seen = ClrVolatile.Read(ref word);
-                bool owned = (seen & SlotKind.Mask) == kind
+                length = SlotKind.LengthIn(seen);
+                return (seen & SlotKind.Mask) == kind
                     && ClrInterlocked.CompareExchange(ref word, (seen & ~SlotKind.Mask) | SlotKind.Busy, seen) == seen;
-                return owned ? seen & ~SlotKind.Mask : 0;
             }
 
             // The window that an address lies in, or null.
@@ -293,8 +330,8 @@ static unsafe partial class EmmaHeap
             // length: Bytes.
             // alignment: A power of two.
             // failures: How many places turned out to be taken: the next one is sought that much farther away.
-            // isNear: Whether it is for small blocks.
-            private nuint Claim(nuint length, nuint alignment, int failures, bool isNear)
+            // isSegment: Whether it is for small blocks.
+            private nuint Claim(nuint length, nuint alignment, int failures, bool isSegment)
             {
                 if (length > Window.DefaultSize && !IsConceivable(length))
                     return 0;
@@ -304,7 +341,7 @@ static unsafe partial class EmmaHeap
                 Window* last = null;
                 for (Window* window = First; window != null && address == 0; window = window->Next)
                 {
-                    nuint kept = isNear || window != First ? 0 : KeptOfFirst(length);
+                    nuint kept = isSegment || window != First ? 0 : KeptOfFirst(length);
                     if (window->HasRoomFor(SlotCountOf(length) + kept))
                         address = window->Claim(SlotCountOf(length), alignment, failures);
                     last = window;

@@ -12,22 +12,53 @@ static unsafe partial class EmmaHeap
         // How mappings go back to the kernel, which may refuse.
         internal partial struct AddressSpace
         {
-            // Unmaps a whole mapping whose head slot is Busy. What the kernel refuses to unmap is retained.
+            // Unmaps a whole mapping whose head slot is Busy, and its marks. What the kernel refuses to unmap, or a thread reads that frees
+            // what has been free all along, is retained.
             // Returns: the bytes given back: unmapped, or at least discarded.
             internal nuint Unmap(nuint address, nuint length)
             {
                 Assert(KindAt(address) == SlotKind.Busy);
-                if (Syscalls.Munmap(address, length) == 0)
+                bool isMarked = IsMarkedAt(address);
+                if ((isMarked && _areMarksRead()) || (length != 0 && Syscalls.Munmap(address, length) != 0))
+                    return Retain(address, length, isMarked);
+
+                Uncharge(length);
+                if (isMarked)
                 {
-                    FreeSlots(address, length);
-                    Uncharge(length);
-                    return length;
+                    if (!LiveMarks.TryUnmap(address))
+                    {
+                        ClrInterlocked.Increment(ref _marksRetained);
+                        Publish(address, 0, SlotKind.Retained);
+                        return length;
+                    }
+
+                    UnchargeMetadata(LiveMarks.CountedPerSegment);
+                    FreeSlots(address, Window.SlotSize);
+                    return length + LiveMarks.CountedPerSegment;
                 }
 
-                nint discarded = Syscalls.Madvise(address, length, Syscalls.MadvDontNeed);
+                FreeSlots(address, length);
+                return length;
+            }
+
+            private nuint Retain(nuint address, nuint length, bool isMarked)
+            {
+                nint discarded = Syscalls.Discard(address, length);
+                if (isMarked)
+                    LiveMarks.Discard(address);
                 ClrInterlocked.Add(ref _retained, (long)length);
                 Publish(address, length, SlotKind.Retained);
                 return discarded == 0 ? length : 0;
+            }
+
+            // Keeps a slot of which nothing but the marks is mapped, which the kernel will not unmap. They are counted; whoever asked for
+            // the segment takes them off the count with the rest.
+            private void RetainMarks(nuint address)
+            {
+                ClrInterlocked.Add(ref _mapped, (long)LiveMarks.CountedPerSegment);
+                ClrInterlocked.Add(ref _metadata, (long)LiveMarks.CountedPerSegment);
+                ClrInterlocked.Increment(ref _marksRetained);
+                Publish(address, 0, SlotKind.Retained);
             }
 
             // Cuts the tail off a mapping the caller owns. False: the kernel refused, and nothing changed.
@@ -54,23 +85,27 @@ static unsafe partial class EmmaHeap
                 return true;
             }
 
+            private readonly bool HasRetained => Retained != 0 || ClrVolatile.Read(in _marksRetained) != 0;
+
             // Tries again to unmap what could not be unmapped before.
             // Returns: bytes unmapped; they were discarded already.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint RetryRetained()
             {
                 nuint unmapped = 0;
-                if (Retained == 0)
+                if (!HasRetained)
                     return 0;
 
                 SlotWalk walk = Walk();
                 for (nuint address = walk.Next(SlotKind.Retained); address != 0; address = walk.Next(SlotKind.Retained))
                 {
-                    nuint length = TryOwn(address, SlotKind.Retained);
-                    if (length == 0)
+                    if (!TryOwn(address, SlotKind.Retained, out nuint length))
                         continue;
 
-                    ClrInterlocked.Add(ref _retained, -(long)length);
+                    if (length == 0)
+                        ClrInterlocked.Decrement(ref _marksRetained);
+                    else
+                        ClrInterlocked.Add(ref _retained, -(long)length);
                     Unmap(address, length);
                     if (KindAt(address) != SlotKind.Retained)
                         unmapped += length;
@@ -99,20 +134,19 @@ static unsafe partial class EmmaHeap
                     {
                         nuint length = LengthAt(address);
                         // A thread died before it could say what it had mapped here, if anything.
-                        if (length == 0)
+                        if (length == 0 && !IsMarkedAt(address))
                             continue;
 
-                        PageMap.Set(address, length, PageMap.None, PageMap.None);
+                        if (length != 0)
+                            PageMap.Set(address, length, PageMap.None, PageMap.None);
                         Publish(address, length, SlotKind.Busy);
-                        if (kind == SlotKind.Segment)
-                            UnchargeMetadata(LiveMarks.CountedPerSegment);
                         Unmap(address, length);
                     }
                 }
 
                 // The neighbours of a range that could not be unmapped are gone now, so that it can.
                 RetryRetained();
-                if (Retained != 0)
+                if (HasRetained)
                     return;
 
                 Window* windows = First;

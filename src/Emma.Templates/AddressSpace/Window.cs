@@ -9,7 +9,8 @@ static unsafe partial class EmmaHeap
     static partial class HeapInternals
     {
         // A stretch of addresses from which a heap maps: its slots and its page map. The structure lies at the start of a mapping of its
-        // own below the window, `header | label | slot words | their bits | page map`, which is touched only as far as the window is used.
+        // own below the window, `header | label | slot words | their bits | records | page map`, which is touched only as far as the window
+        // is used; below that is the place of the marks, where a heap has any, which are mapped with the slots they are about (LiveMarks).
         // Slots change under the address space's lock, or by their owner.
         internal partial struct Window
         {
@@ -50,8 +51,11 @@ static unsafe partial class EmmaHeap
 
             internal byte* PageMap;
 
-            // The marks of live blocks, where there are any; a mapping of its own.
+            // The place of the marks of live blocks, where a heap has any. Only those of slots that say so are mapped.
             internal byte* Marks;
+
+            // A word for each slot that says what begins there, where a heap has those (MappedBlocks).
+            internal ulong* Records;
 
             // The slot at which the search for free ones goes on.
             private nuint _cursor;
@@ -80,17 +84,24 @@ static unsafe partial class EmmaHeap
 
             // Bytes of a window's metadata, for a window of some size.
             internal static nuint MetadataBytes(nuint size) =>
-                AlignUp(HeaderBytes + (size >> SlotShift) * (nuint)sizeof(nuint) + BitBytes(size) + (size >> PageShift),
+                AlignUp(HeaderBytes + (size >> SlotShift) * (nuint)sizeof(nuint) + BitBytes(size) + RecordBytes(size) + (size >> PageShift),
                     AddressSpace.OsPageSize);
 
             private static nuint BitBytes(nuint size) => AlignUp(size >> SlotShift, 64) / 8;
 
+            private static nuint RecordBytes(nuint size) => IsHardened ? (size >> SlotShift) * sizeof(ulong) : 0;
+
             private readonly nuint MetadataReach => AlignUp(MetadataLength, SlotSize);
+
+            // Bytes of addresses below the metadata that the marks have, and a gap.
+            private static nuint MarksReach(nuint size) =>
+                LiveMarks.BytesPerSegment == 0 ? 0 : (size >> SlotShift) * LiveMarks.BytesPerSegment + GuardBytes;
 
             internal readonly bool Contains(nuint address) => unchecked(address - Base) < Size;
 
-            // Whether the window, or its metadata, lies in a range in part.
-            internal readonly bool Overlaps(nuint start, nuint end) => start < Base + Size && end > Base - GuardBytes - MetadataReach;
+            // Whether the window, its metadata or the place of its marks lies in a range in part.
+            internal readonly bool Overlaps(nuint start, nuint end) =>
+                start < Base + Size && end > Base - GuardBytes - MetadataReach - MarksReach(Size);
 
             internal readonly nuint SlotOf(nuint address) => (address - Base) >> SlotShift;
 
@@ -109,18 +120,12 @@ static unsafe partial class EmmaHeap
                 nuint metadata = MetadataBytes(size);
                 if (unit > LowestBase || !space.TryChargeMetadata(metadata))
                     return null;
-                if (!LiveMarks.TryMap(size, out byte* marks))
-                {
-                    space.UnchargeMetadata(metadata);
-                    return null;
-                }
-
                 nuint reach = GuardBytes + AlignUp(metadata, SlotSize);
                 ulong places = (HighestBase - LowestBase) / unit;
                 for (int attempt = 0; attempt < MapAttempts; attempt++)
                 {
                     nuint start = LowestBase + (nuint)(Random() % places) * unit;
-                    if (space.HasWindowIn(start - reach, start + size))
+                    if (space.HasWindowIn(start - reach - MarksReach(size), start + size))
                         continue;
 
                     nint result = Syscalls.Mmap(start - reach, metadata, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress);
@@ -128,7 +133,6 @@ static unsafe partial class EmmaHeap
                     {
                         Window* window = (Window*)(start - reach);
                         window->Initialize(start, size, metadata);
-                        window->Marks = marks;
                         return window;
                     }
 
@@ -138,20 +142,12 @@ static unsafe partial class EmmaHeap
                         break;
                 }
 
-                LiveMarks.TryUnmap(marks, size);
                 space.UnchargeMetadata(metadata);
                 return null;
             }
 
-            // Unmaps a window's metadata and its marks. False: the kernel refused, and the structure is there still.
-            internal static bool TryUnmap(Window* window)
-            {
-                if (!LiveMarks.TryUnmap(window->Marks, window->Size))
-                    return false;
-
-                window->Marks = null;
-                return Syscalls.Munmap((nuint)window, window->MetadataLength) == 0;
-            }
+            // Unmaps a window's metadata. False: the kernel refused, and the structure is there still.
+            internal static bool TryUnmap(Window* window) => Syscalls.Munmap((nuint)window, window->MetadataLength) == 0;
 
             private void Initialize(nuint start, nuint size, nuint metadata)
             {
@@ -160,7 +156,10 @@ static unsafe partial class EmmaHeap
                 MetadataLength = metadata;
                 Slots = (nuint*)(start - GuardBytes - AlignUp(metadata, SlotSize) + HeaderBytes);
                 TakenBits = (ulong*)(Slots + (size >> SlotShift));
-                PageMap = (byte*)TakenBits + BitBytes(size);
+                Records = (ulong*)((byte*)TakenBits + BitBytes(size));
+                PageMap = (byte*)Records + RecordBytes(size);
+                nuint marks = start - GuardBytes - MetadataReach - MarksReach(size);
+                Marks = LiveMarks.BytesPerSegment == 0 ? null : (byte*)marks;
                 LabelLength = CopyLabel();
                 MagicA = MagicLow;
                 MagicB = MagicHigh;

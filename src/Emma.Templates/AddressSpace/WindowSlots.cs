@@ -36,6 +36,11 @@ static unsafe partial class EmmaHeap
             internal const nuint Tail = 8;
 
             internal const nuint Mask = 15;
+
+            // Stands beside the kind of a segment's slot while its marks are mapped (LiveMarks): they go before the slot is free.
+            internal const nuint Marked = 16;
+
+            internal static nuint LengthIn(nuint word) => word & ~(AddressSpace.OsPageSize - 1);
         }
 
         // The slots of a window: claimed in ascending order, under the lock of the address space. The slot words are what counts; a bit map
@@ -126,7 +131,7 @@ static unsafe partial class EmmaHeap
             {
                 if (_taken == 0)
                 {
-                    if (Syscalls.Madvise((nuint)Slots, MetadataLength - HeaderBytes, Syscalls.MadvDontNeed) == 0)
+                    if (Syscalls.Discard((nuint)Slots, MetadataLength - HeaderBytes) == 0)
                         ClrVolatile.Write(ref _slotsUsed, 0);
                     return;
                 }
@@ -136,7 +141,7 @@ static unsafe partial class EmmaHeap
                     magazines += (ClrVolatile.Read(ref Slots[slot]) & SlotKind.Mask) == SlotKind.Magazines ? 1U : 0U;
                 nuint wholePages = AlignUp((nuint)PageMap, AddressSpace.OsPageSize);
                 if (magazines == _taken)
-                    Syscalls.Madvise(wholePages, (nuint)PageMap + (Size >> PageShift) - wholePages, Syscalls.MadvDontNeed);
+                    Syscalls.Discard(wholePages, (nuint)PageMap + (Size >> PageShift) - wholePages);
             }
 
             private const nuint BitsPerWord = 64;

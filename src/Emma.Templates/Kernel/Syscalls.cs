@@ -16,19 +16,18 @@ static unsafe partial class EmmaHeap
             // MAP_PRIVATE | MAP_ANONYMOUS: the kernel chooses the place, and refuses what exceeds the machine's memory by far.
             internal const int MapAnywhere = 0x02 | 0x20;
 
-            // MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE: the kernel chooses the place and counts only what is touched.
-            internal const int MapUnreserved = 0x02 | 0x20 | 0x4000;
-
             internal const int MremapMayMove = 1;
             internal const int MremapFixed = 2;
 
             internal const int MadvDontNeed = 4;
+            private const int MadvDontNeedLocked = 24;
             internal const int MadvHugePage = 14;
             internal const int MadvNoHugePage = 15;
 
             internal const int ErrorNoSuchProcess = 3;
             internal const int ErrorTryAgain = 11;
             internal const int ErrorExists = 17;
+            private const int ErrorInvalid = 22;
 
             private const int CurrentFolder = -100;
             private const int OpenCloseOnExec = 0x8_0000;
@@ -49,6 +48,14 @@ static unsafe partial class EmmaHeap
 
             internal static nint Madvise(nuint address, nuint length, int advice) =>
                 KernelEntry.Invoke(MachineCode.Madvise, (nint)address, (nint)length, advice);
+
+            // Gives the kernel the contents of pages, which are zeros when they are read next; those of memory that is locked, too, from
+            // Linux 5.18 on.
+            internal static nint Discard(nuint address, nuint length)
+            {
+                nint result = Madvise(address, length, MadvDontNeed);
+                return result == -ErrorInvalid ? Madvise(address, length, MadvDontNeedLocked) : result;
+            }
 
             // Sleeps while the word holds the expected value; woken by FutexWake, a signal, after a time, or at once if it does not.
             internal static nint FutexWait(int* word, int expected, int milliseconds)

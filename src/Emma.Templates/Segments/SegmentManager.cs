@@ -263,7 +263,7 @@ static unsafe partial class EmmaHeap
             {
                 ref AddressSpace space = ref Heap->Space;
                 // Busy until the header stands: a walk over the segments must not read it before.
-                nuint address = space.Map(Segment.Size, Segment.Size, SlotKind.Busy, LiveMarks.CountedPerSegment, isNear: true);
+                nuint address = space.Map(Segment.Size, Segment.Size, SlotKind.Busy, isSegment: true);
                 if (address == 0)
                     return null;
 

@@ -62,12 +62,7 @@ static unsafe partial class EmmaHeap
                 }
 
                 _lock.Release();
-                if (!empty)
-                    return 0;
-
-                LiveMarks.Discard(address);
-                Heap->Space.UnchargeMetadata(LiveMarks.CountedPerSegment);
-                return Heap->Space.Unmap(address, Segment.Size) + LiveMarks.CountedPerSegment;
+                return empty ? Heap->Space.Unmap(address, Segment.Size) : 0;
             }
 
             // Gives the kernel what is free in a segment: the whole of it if nothing lives there, else the free pages that may be dirty.
@@ -114,7 +109,7 @@ static unsafe partial class EmmaHeap
                     ulong mask = Segment.MaskOf(page, count);
                     rest &= ~mask;
                     nuint length = (nuint)count << Segment.PageShift;
-                    if (Syscalls.Madvise(Segment.AddressOf(segment, page), length, Syscalls.MadvDontNeed) == 0)
+                    if (Syscalls.Discard(Segment.AddressOf(segment, page), length) == 0)
                     {
                         clean |= mask;
                         discarded += length;

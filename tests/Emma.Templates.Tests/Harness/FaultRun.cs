@@ -430,8 +430,8 @@ public static unsafe partial class EmmaHeap
                 if (kernel is null)
                     return;
 
-                nuint mapped = KernelEntry.MappedBytes + kernel.Mapped
-                    .Bytes(MappingUse.Memory) + (nuint)s.Segments * LiveMarks.CountedPerSegment;
+                nuint marks = LiveMarks.CountedPerSegment == 0 ? 0 : kernel.Mapped.Bytes(MappingUse.Marks);
+                nuint mapped = KernelEntry.MappedBytes + kernel.Mapped.Bytes(MappingUse.Memory) + marks;
                 if (mapped != (nuint)s.MappedBytes || kernel.Trespass is not null || kernel.Mapped.Overflowed)
                     Fail($"mapped are {mapped} bytes, counted {(nuint)s.MappedBytes}; {kernel.Trespass}\n{kernel.Mapped}");
             }

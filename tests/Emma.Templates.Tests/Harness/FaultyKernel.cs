@@ -241,12 +241,12 @@ public static unsafe partial class EmmaHeap
             private static nint Mmap(nuint address, nuint length, nint protection, nint flags, int failure)
             {
                 nint result = failure == Failure.Elsewhere
-                    ? Forward(MachineCode.Mmap, 0, (nint)length, protection, Syscalls.MapUnreserved, -1)
+                    ? Forward(MachineCode.Mmap, 0, (nint)length, protection, Tests.Libc.MapUnreserved, -1)
                     : Forward(MachineCode.Mmap, (nint)address, (nint)length, protection, flags, -1);
                 if (result > 0)
                 {
                     MappingUse use = protection == Syscalls.ProtNone || failure == Failure.Elsewhere ? MappingUse.Addresses
-                        : address == 0 && flags == Syscalls.MapUnreserved ? MappingUse.Marks
+                        : Heap->Space.IsPlaceOfMarks(address) ? MappingUse.Marks
                         : MappingUse.Memory;
                     s_state->Ledger.Add((nuint)result, length, use);
                 }

@@ -47,13 +47,16 @@ public static unsafe partial class EmmaHeap
             // Tests of failing kernels leave places that heaps had to abandon: addresses without memory, which a later window may happen to
             // include.
             Mapping[] mappings = [.. ProcessMaps.Read().Where(mapping => IsHardened || mapping.Rights != "---p")];
-            nuint mapped = KernelEntry.MappedBytes + (nuint)s.Segments * LiveMarks.CountedPerSegment;
+            nuint mapped = KernelEntry.MappedBytes;
             for (Window* window = Heap->Space.Find((nuint)anyBlock); window != null; window = window->Next)
             {
                 if (HasOtherHeapIn(window))
                     return;
                 mapped += ProcessMaps.BytesIn((nuint)window, (nuint)window + window->MetadataLength, mappings);
                 mapped += ProcessMaps.BytesIn(window->Base, window->Base + window->Size, mappings);
+                nuint marks = (nuint)window->Marks;
+                nuint marksEnd = ChecksAreDefaulted ? marks : marks + AddressSpace.BytesOfMarks(window);
+                mapped += ProcessMaps.BytesIn(marks, marksEnd, mappings);
             }
 
             Expect.True(mapped == (nuint)s.MappedBytes,
@@ -75,7 +78,7 @@ public static unsafe partial class EmmaHeap
         // not say whose a mapping is. Reads through the kernel: the other heap may be unmapped meanwhile.
         private static bool HasOtherHeapIn(Window* window)
         {
-            nuint start = (nuint)window;
+            nuint start = window->Marks == null ? (nuint)window : (nuint)window->Marks;
             nuint end = window->Base + window->Size;
             using Microsoft.Win32.SafeHandles.SafeFileHandle memory = File.OpenHandle("/proc/self/mem");
             foreach (Mapping mapping in ProcessMaps.Read().Where(m => m.Rights == "rw-p" && m.Path == ""))

@@ -5,8 +5,15 @@ namespace Emma.Templates.Tests;
 /// <summary>What tests need from the C library to spoil their own process, and heaps of others.</summary>
 public static unsafe partial class Libc
 {
+    /// <summary>MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE: the kernel chooses the place and counts only what is touched.</summary>
+    public const int MapUnreserved = 0x02 | 0x20 | 0x4000;
+
+    public const int LimitOfData = 2;
     public const int LimitOfFiles = 7;
     public const int LimitOfAddressSpace = 9;
+
+    /// <summary>MCL_FUTURE.</summary>
+    public const int LockFuture = 2;
 
     [StructLayout(LayoutKind.Sequential)]
     public struct Limit
@@ -23,6 +30,10 @@ public static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "mlock")]
     public static partial int Lock(void* address, nuint length);
+
+    /// <summary>Has what is mapped from now on locked in memory.</summary>
+    [LibraryImport("libc", EntryPoint = "mlockall")]
+    public static partial int LockAll(int flags);
 
     [LibraryImport("libc", EntryPoint = "munlock")]
     public static partial int Unlock(void* address, nuint length);

@@ -12,7 +12,7 @@ public static unsafe partial class EmmaHeap
             // Memory that the heap's statistics count.
             Memory,
 
-            // The marks of live blocks of a whole window, which are counted by the segment.
+            // The marks of the live blocks of a segment, which are counted unless they are on by default.
             Marks,
 
             // Addresses that nobody touches: the target of a move, or a place that was not asked for.

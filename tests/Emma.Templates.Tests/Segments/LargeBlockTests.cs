@@ -286,7 +286,6 @@ public static unsafe partial class EmmaHeap
                 nuint place = window->Claim(length / Window.SlotSize, 1, 0);
                 Expect.True(place >= window->Base && place + length <= window->Base + window->Size);
                 nuint metadata = window->MetadataLength;
-                LiveMarks.TryUnmap(window->Marks, window->Size);
                 Expect.Equal(0, Syscalls.Munmap((nuint)window, metadata));
                 space.UnchargeMetadata(metadata);
                 Expect.Equal(mapped, (nuint)GetStatistics().MappedBytes);

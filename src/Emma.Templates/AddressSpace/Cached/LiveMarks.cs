@@ -8,10 +8,10 @@ static unsafe partial class EmmaHeap
     {
         // Where the options have pointers checked: a byte for each 16 bytes of a window, which says that a live block of up to 2 MiB begins
         // there. The slabs cannot say it, because to them the blocks in magazines are taken. Whoever owns a block writes its byte, so plain
-        // stores do.
-        // The marks of a window are one mapping, not reserved, which is touched as the window is used and stays until Destroy: a block
-        // freed twice may be looked for while its segment is unmapped. Those of mapped segments are counted as mapped; those of a segment
-        // that goes are discarded. Two frees of one block at the very same time by two threads are not told apart.
+        // stores do. The marks of a segment are a mapping of their own at a place below the window that follows from its slot. They are
+        // mapped before it and unmapped after it, and counted with it: all of a window's would be 4 GiB, which limits of address space and
+        // data, and programs that lock their memory, do not bear. Whoever reads a mark without owning the block that it is about says so
+        // (MarkReaders). Two frees of one block at the very same time by two threads are not told apart.
         internal static partial class LiveMarks
         {
             // Bytes of marks that a segment has.
@@ -29,32 +29,36 @@ static unsafe partial class EmmaHeap
             // What a block is marked that is handed out.
             private const byte Taken = IsHardened ? Busy : Live;
 
-            // Maps the marks of a window of some bytes, where there are any. False: the kernel refuses.
-            internal static bool TryMap(nuint windowSize, out byte* marks)
+            // Maps the marks of a segment to come, whose slot the caller owns.
+            // Returns: the segment, or what the kernel says: -EEXIST: their place is taken.
+            internal static nint Map(nuint segment)
             {
-                marks = null;
-                if (windowSize == 0 || BytesPerSegment == 0)
-                    return true;
+                nuint place = (nuint)MarkOf(segment);
+                nint result = Syscalls.Mmap(place, BytesPerSegment, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress);
+                if (result == (nint)place)
+                {
+                    Heap->Space.SetMarked(segment, true);
+                    return (nint)segment;
+                }
 
-                nint result = Syscalls.Mmap(0, windowSize / SizeClasses.Granularity, Syscalls.ProtReadWrite, Syscalls.MapUnreserved);
-                // An error is negative, and no address: the conversion would throw in a project that checks arithmetic.
                 if (result <= 0)
+                    return result;
+                Syscalls.Munmap((nuint)result, BytesPerSegment);
+                return -Syscalls.ErrorExists;
+            }
+
+            // Unmaps the marks of a slot that the caller owns. False: the kernel refuses.
+            internal static bool TryUnmap(nuint segment)
+            {
+                if (Syscalls.Munmap((nuint)MarkOf(segment), BytesPerSegment) != 0)
                     return false;
 
-                marks = (byte*)result;
+                Heap->Space.SetMarked(segment, false);
                 return true;
             }
 
-            // Unmaps the marks of a window, if there are any. False: the kernel refuses.
-            internal static bool TryUnmap(byte* marks, nuint windowSize) =>
-                marks == null || Syscalls.Munmap((nuint)marks, windowSize / SizeClasses.Granularity) == 0;
-
-            // Gives the kernel the marks of a segment that is about to go, in which nothing lives.
-            internal static void Discard(nuint segment)
-            {
-                if (segment != 0 && BytesPerSegment != 0)
-                    Syscalls.Madvise((nuint)MarkOf(segment), BytesPerSegment, Syscalls.MadvDontNeed);
-            }
+            // Gives the kernel the contents of the marks of a segment in which nothing lives.
+            internal static void Discard(nuint segment) => Syscalls.Discard((nuint)MarkOf(segment), BytesPerSegment);
 
             // Marks a block live, where blocks are marked; 0 is none.
             internal static void SetIfChecked(nuint block)

@@ -9,8 +9,8 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // The marks as a hardened heap uses them. Of two threads that free a block with a mapping of its own at once, or one of no bytes,
-        // one comes to own it by way of its mark; small blocks have their last eight bytes for that (Canary).
+        // The marks as a hardened heap uses them. Of two threads that free a block of no bytes at once, one comes to own it by way of its
+        // mark; small blocks have their last eight bytes for that (Canary), and those with mappings of their own a record (MappedBlocks).
         internal static partial class LiveMarks
         {
             // The mark of an address in one of the heap's windows.
@@ -23,16 +23,10 @@ static unsafe partial class EmmaHeap
                 return offset >> Window.PageShift < pages ? space->FirstMarks + offset / SizeClasses.Granularity : MarkOf(address);
             }
 
-            internal static bool IsLive(nuint block) =>
-                block % SizeClasses.Granularity == 0 && ClrVolatile.Read(ref *Of(block)) == Live;
-
-            // Makes a live block's mark Busy. False: none begins at this address.
+            // Makes a live block's mark Busy. False: it is no such mark.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            internal static bool TryOwn(byte* mark, nuint block)
+            internal static bool TryOwn(byte* mark)
             {
-                if (block % SizeClasses.Granularity != 0)
-                    return false;
-
                 // The neighbours' marks lie in the same word, and are stored to by their owners.
                 ref int word = ref *(int*)((nuint)mark & ~(nuint)(sizeof(int) - 1));
                 int shift = (int)((nuint)mark & (sizeof(int) - 1)) * 8;
@@ -44,13 +38,6 @@ static unsafe partial class EmmaHeap
                     if (ClrInterlocked.CompareExchange(ref word, seen ^ ((Live ^ Busy) << shift), seen) == seen)
                         return true;
                 }
-            }
-
-            // Takes off the mark of a block that has a mapping of its own, and whatever else stands among the marks of its first slot.
-            internal static void Forget(nuint start, nuint block)
-            {
-                ClrVolatile.Write(ref *Of(block), 0);
-                Syscalls.Madvise((nuint)Of(start), AddressSpace.OsPageSize, Syscalls.MadvDontNeed);
             }
         }
     }

@@ -8,15 +8,13 @@ static unsafe partial class EmmaHeap
         internal static class LiveMarks
         {
             // Bytes of marks that a segment has.
+            internal const nuint BytesPerSegment = 0;
+
             internal const nuint CountedPerSegment = 0;
 
-            internal static bool TryMap(nuint windowSize, out byte* marks)
-            {
-                marks = null;
-                return windowSize != 0;
-            }
+            internal static nint Map(nuint segment) => (nint)segment;
 
-            internal static bool TryUnmap(byte* marks, nuint windowSize) => marks == null && windowSize != 0;
+            internal static bool TryUnmap(nuint segment) => segment != 0;
 
             internal static void Discard(nuint segment)
             {

@@ -99,20 +99,18 @@ static unsafe partial class EmmaHeap
         internal static void ReleaseBlockSlowly(void* block)
         {
             nuint address = (nuint)block;
+            // Whoever does not own the block reads what another thread may be about to give back.
+            ThreadCache* reader = MarkReaders.Enter();
             int pageClass = PageMap.ClassOf(address);
-            if (!PageMap.IsSmall(pageClass))
+            nuint blockSize = PageMap.IsSmall(pageClass) ? BlockSizes.Of((nuint)pageClass) : 0;
+            byte* mark = blockSize != 0 ? LiveMarks.Of(address) : null;
+            bool owned = blockSize != 0 && Canary.TryOwn(address, blockSize, mark, out nuint _);
+            MarkReaders.Leave(reader);
+            if (!owned)
             {
                 // Finalizers may free after the heap's memory is gone with its load context: there is nothing left to do.
-                if (block != null && !HeapState.IsUnloaded && !MappedBlocks.TryFree(address, pageClass))
+                if (block != null && !HeapState.IsUnloaded && (blockSize != 0 || !MappedBlocks.TryFree(address, pageClass)))
                     ThrowNotLive(address, pageClass, "Free");
-                return;
-            }
-
-            byte* mark = LiveMarks.Of(address);
-            nuint blockSize = BlockSizes.Of((nuint)pageClass);
-            if (!Canary.TryOwn(address, blockSize, mark, out nuint _))
-            {
-                ThrowNotLive(address, pageClass, "Free");
                 return;
             }
 
@@ -160,13 +158,16 @@ static unsafe partial class EmmaHeap
         // Resizes a small block where it lies, if a block of its class is what the new size would get.
         internal static bool TryResizeSmall(nuint block, nuint oldSize, nuint size)
         {
-            int pageClass = PageMap.ClassOf(block);
-            if (size > Canary.MaxSize || size == 0 || pageClass != SizeClasses.Of(size + Canary.Bytes))
+            if (size > Canary.MaxSize || size == 0)
                 return false;
 
+            int pageClass = SizeClasses.Of(size + Canary.Bytes);
             byte* mark = LiveMarks.Of(block);
             nuint blockSize = BlockSizes.Of((nuint)pageClass);
-            if (!Canary.TryOwn(block, blockSize, mark, out oldSize))
+            ThreadCache* reader = MarkReaders.Enter();
+            bool owned = PageMap.ClassOf(block) == pageClass && Canary.TryOwn(block, blockSize, mark, out oldSize);
+            MarkReaders.Leave(reader);
+            if (!owned)
                 return false;
 
             // What follows the smaller of the sizes is old contents, or a pattern that is nobody's business.
@@ -189,12 +190,13 @@ static unsafe partial class EmmaHeap
             }
 
             nuint size = 0;
-            if (address % SizeClasses.Granularity != 0
-                || !Canary.TryRequire(address, BlockSizes.Of((nuint)pageClass), LiveMarks.Of(address), out size))
-            {
+            ThreadCache* reader = MarkReaders.Enter();
+            bool live = address % SizeClasses.Granularity == 0
+                && PageMap.ClassOf(address) == pageClass
+                && Canary.TryRequire(address, BlockSizes.Of((nuint)pageClass), LiveMarks.Of(address), out size);
+            MarkReaders.Leave(reader);
+            if (!live)
                 ThrowNotLive(address, pageClass, operation);
-            }
-
             return size;
         }
 

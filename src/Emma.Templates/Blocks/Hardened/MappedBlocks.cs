@@ -1,5 +1,6 @@
 namespace Emma.Templates;
 
+using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrMath = global::System.Math;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
@@ -14,13 +15,18 @@ static unsafe partial class EmmaHeap
         // addresses are not used again before the window has been gone through, and they are not filled up to their end, so that whoever
         // runs past a block's end faults.
         // A block lies at the end of its mapping, as nearly as its alignment allows, so it begins within the first 4 KiB. The rest of the
-        // mapping holds a pattern. What describes the block stands among the marks, at a place that belongs to its slot and that no block's
-        // mark has.
+        // mapping holds a pattern. A word of the window says of each slot whether such a block begins in it, where, and how long it is: the
+        // record, which whoever frees the block exchanges, so that of two threads one comes to own it.
         [ClrStackTraceHidden]
         internal static class MappedBlocks
         {
-            // Where the record lies behind the mark of a slot's first address: behind those of its first 4 KiB.
-            private const nuint RecordOffset = AddressSpace.OsPageSize / SizeClasses.Granularity;
+            // A record, from the lowest bit on: a state, 0 for no block; where the block begins in its first 4 KiB, in multiples of 16; its
+            // size.
+            private const ulong StateMask = 3;
+            private const ulong Live = 1;
+            private const ulong Busy = 2;
+            private const int OffsetShift = 2;
+            private const int SizeShift = OffsetShift + 8;
 
             // Allocates a block; null: out of memory.
             internal static void* Allocate(nuint size, nuint alignment)
@@ -42,9 +48,9 @@ static unsafe partial class EmmaHeap
                 nuint unit = ClrMath.Max(alignment, SizeClasses.Granularity);
                 nuint block = start + ((length - size) & ~(unit - 1));
                 ulong pattern = Canary.PatternOf(start);
-                Record(start, block - start, size);
                 FillAround(start, block, size, pattern);
-                ClrVolatile.Write(ref *LiveMarks.Of(block), LiveMarks.Live);
+                ulong offset = (block - start) / SizeClasses.Granularity;
+                ClrVolatile.Write(ref *RecordOf(start), Live | (offset << OffsetShift) | ((ulong)size << SizeShift));
                 return (void*)block;
             }
 
@@ -53,13 +59,13 @@ static unsafe partial class EmmaHeap
             {
                 if (pageClass == PageMap.LargeTail)
                     return Heap->Small.Empty.TryFree(address);
-                if (pageClass != PageMap.Large || !LiveMarks.TryOwn(LiveMarks.Of(address), address))
+                nuint start = StartOf(address);
+                if (pageClass != PageMap.Large || !TryOwn(start, address))
                     return false;
 
-                nuint start = StartOf(address);
                 RequireIntact(start, address);
-                // The marks go before the slot does, which may be another block's at once.
-                LiveMarks.Forget(start, address);
+                // The record goes before the slot does, which may be another block's at once.
+                ClrVolatile.Write(ref *RecordOf(start), 0);
                 bool freed = Heap->Large.TryFree(start);
                 Assert(freed);
                 return freed;
@@ -70,33 +76,46 @@ static unsafe partial class EmmaHeap
             {
                 size = 0;
                 if (pageClass == PageMap.LargeTail)
-                    return Heap->Small.Empty.Contains(address) && LiveMarks.IsLive(address);
-                if (pageClass != PageMap.Large || !LiveMarks.IsLive(address))
+                    return Heap->Small.Empty.IsLive(address);
+
+                nuint start = StartOf(address);
+                if (pageClass != PageMap.Large || !IsLive(ClrVolatile.Read(ref *RecordOf(start)), start, address))
                     return false;
 
-                size = RequireIntact(StartOf(address), address);
+                size = RequireIntact(start, address);
                 return true;
             }
 
-            // The block in a mapping whose first slot begins at an address. The caller owns the block.
+            // The block in a mapping whose first slot begins at an address; one of no bytes at its start if there is none.
             internal static nuint BlockAt(nuint start, out nuint size)
             {
-                nuint* record = RecordOf(start);
-                size = record[0];
-                return start + record[1];
+                ulong record = ClrVolatile.Read(ref *RecordOf(start));
+                size = (nuint)(record >> SizeShift);
+                return BlockIn(record, start);
+            }
+
+            private static nuint BlockIn(ulong record, nuint start) =>
+                start + ((nuint)(record >> OffsetShift) & ((1 << (SizeShift - OffsetShift)) - 1)) * SizeClasses.Granularity;
+
+            private static bool IsLive(ulong record, nuint start, nuint block) =>
+                (record & StateMask) == Live && BlockIn(record, start) == block;
+
+            // Makes a live block the caller's. False: none begins at this address.
+            private static bool TryOwn(nuint start, nuint block)
+            {
+                ulong* word = RecordOf(start);
+                ulong record = ClrVolatile.Read(ref *word);
+                return IsLive(record, start, block) && ClrInterlocked.CompareExchange(ref *word, record ^ (Live ^ Busy), record) == record;
             }
 
             private static nuint LengthFor(nuint size) => AlignUp(ClrMath.Max(size, 1), AddressSpace.OsPageSize);
 
             internal static nuint StartOf(nuint block) => block & ~(Window.SlotSize - 1);
 
-            private static nuint* RecordOf(nuint start) => (nuint*)(LiveMarks.Of(start) + RecordOffset);
-
-            private static void Record(nuint start, nuint offset, nuint size)
+            private static ulong* RecordOf(nuint start)
             {
-                nuint* record = RecordOf(start);
-                record[0] = size;
-                record[1] = offset;
+                Window* window = Heap->Space.Find(start);
+                return window->Records + window->SlotOf(start);
             }
 
             // The requested size; ends the process if what lies around the block was overwritten.

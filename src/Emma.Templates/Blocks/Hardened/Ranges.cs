@@ -37,13 +37,23 @@ static unsafe partial class EmmaHeap
 
         internal static nuint LeftInSmallBlock(nuint address, int pageClass)
         {
-            Slab* slab = Slab.Of(address);
-            nuint blockSize = BlockSizes.Of((nuint)pageClass);
-            nuint block = Slab.AddressOf(slab) + (nuint)Slab.IndexOf(slab, address) * blockSize;
-            if (Slab.IndexOf(slab, address) >= slab->Capacity || !Canary.TryRequire(block, blockSize, LiveMarks.Of(block), out nuint size))
-                return 0;
+            nuint left = 0;
+            ThreadCache* reader = MarkReaders.Enter();
+            if (PageMap.ClassOf(address) == pageClass)
+            {
+                Slab* slab = Slab.Of(address);
+                nuint blockSize = BlockSizes.Of((nuint)pageClass);
+                nuint block = Slab.AddressOf(slab) + (nuint)Slab.IndexOf(slab, address) * blockSize;
+                if (Slab.IndexOf(slab, address) < slab->Capacity
+                    && Canary.TryRequire(block, blockSize, LiveMarks.Of(block), out nuint size)
+                    && address - block < size)
+                {
+                    left = size - (address - block);
+                }
+            }
 
-            return address - block < size ? size - (address - block) : 0;
+            MarkReaders.Leave(reader);
+            return left;
         }
 
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]

@@ -92,6 +92,7 @@ static unsafe partial class EmmaHeap
                     return;
                 }
 
+                BeginReading(cache);
                 nuint pageClass = ClrVolatile.Read(ref cache->_pageMap[page]);
                 byte* mark = cache->_marks + offset / SizeClasses.Granularity;
                 nuint blockSize = pageClass * SizeClasses.Granularity;
@@ -114,6 +115,7 @@ static unsafe partial class EmmaHeap
                     return;
                 }
 
+                EndReading(cache);
                 ClrVolatile.Write(ref *mark, LiveMarks.Busy);
                 Zeros.ClearFew(block, blockSize);
                 ClrVolatile.Write(ref *mark, 0);
@@ -129,7 +131,8 @@ static unsafe partial class EmmaHeap
                 TopsOf(cache)[Quarantine.ClassIn(oldest)] = (ulong)(top + 1);
             }
 
-            // The same for all blocks that lie in the first window; what is none of them, or looks wrong, goes the slow way.
+            // The same for all blocks that lie in the first window; what is none of them, or looks wrong, goes the slow way. The caller has
+            // said that it reads.
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private static void FreeMany(ThreadCache* cache, nuint block, nuint pageClass)
             {
@@ -137,6 +140,7 @@ static unsafe partial class EmmaHeap
                 byte* mark = cache->_marks + unchecked(block - cache->_windowBase) / SizeClasses.Granularity;
                 if (blockSize == 0 || block % SizeClasses.Granularity != 0 || ClrVolatile.Read(ref *mark) != LiveMarks.Live)
                 {
+                    EndReading(cache);
                     ReleaseBlockSlowly((void*)block);
                     return;
                 }
@@ -146,7 +150,9 @@ static unsafe partial class EmmaHeap
                     && (Canary.IsAmidst(block, blockSize)
                         ? Canary.AreNeighboursIntact(block, blockSize, mark)
                         : Canary.AreNeighboursIntactAtEnds(block, blockSize, mark));
-                if (!isIntact || !Canary.TryOwn(block, blockSize, word))
+                bool owned = isIntact && Canary.TryOwn(block, blockSize, word);
+                EndReading(cache);
+                if (!owned)
                 {
                     ReleaseBlockSlowly((void*)block);
                     return;

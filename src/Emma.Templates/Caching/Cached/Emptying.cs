@@ -32,6 +32,7 @@ static unsafe partial class EmmaHeap
             // Returns: bytes unmapped.
             internal static nuint EmptyDead(ThreadCache* cache)
             {
+                EndReading(cache);
                 if (ClrVolatile.Read(ref cache->_changing) == 0)
                     return Empty(cache);
 
@@ -42,6 +43,7 @@ static unsafe partial class EmmaHeap
             // Makes a dead thread's cache its new owner's, magazines and all, unless the dead one was changing them.
             internal static ThreadCache* TakenOver(ThreadCache* cache)
             {
+                EndReading(cache);
                 if (ClrVolatile.Read(ref cache->_changing) != 0)
                     Reset(cache, SmallBlocks.SentinelTop);
                 return cache;
@@ -56,6 +58,7 @@ static unsafe partial class EmmaHeap
                     TopsOf(cache)[i] = sentinel;
 
                 cache->Quarantine.Reset();
+                EndReading(cache);
                 ClrVolatile.Write(ref cache->_changing, 0);
             }
 

@@ -68,7 +68,7 @@ static unsafe partial class EmmaHeap
                         if (length > Window.SlotSize)
                             length = Window.SlotSize;
                         // Where the kernel refuses, the old bytes stay and do no harm.
-                        if (Syscalls.Madvise((nuint)_areas[area], length, Syscalls.MadvDontNeed) == 0)
+                        if (Syscalls.Discard((nuint)_areas[area], length) == 0)
                             discarded += length;
                     }
 

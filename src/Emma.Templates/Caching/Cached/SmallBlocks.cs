@@ -60,6 +60,7 @@ static unsafe partial class EmmaHeap
             internal ThreadCacheList Caches;
             internal MagazineStore Magazines;
             internal EmptyBlocks Empty;
+            internal MarkReaders Readers;
 
             // The top of the sentinel magazine.
             internal static ulong SentinelTop => (ulong)&Heap->Small._sentinelFull;
@@ -115,6 +116,9 @@ static unsafe partial class EmmaHeap
                     ThreadCacheList.EnsureKey();
                 FastPathEntries.Lead(FastPathEntries.Current, code);
             }
+
+            // Whether a thread reads marks that were taken out of use before.
+            internal static bool AreMarksRead() => MarkReaders.Remain();
 
             // The machine code that the layer wants beside the trampoline; empty where it will not be used.
             internal static byte[] MachineCode() => UsesMachineCode ? FastPathCode.Compose() : [];
@@ -189,8 +193,10 @@ static unsafe partial class EmmaHeap
             internal PointerCheck Free(nuint address, int sizeClass)
             {
                 PointerCheck check = ChecksBoundaries ? Examine(address, sizeClass) : PointerCheck.Valid;
-                if (check != PointerCheck.Valid || (ChecksBoundaries && !LiveMarks.TryClear(address)))
+                if (check != PointerCheck.Valid)
                     return check;
+                if (ChecksBoundaries && !MarkReaders.TryClear(address))
+                    return PointerCheck.AlreadyFree;
 
                 ThreadCache* cache = Caches.Current();
                 if (cache == null)
@@ -202,7 +208,7 @@ static unsafe partial class EmmaHeap
             // before.
             internal bool FreeRun(nuint address, int pageClass)
             {
-                if (ChecksBoundaries && !LiveMarks.TryClear(address))
+                if (ChecksBoundaries && !MarkReaders.TryClear(address))
                     return false;
 
                 nuint unmapped = 0;
@@ -213,7 +219,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Whether a run whose page has its class is a live block, as far as the options have it checked.
-            internal static bool IsLiveRun(nuint address) => !ChecksBoundaries || LiveMarks.IsSet(address);
+            internal static bool IsLiveRun(nuint address) => !ChecksBoundaries || MarkReaders.IsSet(address);
 
             // Gives blocks that a cache or a depot kept back to where they came from. The caller holds no lock but, perhaps, that of giving
             // back.
@@ -233,7 +239,7 @@ static unsafe partial class EmmaHeap
             internal readonly PointerCheck Examine(nuint address, int sizeClass)
             {
                 PointerCheck check = Bin.Of(sizeClass)->Examine(address);
-                return ChecksBoundaries && check == PointerCheck.Valid && !LiveMarks.IsSet(address) ? PointerCheck.AlreadyFree : check;
+                return ChecksBoundaries && check == PointerCheck.Valid && !MarkReaders.IsSet(address) ? PointerCheck.AlreadyFree : check;
             }
 
             // Takes blocks from slabs. Before a segment is mapped for them, the caches of some dead threads are looked through.
@@ -325,6 +331,7 @@ static unsafe partial class EmmaHeap
                     DepotOf(sizeClass)->Reset();
                 Magazines.Reset();
                 Empty.Reset();
+                Readers.Reset();
             }
 
             // The heap has ended: nothing calls the machine code any more, which is about to be unmapped.

@@ -12,7 +12,7 @@ static unsafe partial class EmmaHeap
     {
         // The free blocks that one thread keeps: two magazines for each class, the loaded one and its spare, and what its fast paths need
         // besides. The structure lies in a pinned array, like the root: code that still holds a pointer to it after Destroy may use it.
-        // The first seven members are known to the machine code (FastPathCode). Invariants: `_tops[c]` is the top of c's loaded magazine or
+        // The first eight members are known to the machine code (FastPathCode). Invariants: `_tops[c]` is the top of c's loaded magazine or
         // of the sentinel, always the sentinel for what is no class of blocks that are kept; the spare is a magazine only if the loaded one
         // is.
         internal partial struct ThreadCache
@@ -38,6 +38,9 @@ static unsafe partial class EmmaHeap
             // The window's marks of live blocks and its bytes, where there are marks.
             private byte* _marks;
             private nuint _markedBytes;
+
+            // Not 0 while the owner reads marks of blocks that may not be its own (MarkReaders).
+            private byte _reading;
 
             // Whose it is.
             internal CacheOwner Owner;
@@ -102,19 +105,58 @@ static unsafe partial class EmmaHeap
                 if (page >= cache->_pages)
                     return false;
 
-                // Not one call with either class: the processor is to go on with its guess before the page map has answered.
-                nuint pageClass = ClrVolatile.Read(ref cache->_pageMap[page]);
-                nuint guess = cache->_lastTaken;
-                return pageClass == guess ? TryPush(cache, guess, block) : TryPush(cache, pageClass, block);
+                return ChecksBoundaries ? TryGiveMarked(cache, page, block) : TryGiveUnmarked(cache, page, block);
             }
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            private static bool TryPush(ThreadCache* cache, nuint pageClass, void* block)
+            private static bool TryGiveUnmarked(ThreadCache* cache, nuint page, void* block)
+            {
+                // Not one call with either class: the processor is to go on with its guess before the page map has answered.
+                nuint pageClass = ClrVolatile.Read(ref cache->_pageMap[page]);
+                nuint guess = cache->_lastTaken;
+                return pageClass == guess ? TryPushUnmarked(cache, guess, block) : TryPushUnmarked(cache, pageClass, block);
+            }
+
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            private static bool TryGiveMarked(ThreadCache* cache, nuint page, void* block)
+            {
+                BeginReading(cache);
+                nuint pageClass = ClrVolatile.Read(ref cache->_pageMap[page]);
+                nuint guess = cache->_lastTaken;
+                return pageClass == guess ? TryPushMarked(cache, guess, block) : TryPushMarked(cache, pageClass, block);
+            }
+
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static void BeginReading(ThreadCache* cache) => ClrVolatile.Write(ref cache->_reading, 1);
+
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static void EndReading(ThreadCache* cache) => ClrVolatile.Write(ref cache->_reading, 0);
+
+            internal static bool IsReading(ThreadCache* cache) => ClrVolatile.Read(ref cache->_reading) != 0;
+
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            private static bool TryPushUnmarked(ThreadCache* cache, nuint pageClass, void* block)
             {
                 ulong* top = (ulong*)TopsOf(cache)[pageClass];
-                if (*top == Magazine.Full || (ChecksBoundaries ? !TryUnmark(cache, (nuint)block) : *(top - 1) == (ulong)block))
+                if (*top == Magazine.Full || *(top - 1) == (ulong)block)
                     return false;
 
+                *top = (ulong)block;
+                TopsOf(cache)[pageClass] = unchecked((ulong)(top + 1));
+                return true;
+            }
+
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            private static bool TryPushMarked(ThreadCache* cache, nuint pageClass, void* block)
+            {
+                ulong* top = (ulong*)TopsOf(cache)[pageClass];
+                if (*top == Magazine.Full || !TryUnmark(cache, (nuint)block))
+                {
+                    EndReading(cache);
+                    return false;
+                }
+
+                EndReading(cache);
                 *top = (ulong)block;
                 TopsOf(cache)[pageClass] = unchecked((ulong)(top + 1));
                 return true;

@@ -141,6 +141,19 @@ static unsafe partial class EmmaHeap
                 return fingerprint;
             }
 
+            // Whether the owner of a cache reads marks, other than a dead one.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            internal readonly bool IsAnyReading()
+            {
+                for (ThreadCache* cache = First; cache != null; cache = cache->Next)
+                {
+                    if (ThreadCache.IsReading(cache) && !CurrentThread.IsDead(Syscalls.GetPid(), CacheOwner.IdIn(cache->Owner.Word)))
+                        return true;
+                }
+
+                return false;
+            }
+
             private readonly ThreadCache* First => (ThreadCache*)ClrVolatile.Read(in _first);
 
             // Must come before any owner is asked for: in a forked process, the only thread's id is not the one its cache bears.

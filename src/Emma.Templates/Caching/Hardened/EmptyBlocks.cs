@@ -7,11 +7,12 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // Blocks of no bytes: addresses of an inaccessible mapping, handed out in turn. Where it cannot be had, or all are in use, such a
-        // block is a small one.
+        // Blocks of no bytes: addresses of an inaccessible area, handed out in turn. Where it cannot be had, or all are in use, such a
+        // block is a small one. A page behind the area has their marks.
         internal struct EmptyBlocks
         {
             private const nuint AreaBytes = Segment.PageSize;
+            private const nuint MappedAreaBytes = AreaBytes + AreaBytes / SizeClasses.Granularity;
             private const int Capacity = (int)(AreaBytes / SizeClasses.Granularity);
 
             // So many addresses are looked at for one that is free: a bounded time where nearly all are in use.
@@ -27,7 +28,7 @@ static unsafe partial class EmmaHeap
 
             internal readonly int Live => ClrVolatile.Read(in _live);
 
-            internal readonly nuint MappedBytes => ClrVolatile.Read(in _area) == 0 ? 0 : AreaBytes;
+            internal readonly nuint MappedBytes => ClrVolatile.Read(in _area) == 0 ? 0 : MappedAreaBytes;
 
             internal readonly bool Contains(nuint address)
             {
@@ -49,7 +50,7 @@ static unsafe partial class EmmaHeap
                 {
                     nuint candidate = (nuint)_area + (nuint)_next * SizeClasses.Granularity;
                     _next = (_next + 1) % Capacity;
-                    byte* mark = LiveMarks.Of(candidate);
+                    byte* mark = MarkOf(candidate);
                     if (ClrVolatile.Read(ref *mark) != 0)
                         continue;
                     ClrInterlocked.Increment(ref _live);
@@ -61,13 +62,16 @@ static unsafe partial class EmmaHeap
                 return block;
             }
 
+            internal readonly bool IsLive(nuint address) =>
+                Contains(address) && address % SizeClasses.Granularity == 0 && ClrVolatile.Read(ref *MarkOf(address)) == LiveMarks.Live;
+
             // Takes a block back. False: no live one has this address.
             internal bool TryFree(nuint address)
             {
-                if (!Contains(address) || !LiveMarks.TryOwn(LiveMarks.Of(address), address))
+                if (!Contains(address) || address % SizeClasses.Granularity != 0 || !LiveMarks.TryOwn(MarkOf(address)))
                     return false;
 
-                ClrVolatile.Write(ref *LiveMarks.Of(address), 0);
+                ClrVolatile.Write(ref *MarkOf(address), 0);
                 ClrInterlocked.Decrement(ref _live);
                 return true;
             }
@@ -80,16 +84,22 @@ static unsafe partial class EmmaHeap
                 _next = 0;
             }
 
+            private readonly byte* MarkOf(nuint block)
+            {
+                nuint area = (nuint)ClrVolatile.Read(in _area);
+                return (byte*)area + AreaBytes + (block - area) / SizeClasses.Granularity;
+            }
+
             private void Map()
             {
                 ref AddressSpace space = ref Heap->Space;
-                nuint area = space.Map(AreaBytes, Window.SlotSize, SlotKind.Busy);
+                nuint area = space.Map(MappedAreaBytes, Window.SlotSize, SlotKind.Busy);
                 if (area == 0)
                     return;
 
                 Guards.TryClose(area, AreaBytes);
                 PageMap.Set(area, AreaBytes, PageMap.LargeTail, PageMap.LargeTail);
-                space.Publish(area, AreaBytes, SlotKind.Large);
+                space.Publish(area, MappedAreaBytes, SlotKind.Large);
                 ClrVolatile.Write(ref _area, area);
             }
         }

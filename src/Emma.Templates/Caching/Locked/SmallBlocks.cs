@@ -15,6 +15,9 @@ static unsafe partial class EmmaHeap
             // The fast half of a free: there is none.
             internal static bool TryGive(ref void* block) => false;
 
+            // Whether a thread reads marks: there are none.
+            internal static bool AreMarksRead() => false;
+
             // The machine code that the layer wants beside the trampoline: none.
             internal static byte[] MachineCode() => [];
 

@@ -31,7 +31,7 @@ public static unsafe partial class EmmaHeap
                 {
                     { nameof(FastPathCode.Cache), 4, 1, 28 },
                     { nameof(FastPathCode.TakeChecked), 20, 4, 89 },
-                    { nameof(FastPathCode.GiveChecked), 31, 7, 174 },
+                    { nameof(FastPathCode.GiveChecked), 33, 7, 209 },
                 }
                 : new()
                 {
@@ -193,6 +193,7 @@ public static unsafe partial class EmmaHeap
                     (Mnemonic.Add, Register.RSI) => "_marks",
                     (Mnemonic.Cmp, Register.RAX) => "_pages",
                     (Mnemonic.Cmp, Register.RSI) => "_markedBytes",
+                    (Mnemonic.Mov, _) when instruction.MemorySize == MemorySize.UInt8 => "_reading",
                     (Mnemonic.Mov, _) => "_lastTaken",
                     _ => throw new InvalidOperationException(
                         $"{Disassembler.Format(instruction)} is not expected to have an operand in the cache"),
