@@ -137,18 +137,18 @@ internal static class Mutations
 
         new(Start, "PUBLISHED_BEFORE_BUILT", CodePage,
             new Edit(
-                "private readonly nint _syscall; private readonly nint _codeBehind; private readonly ClrSafeBuffer? _view;",
-                "private nint _syscall; private nint _codeBehind; private ClrSafeBuffer? _view;"),
+                "private readonly nint _syscall; private readonly nint _codeBehind; private readonly nint _page;",
+                "private nint _syscall; private nint _codeBehind; private nint _page;"),
             new Edit(
                 "KernelEntry created = Create(codeBehind); " +
                 "if (ClrInterlocked.CompareExchange(ref s_current, created, null) is not null) created.UnmapCode();",
                 """
-                KernelEntry created = new KernelEntry(0, 0, null);
+                KernelEntry created = new KernelEntry(0, 0, 0);
                 if (ClrInterlocked.CompareExchange(ref s_current, created, null) is not null)
                     return;
 
                 KernelEntry built = Create(codeBehind);
-                created._view = built._view;
+                created._page = built._page;
                 created._codeBehind = built._codeBehind;
                 ClrVolatile.Write(ref created._syscall, built._syscall);
                 """)),

@@ -1,9 +1,9 @@
 namespace Emma.Benchmarks.Footprint;
 
-// The heaps' pages of machine code, which stay when a heap is destroyed: shared mappings with a name that only the base library gives.
+// The heaps' pages of machine code, which stay when a heap is destroyed: shared mappings of a name that only heaps give.
 internal static class HeapCode
 {
-    private const string Name = "/memfd:/dotnet_";
+    private const string Name = "/memfd:emma";
     private const string Permissions = " r-xs ";
     private const string Resident = "Rss:";
     private const string Size = "Size:";

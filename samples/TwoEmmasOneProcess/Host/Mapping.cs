@@ -12,7 +12,7 @@ internal readonly record struct Mapping(AddressRange Range, string Permissions, 
     public bool CanHoldBlocks => Permissions == "rw-p" && Name.Length == 0;
 
     // Whether this is a heap's page of machine code; the runtime's own code lies in a file of another name.
-    public bool IsHeapCode => Permissions == "r-xs" && Name.StartsWith("/memfd:/dotnet_", StringComparison.Ordinal);
+    public bool IsHeapCode => Permissions == "r-xs" && Name.StartsWith("/memfd:emma", StringComparison.Ordinal);
 
     public static List<Mapping> ReadAll() => File.ReadLines("/proc/self/maps").Select(Parse).ToList();
 

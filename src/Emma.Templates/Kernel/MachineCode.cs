@@ -25,6 +25,7 @@ static unsafe partial class EmmaHeap
             };
 
             internal const int Read = 0;
+            internal const int Write = 1;
             internal const int Close = 3;
             internal const int Mmap = 9;
             internal const int Mprotect = 10;
@@ -37,6 +38,7 @@ static unsafe partial class EmmaHeap
             internal const int TgKill = 234;
             internal const int OpenAt = 257;
             internal const int GetRandom = 318;
+            internal const int MemfdCreate = 319;
             internal const int Membarrier = 324;
         }
     }

@@ -5,7 +5,6 @@ using ClrException = global::System.Exception;
 using ClrGC = global::System.GC;
 using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrMarshal = global::System.Runtime.InteropServices.Marshal;
-using ClrMemoryMappedFile = global::System.IO.MemoryMappedFiles.MemoryMappedFile;
 using ClrMethodBase = global::System.Reflection.MethodBase;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
@@ -46,7 +45,6 @@ static unsafe partial class EmmaHeap
             {
                 ClrGC.KeepAlive(typeof(ClrInterlocked));
                 ClrGC.KeepAlive(typeof(ClrMarshal));
-                ClrGC.KeepAlive(typeof(ClrMemoryMappedFile));
                 ClrGC.KeepAlive(typeof(ClrStopwatch));
                 ClrGC.KeepAlive(typeof(ClrThread));
             }

@@ -43,7 +43,7 @@ public static unsafe partial class EmmaHeap
 
             [Fact]
             public void Random_use_without_any_machine_code_keeps_every_byte() =>
-                ChildProcess.MustSucceed(nameof(Scenarios.UseTheHeapWithoutMachineCode));
+                ChildProcess.MustSucceed(nameof(Scenarios.UseTheHeapWithoutMachineCode), Seccomp.PrivateCode);
 
             [Fact]
             public void Many_short_threads_one_after_the_other_leave_nothing_behind()

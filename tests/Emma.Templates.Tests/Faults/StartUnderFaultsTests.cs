@@ -12,17 +12,21 @@ public static unsafe partial class EmmaHeap
         /// </summary>
         public sealed class StartUnderFaultsTests
         {
-            // The runtime then makes its own executable memory in the way that the filter lets pass.
-            private static readonly (string Name, string Value) s_privateCode = ("DOTNET_EnableWriteXorExecute", "0");
+            [Fact]
+            public void Where_executable_memory_is_refused_a_heap_reaches_the_kernel_through_libc_and_keeps_no_key() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.BeginWithoutExecutableMemory), Seccomp.PrivateCode);
 
             [Fact]
-            public void Where_executable_memory_is_refused_a_heap_reaches_the_kernel_through_libc() =>
-                ChildProcess.MustSucceed(nameof(Scenarios.BeginWithoutExecutableMemory), s_privateCode);
+            public void Where_files_in_memory_are_refused_a_heap_has_its_own_code_all_the_same() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.BeginWithoutFilesInMemory), Seccomp.PrivateCode);
 
-            /// <summary>As it is of pages that are locked in memory, after <c>mlockall(MCL_FUTURE)</c>.</summary>
             [Fact]
-            public void Where_msync_is_refused_a_heap_has_its_own_code_all_the_same() =>
-                ChildProcess.MustSucceed(nameof(Scenarios.BeginWithoutSynchronization));
+            public void Where_memory_may_not_become_executable_a_heap_has_its_own_code_all_the_same() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.BeginWithoutChangesToExecutable), Seccomp.PrivateCode);
+
+            [Fact]
+            public void Where_memory_is_locked_a_heap_has_its_own_code_all_the_same() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.StartInLockedMemory));
 
             [Fact]
             public void Where_getrandom_is_refused_a_heap_finds_places_for_its_windows() =>
@@ -41,27 +45,58 @@ public static unsafe partial class EmmaHeap
         {
             public static void BeginWithoutExecutableMemory()
             {
-                Seccomp.RefuseExecutableViews();
+                Seccomp.RefuseExecutableMemory();
                 Seccomp.BecomeScenario(nameof(UseTheHeapThroughLibc));
             }
 
             public static void UseTheHeapThroughLibc()
             {
+                int keys = PosixThreads.CountFreeKeys();
                 Expect.Equal(KernelAccess.Libc, Kernel);
+                Expect.Empty(ProcessMaps.CodePages());
+                Expect.Equal((nuint)0, KernelEntry.MappedBytes);
+                RunScriptTwice();
+                Expect.Equal(keys, PosixThreads.CountFreeKeys());
+            }
+
+            public static void BeginWithoutFilesInMemory()
+            {
+                Seccomp.Refuse(Seccomp.FileInMemoryCall);
+                Seccomp.BecomeScenario(nameof(UseTheHeapWithCodeOfNoFile));
+            }
+
+            public static void UseTheHeapWithCodeOfNoFile()
+            {
+                Expect.Equal(KernelAccess.Trampolines, Kernel);
+                Mapping page = ProcessMaps.Read().Single(mapping => mapping.Contains(KernelMode.CodeAddress));
+                Expect.Equal("r-xp", page.Rights);
                 Expect.Empty(ProcessMaps.CodePages());
                 RunScriptTwice();
             }
 
-            public static void BeginWithoutSynchronization()
+            public static void BeginWithoutChangesToExecutable()
             {
-                Seccomp.Refuse(Seccomp.SynchronizeCall);
-                Seccomp.BecomeScenario(nameof(UseTheHeapWithoutSynchronization));
+                Seccomp.RefuseToMakeExecutable();
+                Seccomp.BecomeScenario(nameof(UseTheHeapWithItsOwnCode));
             }
 
-            public static void UseTheHeapWithoutSynchronization()
+            public static void UseTheHeapWithItsOwnCode()
             {
                 Expect.Equal(KernelAccess.Trampolines, Kernel);
                 Expect.Single(ProcessMaps.CodePages());
+                RunScriptTwice();
+            }
+
+            public static void StartInLockedMemory()
+            {
+                // What an ordinary user may lock is little beside what the compiler takes.
+                Compilation.Prepare();
+                Expect.Equal(0, Libc.LockAll(Libc.LockFutureMappings));
+                KernelAccess access = Kernel;
+                Libc.UnlockAll();
+
+                Expect.Equal(KernelAccess.Trampolines, access);
+                Expect.Equal("r-xs", Expect.Single(ProcessMaps.CodePages()).Rights);
                 RunScriptTwice();
             }
 

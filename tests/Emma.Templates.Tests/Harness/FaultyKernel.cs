@@ -123,7 +123,7 @@ public static unsafe partial class EmmaHeap
                 s_active = true;
                 delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, nint> call = &Call;
                 ConstructorInfo constructor = typeof(KernelEntry).GetConstructors(BindingFlags.NonPublic | BindingFlags.Instance)[0];
-                CurrentEntry.SetValue(null, constructor.Invoke([(nint)call, Member("_codeBehind"), Member("_view")]));
+                CurrentEntry.SetValue(null, constructor.Invoke([(nint)call, Member("_codeBehind"), Member("_page")]));
             }
 
             private static FieldInfo CurrentEntry =>

@@ -16,7 +16,7 @@ public static class KernelHook
         FieldInfo current = kernelEntry.GetField("s_current", Members)!;
         object former = current.GetValue(null)!;
         kernel = (nint)Member("_syscall")!;
-        current.SetValue(null, kernelEntry.GetConstructors(Members)[0].Invoke([call, Member("_codeBehind"), Member("_view")]));
+        current.SetValue(null, kernelEntry.GetConstructors(Members)[0].Invoke([call, Member("_codeBehind"), Member("_page")]));
 
         object? Member(string name) => kernelEntry.GetField(name, Members)!.GetValue(former);
     }

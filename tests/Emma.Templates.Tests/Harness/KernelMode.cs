@@ -7,8 +7,7 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         // Has the heap reach the kernel in a chosen way until disposed. Blocks of both times mix freely. What other machine code the heap
-        // has, it keeps: that lies in the page of the former entry, which stays mapped because this object, and then the heap again, refers
-        // to it.
+        // has, it keeps: that lies in the page of the former entry, which stays mapped.
         private sealed class KernelMode : IDisposable
         {
             private static readonly FieldInfo s_current = typeof(KernelEntry)
@@ -23,10 +22,9 @@ public static unsafe partial class EmmaHeap
                 _former = s_current.GetValue(null);
                 if (access == KernelAccess.Libc)
                 {
-                    object libc = typeof(KernelEntry).GetMethod("FindLibcSyscall", BindingFlags.NonPublic | BindingFlags.Static)!
-                        .Invoke(null, null)!;
+                    Expect.True(CLibrary.TryFind("syscall", out nint libc));
                     ConstructorInfo constructor = typeof(KernelEntry).GetConstructors(BindingFlags.NonPublic | BindingFlags.Instance)[0];
-                    s_current.SetValue(null, constructor.Invoke([libc, (nint)0, null]));
+                    s_current.SetValue(null, constructor.Invoke([libc, (nint)0, (nint)0]));
                 }
 
                 Expect.Equal(access, KernelEntry.Access);

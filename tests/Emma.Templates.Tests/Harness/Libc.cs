@@ -11,6 +11,7 @@ public static unsafe partial class Libc
     public const int LimitOfData = 2;
     public const int LimitOfFiles = 7;
     public const int LimitOfAddressSpace = 9;
+    public const int LockFutureMappings = 2;
 
     /// <summary>MCL_FUTURE.</summary>
     public const int LockFuture = 2;
@@ -37,6 +38,12 @@ public static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "munlock")]
     public static partial int Unlock(void* address, nuint length);
+
+    [LibraryImport("libc", EntryPoint = "mlockall")]
+    public static partial int LockAll(int which);
+
+    [LibraryImport("libc", EntryPoint = "munlockall")]
+    public static partial int UnlockAll();
 
     [LibraryImport("libc", EntryPoint = "malloc")]
     public static partial void* Malloc(nuint size);

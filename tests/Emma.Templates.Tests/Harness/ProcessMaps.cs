@@ -9,7 +9,7 @@ public sealed record Mapping(nuint Start, nuint End, string Rights, string Path)
 
     public bool IsWritable => Rights[1] == 'w';
 
-    public bool IsCodePage => Path.StartsWith("/memfd:/dotnet_", StringComparison.Ordinal);
+    public bool IsCodePage => Path.StartsWith("/memfd:emma", StringComparison.Ordinal);
 
     public bool Contains(nuint address) => address >= Start && address < End;
 }

@@ -8,9 +8,13 @@ namespace Emma.Templates.Tests;
 public static unsafe partial class Seccomp
 {
     public const int MapCall = 9;
-    public const int SynchronizeCall = 26;
+    public const int ProtectCall = 10;
     public const int GetRandomCall = 318;
+    public const int FileInMemoryCall = 319;
     public const int MembarrierCall = 324;
+
+    /// <summary>Has the runtime make its own executable memory in a way that the filters of executable memory let pass.</summary>
+    public static readonly (string Name, string Value) PrivateCode = ("DOTNET_EnableWriteXorExecute", "0");
 
     private const int SetSeccomp = 22;
     private const int SetNoNewPrivileges = 38;
@@ -28,6 +32,12 @@ public static unsafe partial class Seccomp
     private const uint Allow = 0x7FFF_0000;
     private const uint RefuseWith = 0x0005_0000;
     private const uint RaiseSignal = 0x0003_0000;
+
+    // Arguments of mmap and mprotect.
+    private const uint OnePage = 4096;
+    private const uint Executable = 4;
+    private const uint ReadableAndExecutable = 1 | Executable;
+    private const uint Shared = 1;
 
     [StructLayout(LayoutKind.Sequential)]
     private struct Instruction(ushort code, byte ifTrue, byte ifFalse, uint operand)
@@ -55,24 +65,39 @@ public static unsafe partial class Seccomp
     ]);
 
     /// <summary>
-    /// Has mmap fail with EPERM where it is for executable memory that is shared: as a heap's code page is, and the runtime's own is not.
+    /// Has the ways to executable memory fail with EPERM that a heap has: mmap of memory that is shared, as a heap's code page is and the
+    /// runtime's own is not, and mprotect of one page.
     /// </summary>
-    public static void RefuseExecutableViews()
-    {
-        const uint executable = 4;
-        const uint shared = 1;
-        Install(
-        [
-            new Instruction(LoadWord, 0, 0, NumberOffset),
-            new Instruction(JumpIfEqual, 0, 5, MapCall),
-            new Instruction(LoadWord, 0, 0, FirstArgumentOffset + 2 * sizeof(ulong)),
-            new Instruction(JumpIfAnySet, 0, 3, executable),
-            new Instruction(LoadWord, 0, 0, FirstArgumentOffset + 3 * sizeof(ulong)),
-            new Instruction(JumpIfAnySet, 0, 1, shared),
-            new Instruction(Return, 0, 0, RefuseWith | 1),
-            new Instruction(Return, 0, 0, Allow),
-        ]);
-    }
+    public static void RefuseExecutableMemory() => Install(
+    [
+        new Instruction(LoadWord, 0, 0, NumberOffset),
+        new Instruction(JumpIfEqual, 2, 0, MapCall),
+        new Instruction(JumpIfEqual, 5, 0, ProtectCall),
+        new Instruction(Return, 0, 0, Allow),
+        new Instruction(LoadWord, 0, 0, ArgumentOffset(2)),
+        new Instruction(JumpIfAnySet, 0, 6, Executable),
+        new Instruction(LoadWord, 0, 0, ArgumentOffset(3)),
+        new Instruction(JumpIfAnySet, 5, 4, Shared),
+        new Instruction(LoadWord, 0, 0, ArgumentOffset(1)),
+        new Instruction(JumpIfEqual, 0, 2, OnePage),
+        new Instruction(LoadWord, 0, 0, ArgumentOffset(2)),
+        new Instruction(JumpIfEqual, 1, 0, ReadableAndExecutable),
+        new Instruction(Return, 0, 0, Allow),
+        new Instruction(Return, 0, 0, RefuseWith | 1),
+    ]);
+
+    /// <summary>Has mprotect fail with EPERM where it is to make one page executable.</summary>
+    public static void RefuseToMakeExecutable() => Install(
+    [
+        new Instruction(LoadWord, 0, 0, NumberOffset),
+        new Instruction(JumpIfEqual, 0, 5, ProtectCall),
+        new Instruction(LoadWord, 0, 0, ArgumentOffset(1)),
+        new Instruction(JumpIfEqual, 0, 3, OnePage),
+        new Instruction(LoadWord, 0, 0, ArgumentOffset(2)),
+        new Instruction(JumpIfEqual, 0, 1, ReadableAndExecutable),
+        new Instruction(Return, 0, 0, RefuseWith | 1),
+        new Instruction(Return, 0, 0, Allow),
+    ]);
 
     /// <summary>Has the barrier for all processors raise a signal instead, unless the instruction before an address calls.</summary>
     public static void TrapBarriers(nint except) => Install(
@@ -85,25 +110,20 @@ public static unsafe partial class Seccomp
         new Instruction(Return, 0, 0, Allow),
     ]);
 
-    /// <summary>The same of mmap for what <see cref="RefuseExecutableViews"/> refuses.</summary>
-    public static void TrapExecutableViews(nint except)
-    {
-        const uint executable = 4;
-        const uint shared = 1;
-        Install(
-        [
-            new Instruction(LoadWord, 0, 0, InstructionPointerOffset),
-            new Instruction(JumpIfEqual, 7, 0, unchecked((uint)except)),
-            new Instruction(LoadWord, 0, 0, NumberOffset),
-            new Instruction(JumpIfEqual, 0, 5, MapCall),
-            new Instruction(LoadWord, 0, 0, FirstArgumentOffset + 2 * sizeof(ulong)),
-            new Instruction(JumpIfAnySet, 0, 3, executable),
-            new Instruction(LoadWord, 0, 0, FirstArgumentOffset + 3 * sizeof(ulong)),
-            new Instruction(JumpIfAnySet, 0, 1, shared),
-            new Instruction(Return, 0, 0, RaiseSignal),
-            new Instruction(Return, 0, 0, Allow),
-        ]);
-    }
+    /// <summary>The same of mmap for executable memory that is shared.</summary>
+    public static void TrapExecutableViews(nint except) => Install(
+    [
+        new Instruction(LoadWord, 0, 0, InstructionPointerOffset),
+        new Instruction(JumpIfEqual, 7, 0, unchecked((uint)except)),
+        new Instruction(LoadWord, 0, 0, NumberOffset),
+        new Instruction(JumpIfEqual, 0, 5, MapCall),
+        new Instruction(LoadWord, 0, 0, ArgumentOffset(2)),
+        new Instruction(JumpIfAnySet, 0, 3, Executable),
+        new Instruction(LoadWord, 0, 0, ArgumentOffset(3)),
+        new Instruction(JumpIfAnySet, 0, 1, Shared),
+        new Instruction(Return, 0, 0, RaiseSignal),
+        new Instruction(Return, 0, 0, Allow),
+    ]);
 
     /// <summary>Becomes a fresh process of this program, with the filters, that runs a scenario.</summary>
     public static void BecomeScenario(string name)
@@ -118,6 +138,9 @@ public static unsafe partial class Seccomp
         Execute(vector[0], vector);
         Expect.Fail($"execv failed: errno {Marshal.GetLastSystemError()}");
     }
+
+    // The lower half of a system call's argument, counted from 0.
+    private static uint ArgumentOffset(uint argument) => FirstArgumentOffset + argument * sizeof(ulong);
 
     private static void Install(Instruction[] instructions)
     {

@@ -10,7 +10,7 @@ public static unsafe partial class EmmaHeap
         public sealed class StartUpTests
         {
             [Fact]
-            public void Without_descriptors_a_heap_reaches_the_kernel_through_libc_and_says_so() =>
+            public void Without_descriptors_a_heap_uses_its_own_code() =>
                 ChildProcess.MustSucceed(nameof(Scenarios.StartWithoutDescriptors));
 
             [Fact]
@@ -36,21 +36,21 @@ public static unsafe partial class EmmaHeap
 
             public static void StartWithoutDescriptors()
             {
-                // Everything that the start needs is loaded first; only the descriptor for the code page is missing.
+                // Everything that the start needs is loaded first; only descriptors are missing.
                 Warm();
                 ulong limit = ForbidDescriptors();
                 KernelAccess access = Kernel;
                 void* block = TryAlloc(100);
                 Libc.Change(Libc.LimitOfFiles, limit);
 
-                Expect.Equal(KernelAccess.Libc, access);
+                Expect.Equal(KernelAccess.Trampolines, access);
                 Expect.True(block != null);
-                Expect.Equal((nuint)0, KernelEntry.MappedBytes);
+                Expect.Equal((nuint)MachineCode.PageBytes, KernelEntry.MappedBytes);
                 AssertStatisticsAddUp(block);
-                Expect.Empty(ProcessMaps.CodePages());
+                Mapping page = ProcessMaps.Read().Single(mapping => mapping.Contains(KernelMode.CodeAddress));
+                Expect.Equal("r-xp", page.Rights);
                 Free(block);
                 UseTheHeap(2);
-                Expect.Equal(KernelAccess.Libc, Kernel);
             }
 
             public static void StartColdWithoutDescriptors()
@@ -96,18 +96,20 @@ public static unsafe partial class EmmaHeap
                 Libc.Change(Libc.LimitOfFiles, limit);
 
                 Expect.DoesNotContain((nuint)0, blocks);
-                Expect.Equal(KernelAccess.Libc, Kernel);
+                Expect.Equal(KernelAccess.Trampolines, Kernel);
                 AssertStatisticsAddUp((void*)blocks[0]);
                 Expect.Equal((nuint)(112 * blocks.Length), (nuint)GetStatistics().InUseBytes);
             }
 
             public static void UseTheHeapWithoutMachineCode()
             {
-                Warm();
-                ulong limit = ForbidDescriptors();
-                KernelAccess access = Kernel;
-                Libc.Change(Libc.LimitOfFiles, limit);
-                Expect.Equal(KernelAccess.Libc, access);
+                Seccomp.RefuseExecutableMemory();
+                Seccomp.BecomeScenario(nameof(RunThreadsWithoutMachineCode));
+            }
+
+            public static void RunThreadsWithoutMachineCode()
+            {
+                Expect.Equal(KernelAccess.Libc, Kernel);
                 ShadowModelTests.RunThreads(300, threads: 4, steps: 1000);
             }
 

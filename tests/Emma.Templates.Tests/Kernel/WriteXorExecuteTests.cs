@@ -39,7 +39,7 @@ public static unsafe partial class EmmaHeap
                 foreach (string file in Directory.GetFiles("/proc/self/fd"))
                 {
                     string target = TargetOf(file);
-                    Expect.False(target.Contains("memfd:/dotnet_", StringComparison.Ordinal), target);
+                    Expect.False(target.Contains("memfd:emma", StringComparison.Ordinal), target);
                 }
             }
 

@@ -113,7 +113,12 @@ static unsafe partial class EmmaHeap
             internal readonly void Start(nint code)
             {
                 if (code == 0)
+                {
+                    // The word is nobody's, whoever made it: the heap never gets machine code now.
+                    ThreadWord.Release();
                     ThreadCacheList.EnsureKey();
+                }
+
                 FastPathEntries.Lead(FastPathEntries.Current, code);
             }
 
