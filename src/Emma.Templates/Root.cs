@@ -50,6 +50,8 @@ static unsafe partial class EmmaHeap
             // In such a heap: the list of segments that are guarded by mappings.
             internal nint Guarded;
 
+            internal SpareMappings Spares;
+
             internal static Root* Create()
             {
                 Root* root = (Root*)PinnedMemory.Allocate((nuint)sizeof(Root), CacheLine);

@@ -26,6 +26,7 @@ using ClrVolatile = global::System.Threading.Volatile;
 //     slot word says so.
 //   * Only what this heap mapped is ever unmapped; a range that munmap refuses stays owned (SlotKind.Retained), is
 //     discarded, and is tried again.
+//   * A hardened heap maps for blocks only what its spare mappings allow (SpareMappings).
 //   * A page's class byte is not 0 only while a slab, run or large block lives there.
 //
 // Locking (the whole heap, outermost first)
@@ -141,11 +142,19 @@ static unsafe partial class EmmaHeap
             // Maps at the head of free slots, which stay Busy. The caller has charged the bytes or does not own them yet.
             internal nuint MapUncharged(nuint length, nuint alignment, int protection, bool isSegment = false)
             {
+                ref SpareMappings spares = ref Heap->Spares;
+                if (!spares.MayMap())
+                    return 0;
+
                 for (int attempt = 0; attempt < MapAttempts; attempt++)
                 {
                     nuint address = Claim(length, alignment, attempt, isSegment);
+                    // A window may have been refused, too.
                     if (address == 0)
+                    {
+                        spares.NoteRefusal();
                         return 0;
+                    }
 
                     bool isMarked = isSegment && LiveMarks.BytesPerSegment != 0;
                     nint result = isMarked ? LiveMarks.Map(address) : (nint)address;
@@ -162,7 +171,10 @@ static unsafe partial class EmmaHeap
                     else
                         FreeSlots(address, length);
                     if (result is < 0 and not -Syscalls.ErrorExists)
+                    {
+                        spares.NoteRefusal();
                         return 0;
+                    }
                 }
 
                 return 0;

@@ -23,6 +23,7 @@ static unsafe partial class EmmaHeap
                     return Retain(address, length, isMarked);
 
                 Uncharge(length);
+                Heap->Spares.NoteUnmapped(length);
                 if (isMarked)
                 {
                     if (!LiveMarks.TryUnmap(address))
@@ -127,6 +128,7 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal void UnmapAll()
             {
+                Heap->Spares.Reset();
                 for (nuint kind = SlotKind.Segment; kind <= SlotKind.Busy; kind++)
                 {
                     SlotWalk walk = Walk();

@@ -11,8 +11,8 @@ static unsafe partial class EmmaHeap
             private const int ProtReadExecute = 1 | 4;
             private const int MapShared = 1;
 
-            // MFD_CLOEXEC, and MFD_NOEXEC_SEAL: the file itself is never run, which some machines demand (vm.memfd_noexec). It may be mapped
-            // executable all the same. Linux 6.3; an older kernel refuses the flag.
+            // MFD_CLOEXEC, and MFD_NOEXEC_SEAL: the file itself is never run, which some machines demand (vm.memfd_noexec). It may be
+            // mapped executable all the same. Linux 6.3; an older kernel refuses the flag.
             private const int CloseOnExec = 1;
             private const int NotRun = 8;
 

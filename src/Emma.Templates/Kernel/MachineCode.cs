@@ -35,6 +35,7 @@ static unsafe partial class EmmaHeap
             internal const int GetPid = 39;
             internal const int GetTid = 186;
             internal const int Futex = 202;
+            internal const int ClockGetTime = 228;
             internal const int TgKill = 234;
             internal const int OpenAt = 257;
             internal const int GetRandom = 318;

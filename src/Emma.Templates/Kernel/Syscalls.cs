@@ -8,6 +8,7 @@ static unsafe partial class EmmaHeap
         internal static class Syscalls
         {
             internal const int ProtNone = 0;
+            internal const int ProtRead = 1;
             internal const int ProtReadWrite = 1 | 2;
 
             // MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE (4.17; an older kernel takes the address as a hint).
@@ -15,6 +16,9 @@ static unsafe partial class EmmaHeap
 
             // MAP_PRIVATE | MAP_ANONYMOUS: the kernel chooses the place, and refuses what exceeds the machine's memory by far.
             internal const int MapAnywhere = 0x02 | 0x20;
+
+            // MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE: the kernel chooses the place and counts only what is touched.
+            internal const int MapUnreserved = 0x02 | 0x20 | 0x4000;
 
             internal const int MremapMayMove = 1;
             internal const int MremapFixed = 2;
@@ -26,6 +30,7 @@ static unsafe partial class EmmaHeap
 
             internal const int ErrorNoSuchProcess = 3;
             internal const int ErrorTryAgain = 11;
+            internal const int ErrorNoMemory = 12;
             internal const int ErrorExists = 17;
             private const int ErrorInvalid = 22;
 
@@ -88,6 +93,15 @@ static unsafe partial class EmmaHeap
 
             internal static nint TgKill(int process, int thread, int signal) =>
                 KernelEntry.Invoke(MachineCode.TgKill, process, thread, signal);
+
+            // A clock that only runs forwards, and never says 0; coarse.
+            internal static long GetMilliseconds()
+            {
+                const int monotonicCoarse = 6;
+                long* time = stackalloc long[2];
+                KernelEntry.Invoke(MachineCode.ClockGetTime, monotonicCoarse, (nint)time);
+                return time[0] * 1000 + time[1] / 1_000_000 + 1;
+            }
 
             internal static nint GetRandom(void* buffer, nuint length) =>
                 KernelEntry.Invoke(MachineCode.GetRandom, (nint)buffer, (nint)length);

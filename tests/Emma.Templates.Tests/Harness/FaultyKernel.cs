@@ -241,7 +241,7 @@ public static unsafe partial class EmmaHeap
             private static nint Mmap(nuint address, nuint length, nint protection, nint flags, int failure)
             {
                 nint result = failure == Failure.Elsewhere
-                    ? Forward(MachineCode.Mmap, 0, (nint)length, protection, Tests.Libc.MapUnreserved, -1)
+                    ? Forward(MachineCode.Mmap, 0, (nint)length, protection, Syscalls.MapUnreserved, -1)
                     : Forward(MachineCode.Mmap, (nint)address, (nint)length, protection, flags, -1);
                 if (result > 0)
                 {

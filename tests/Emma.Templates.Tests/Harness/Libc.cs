@@ -5,9 +5,6 @@ namespace Emma.Templates.Tests;
 /// <summary>What tests need from the C library to spoil their own process, and heaps of others.</summary>
 public static unsafe partial class Libc
 {
-    /// <summary>MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE: the kernel chooses the place and counts only what is touched.</summary>
-    public const int MapUnreserved = 0x02 | 0x20 | 0x4000;
-
     public const int LimitOfData = 2;
     public const int LimitOfFiles = 7;
     public const int LimitOfAddressSpace = 9;
@@ -53,6 +50,9 @@ public static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "mmap")]
     public static partial void* Map(void* address, nuint length, int protection, int flags, int file, nint offset);
+
+    [LibraryImport("libc", EntryPoint = "munmap")]
+    public static partial int Unmap(void* address, nuint length);
 
     [LibraryImport("libc", EntryPoint = "sigaction")]
     public static partial int SetSignalAction(int signal, SingleStep.SignalAction* action, SingleStep.SignalAction* former);

@@ -107,7 +107,7 @@ public static unsafe partial class EmmaHeap
             public void The_list_of_mappings_tells_an_inaccessible_mapping_from_others_and_from_a_part_of_one()
             {
                 const nuint length = 64 * 4096;
-                nuint hole = (nuint)Libc.Map(null, 3 * length, 0, Libc.MapUnreserved, -1, 0);
+                nuint hole = (nuint)Libc.Map(null, 3 * length, 0, Syscalls.MapUnreserved, -1, 0);
                 // What lies beside it has other rights, so that the kernel does not make one mapping of two.
                 Expect.Equal(0, Syscalls.Mprotect(hole, length, Syscalls.ProtReadWrite));
                 Expect.Equal(0, Syscalls.Mprotect(hole + 2 * length, length, Syscalls.ProtReadWrite));

@@ -1,0 +1,158 @@
+namespace Emma.Templates;
+
+using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrVolatile = global::System.Threading.Volatile;
+
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        // Mappings that a hardened heap keeps for the runtime. Each of its larger blocks is a mapping, of which a process has 65 530 as a
+        // rule (vm.max_map_count), and when there are no more the runtime cannot even build the exception that says so: the process ends.
+        // So the heap keeps a few, without access, and gives them up as soon as the kernel refuses it one because the table is full.
+        // From then on it maps no more than it has unmapped since, or others would die of what it takes; until it can make the spare
+        // mappings anew. It tries that when it has unmapped as many, when it has unmapped something that may have been part of a larger
+        // mapping, and now and then, because others may have made room.
+        // They are addresses only: they are not counted as mapped, and no limit of the heap's bounds them. No lock: they are made aside and
+        // published by one compare-and-swap, and given up by one exchange. A thread that dies in between, or a fork, leaves addresses.
+        internal struct SpareMappings
+        {
+            // Building a first exception takes about a dozen, what a program does next a few more.
+            internal const int Count = 64;
+
+            private const nuint AreaBytes = Count * AddressSpace.OsPageSize;
+
+            // Twice as many must be to be had when they are made: whoever takes up mapping again has room then, and does not take what was
+            // left to the runtime.
+            private const int Probed = 2 * Count;
+            private const nuint ProbedBytes = Probed * AddressSpace.OsPageSize;
+
+            // How long nothing is tried after the mappings were given up, or could not be made anew: the exception is being built.
+            private const long RestInMilliseconds = 100;
+
+            // Advice that tells neighbours apart: mappings of equal kind become one. The runtime and libc give it to no memory without
+            // access, so that the outermost do not become one with others' either, and unmapping all needs no mapping more.
+            private const int MadvRandom = 1;
+            private const int MadvSequential = 2;
+
+            private nint _area;
+
+            // When the mappings were given up, or could not be made anew; 0: neither has happened.
+            private long _since;
+
+            // How many mappings the heap has unmapped since, less those it has made.
+            private long _unmapped;
+
+            // Whether the heap holds its mappings.
+            internal readonly bool AreHeld => ClrVolatile.Read(in _area) != 0;
+
+            // Whether the heap may make a mapping, which counts as made. To be asked before each.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal bool MayMap() => AreHeld || MayMapWithout();
+
+            // To be called when the kernel has refused a mapping, whatever the reason.
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            internal void NoteRefusal()
+            {
+                if (!AreHeld)
+                    return;
+
+                // Whether it refuses any mapping, however short; else the table is not full.
+                nint any = Syscalls.Mmap(0, AddressSpace.OsPageSize, Syscalls.ProtRead, Syscalls.MapUnreserved);
+                if (any > 0)
+                    Syscalls.Munmap((nuint)any, AddressSpace.OsPageSize);
+                else
+                    GiveUp();
+            }
+
+            // To be called when the heap has unmapped a whole mapping of a length.
+            internal void NoteUnmapped(nuint length)
+            {
+                if (AreHeld || ClrVolatile.Read(ref _since) == 0)
+                    return;
+
+                // What fills its slots may have become one mapping with its neighbours.
+                if (length % Window.SlotSize != 0)
+                    ClrInterlocked.Increment(ref _unmapped);
+                else
+                    ClrVolatile.Write(ref _since, 1);
+            }
+
+            // The heap's memory is about to go, and the mappings with it.
+            internal void Reset()
+            {
+                ClrVolatile.Write(ref _since, 0);
+                Unmap();
+            }
+
+            private void GiveUp()
+            {
+                // In this order: whoever sees that there are none sees that they have just been given up.
+                ClrVolatile.Write(ref _unmapped, 0);
+                ClrVolatile.Write(ref _since, Syscalls.GetMilliseconds());
+                Unmap();
+            }
+
+            private void Unmap()
+            {
+                nint area = ClrInterlocked.Exchange(ref _area, 0);
+                if (area != 0)
+                    Syscalls.Munmap((nuint)area, AreaBytes);
+            }
+
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            private bool MayMapWithout()
+            {
+                long since = ClrVolatile.Read(ref _since);
+                // The first time whoever comes tries, and each time again; from then on one thread.
+                if (since == 0)
+                    return TryMake();
+
+                long now = Syscalls.GetMilliseconds();
+                bool isDue = now - since >= RestInMilliseconds || ClrVolatile.Read(ref _unmapped) >= Count;
+                if (isDue && ClrInterlocked.CompareExchange(ref _since, now, since) == since && TryMake())
+                    return true;
+
+                if (ClrInterlocked.Decrement(ref _unmapped) >= 0)
+                    return true;
+
+                ClrInterlocked.Increment(ref _unmapped);
+                return AreHeld;
+            }
+
+            // Makes the mappings, all or none.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            private bool TryMake()
+            {
+                // Readable at first: next to memory without access, which the runtime reserves much of, it would become one with that, and
+                // unmapping it would need a mapping more.
+                nint area = Syscalls.Mmap(0, ProbedBytes, Syscalls.ProtRead, Syscalls.MapUnreserved);
+                if (area <= 0)
+                    return false;
+
+                bool made = TryAdvise((nuint)area, ProbedBytes, MadvRandom);
+                for (nuint page = 1; made && page < Probed; page += 2)
+                    made = TryAdvise((nuint)area + page * AddressSpace.OsPageSize, AddressSpace.OsPageSize, MadvSequential);
+
+                if (!made)
+                {
+                    Syscalls.Munmap((nuint)area, ProbedBytes);
+                    return false;
+                }
+
+                Syscalls.Munmap((nuint)area + AreaBytes, ProbedBytes - AreaBytes);
+                Syscalls.Mprotect((nuint)area, AreaBytes, Syscalls.ProtNone);
+                if (ClrInterlocked.CompareExchange(ref _area, area, 0) != 0)
+                    Syscalls.Munmap((nuint)area, AreaBytes);
+                return true;
+            }
+
+            // False: the kernel has no room for a mapping more. One that refuses advice for another reason does not keep the heap from
+            // mapping.
+            private static bool TryAdvise(nuint address, nuint length, int advice) =>
+                Syscalls.Madvise(address, length, advice) is not (-Syscalls.ErrorNoMemory or -Syscalls.ErrorTryAgain);
+        }
+    }
+}
