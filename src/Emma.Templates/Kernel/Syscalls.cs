@@ -94,15 +94,6 @@ static unsafe partial class EmmaHeap
             internal static nint TgKill(int process, int thread, int signal) =>
                 KernelEntry.Invoke(MachineCode.TgKill, process, thread, signal);
 
-            // A clock that only runs forwards, and never says 0; coarse.
-            internal static long GetMilliseconds()
-            {
-                const int monotonicCoarse = 6;
-                long* time = stackalloc long[2];
-                KernelEntry.Invoke(MachineCode.ClockGetTime, monotonicCoarse, (nint)time);
-                return time[0] * 1000 + time[1] / 1_000_000 + 1;
-            }
-
             internal static nint GetRandom(void* buffer, nuint length) =>
                 KernelEntry.Invoke(MachineCode.GetRandom, (nint)buffer, (nint)length);
         }

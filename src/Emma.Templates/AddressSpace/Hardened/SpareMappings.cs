@@ -13,13 +13,13 @@ static unsafe partial class EmmaHeap
         // rule (vm.max_map_count), and when there are no more the runtime cannot even build the exception that says so: the process ends.
         // So the heap keeps a few, without access, and gives them up as soon as the kernel refuses it one because the table is full.
         // From then on it maps no more than it has unmapped since, or others would die of what it takes; until it can make the spare
-        // mappings anew. It tries that when it has unmapped as many, when it has unmapped something that may have been part of a larger
-        // mapping, and now and then, because others may have made room.
+        // mappings anew. It tries that now and then, because others may have made room, too, and when it has unmapped something that may
+        // have been part of a larger mapping.
         // They are addresses only: they are not counted as mapped, and no limit of the heap's bounds them. No lock: they are made aside and
         // published by one compare-and-swap, and given up by one exchange. A thread that dies in between, or a fork, leaves addresses.
         internal struct SpareMappings
         {
-            // Building a first exception takes about a dozen, what a program does next a few more.
+            // Building a first exception takes two or three; compiling some code, a thread and a collection then, twenty.
             internal const int Count = 64;
 
             private const nuint AreaBytes = Count * AddressSpace.OsPageSize;
@@ -91,7 +91,7 @@ static unsafe partial class EmmaHeap
             {
                 // In this order: whoever sees that there are none sees that they have just been given up.
                 ClrVolatile.Write(ref _unmapped, 0);
-                ClrVolatile.Write(ref _since, Syscalls.GetMilliseconds());
+                ClrVolatile.Write(ref _since, Now());
                 Unmap();
             }
 
@@ -110,9 +110,8 @@ static unsafe partial class EmmaHeap
                 if (since == 0)
                     return TryMake();
 
-                long now = Syscalls.GetMilliseconds();
-                bool isDue = now - since >= RestInMilliseconds || ClrVolatile.Read(ref _unmapped) >= Count;
-                if (isDue && ClrInterlocked.CompareExchange(ref _since, now, since) == since && TryMake())
+                long now = Now();
+                if (now - since >= RestInMilliseconds && ClrInterlocked.CompareExchange(ref _since, now, since) == since && TryMake())
                     return true;
 
                 if (ClrInterlocked.Decrement(ref _unmapped) >= 0)
@@ -147,6 +146,15 @@ static unsafe partial class EmmaHeap
                 if (ClrInterlocked.CompareExchange(ref _area, area, 0) != 0)
                     Syscalls.Munmap((nuint)area, AreaBytes);
                 return true;
+            }
+
+            // Milliseconds of a clock that only runs forwards; coarse, and never 0.
+            private static long Now()
+            {
+                const int monotonicCoarse = 6;
+                long* time = stackalloc long[2];
+                KernelEntry.Invoke(MachineCode.ClockGetTime, monotonicCoarse, (nint)time);
+                return time[0] * 1000 + time[1] / 1_000_000 + 1;
             }
 
             // False: the kernel has no room for a mapping more. One that refuses advice for another reason does not keep the heap from
