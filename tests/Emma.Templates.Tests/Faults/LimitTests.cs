@@ -38,7 +38,7 @@ public static unsafe partial class EmmaHeap
             public static void LockEverythingToCome()
             {
                 CompileWhatFollows();
-                if (Libc.LockAll(Libc.LockFuture) != 0)
+                if (!Libc.TryLockWhatIsMapped())
                 {
                     Console.WriteLine("this user may not lock memory");
                     return;

@@ -8,10 +8,10 @@ public static unsafe partial class Libc
     public const int LimitOfData = 2;
     public const int LimitOfFiles = 7;
     public const int LimitOfAddressSpace = 9;
-    public const int LockFutureMappings = 2;
+    public const int LimitOfLockedMemory = 8;
 
     /// <summary>MCL_FUTURE.</summary>
-    public const int LockFuture = 2;
+    public const int LockFutureMappings = 2;
 
     [StructLayout(LayoutKind.Sequential)]
     public struct Limit
@@ -29,15 +29,20 @@ public static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "mlock")]
     public static partial int Lock(void* address, nuint length);
 
-    /// <summary>Has what is mapped from now on locked in memory.</summary>
+    /// <summary>Has what is mapped from now on locked in memory, if this user may lock as much as tests do: an ordinary one may not.</summary>
+    public static bool TryLockWhatIsMapped()
+    {
+        const ulong much = 1 << 30;
+        Limit limit;
+        Expect.Equal(0, GetLimit(LimitOfLockedMemory, &limit));
+        return (limit.Soft >= much || Environment.IsPrivilegedProcess) && LockAll(LockFutureMappings) == 0;
+    }
+
     [LibraryImport("libc", EntryPoint = "mlockall")]
     public static partial int LockAll(int flags);
 
     [LibraryImport("libc", EntryPoint = "munlock")]
     public static partial int Unlock(void* address, nuint length);
-
-    [LibraryImport("libc", EntryPoint = "mlockall")]
-    public static partial int LockAll(int which);
 
     [LibraryImport("libc", EntryPoint = "munlockall")]
     public static partial int UnlockAll();
