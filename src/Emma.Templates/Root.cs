@@ -43,6 +43,9 @@ static unsafe partial class EmmaHeap
             internal HeapState State;
             internal ThreadNames Names;
 
+            // The most bytes the heap may map; 0: no limit (Policy).
+            internal long Limit;
+
             // In a hardened heap that has started: random numbers that canaries depend on, and the choice of blocks.
             internal ulong Cookie;
             internal ulong Chance;
@@ -57,6 +60,7 @@ static unsafe partial class EmmaHeap
                 Root* root = (Root*)PinnedMemory.Allocate((nuint)sizeof(Root), CacheLine);
                 Assert((nuint)(&root->Bins) % CacheLine == 0 && (nuint)(&root->Small) % CacheLine == 0);
                 AddressSpace.Initialize(&root->Space, &SmallBlocks.AreMarksRead);
+                root->Limit = DeclaredLimit;
                 SegmentManager.Initialize(&root->Segments, &Bin.TryEvict);
                 BinTable.Initialize(&root->Bins);
                 SmallBlocks.Initialize(&root->Small);

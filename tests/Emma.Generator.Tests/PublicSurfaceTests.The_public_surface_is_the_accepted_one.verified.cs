@@ -22,6 +22,7 @@ public static System.Span<T> MyHeap.AllocSpan<T>(int length) where T : unmanaged
 public static T* MyHeap.Alloc<T>([nuint count = 1]) where T : unmanaged
 public static T* MyHeap.TryAlloc<T>([nuint count = 1]) where T : unmanaged
 public static bool MyHeap.Owns(void* ptr)
+public static long MyHeap.MemoryLimit { get; set; }
 public static nuint MyHeap.GoodSize(nuint byteCount)
 public static nuint MyHeap.Trim()
 public static nuint MyHeap.UsableSize(void* ptr)

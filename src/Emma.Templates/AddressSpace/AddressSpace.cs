@@ -105,8 +105,12 @@ static unsafe partial class EmmaHeap
 
             // How many slots of the first window are kept from a large block, because the fast paths know that window alone: a quarter, and
             // all of them from one that would take a quarter by itself.
-            private static nuint KeptOfFirst(nuint length) =>
-                length > Window.DefaultSize / FirstShare ? AllSlots : SlotCountOf(Window.DefaultSize / FirstShare);
+            private readonly nuint KeptOfFirst(nuint length)
+            {
+                Window* first = First;
+                nuint share = (first != null ? first->Size : Window.SizeUnder(Policy.Limit)) / FirstShare;
+                return length > share ? AllSlots : SlotCountOf(share);
+            }
 
             private static nuint SlotCountOf(nuint length) => AlignUp(length, Window.SlotSize) / Window.SlotSize;
 
@@ -122,7 +126,7 @@ static unsafe partial class EmmaHeap
             internal nuint Map(nuint length, nuint alignment, nuint kind, bool isSegment = false)
             {
                 Assert(length % OsPageSize == 0 && length <= MaxBytes);
-                nuint metadata = isSegment ? LiveMarks.CountedPerSegment : 0;
+                nuint metadata = isSegment ? CountedMarks(length) : 0;
                 if (!TryCharge(length + metadata))
                     return 0;
 
@@ -181,16 +185,18 @@ static unsafe partial class EmmaHeap
             }
 
             // Maps more behind a mapping, within its slot. The caller alone uses the slot. False: the limit or the kernel refuses.
-            internal bool TryExtend(nuint address, nuint oldLength, nuint newLength, nuint kind)
+            // metadata: Bytes of metadata that come with it.
+            internal bool TryExtend(nuint address, nuint oldLength, nuint newLength, nuint kind, nuint metadata = 0)
             {
                 Assert(newLength <= Window.SlotSize && LengthAt(address) == oldLength);
                 nuint added = newLength - oldLength;
-                if (!TryCharge(added))
+                if (!TryCharge(added + metadata))
                     return false;
 
                 nint result = Syscalls.Mmap(address + oldLength, added, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress);
                 if (result == (nint)(address + oldLength))
                 {
+                    ClrInterlocked.Add(ref _metadata, (long)metadata);
                     NotePeak();
                     Publish(address, newLength, kind);
                     return true;
@@ -198,7 +204,7 @@ static unsafe partial class EmmaHeap
 
                 if (result > 0)
                     Syscalls.Munmap((nuint)result, added);
-                Uncharge(added);
+                Uncharge(added + metadata);
                 return false;
             }
 

@@ -9,6 +9,7 @@ static unsafe partial class EmmaHeap
         {
             internal long Mapped;
             internal long PeakMapped;
+            internal long Limit;
             internal long InUse;
             internal long Free;
             internal long Header;

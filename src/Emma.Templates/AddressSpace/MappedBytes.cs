@@ -10,7 +10,10 @@ static unsafe partial class EmmaHeap
         // What is mapped, in bytes, and the limit.
         internal partial struct AddressSpace
         {
-            // Bytes mapped now: what MemoryLimit bounds.
+            // Whether more is mapped than a limit allows that was lowered.
+            internal readonly bool IsOverLimit => IsBeyondLimit(ClrVolatile.Read(in _mapped), 0);
+
+            // Bytes mapped now: what the limit bounds.
             internal readonly nuint Mapped => (nuint)ClrVolatile.Read(in _mapped) + KernelEntry.MappedBytes;
 
             // The most bytes that were mapped at once; about, if one thread's mapping failed while another's succeeded.
@@ -22,13 +25,17 @@ static unsafe partial class EmmaHeap
             // Bytes of the windows' metadata and the code page; part of Mapped.
             internal readonly nuint Metadata => (nuint)ClrVolatile.Read(in _metadata) + KernelEntry.MappedBytes;
 
+            // What is counted for the marks of so many bytes of a segment, whole pages.
+            internal static nuint CountedMarks(nuint length) =>
+                LiveMarks.CountedPerSegment / (Window.SlotSize / Window.PageSize) * (length / Window.PageSize);
+
             // Counts bytes as mapped before they are; false if they would exceed the limit.
             internal bool TryCharge(nuint bytes)
             {
                 while (true)
                 {
                     long mapped = ClrVolatile.Read(ref _mapped);
-                    if (DeclaredLimit != 0 && IsBeyondLimit(mapped, bytes))
+                    if (IsBeyondLimit(mapped, bytes))
                         return false;
                     if (ClrInterlocked.CompareExchange(ref _mapped, mapped + (long)bytes, mapped) == mapped)
                         return true;
@@ -66,8 +73,11 @@ static unsafe partial class EmmaHeap
                 Uncharge(bytes);
             }
 
-            private static bool IsBeyondLimit(long mapped, nuint bytes) =>
-                (long)bytes > DeclaredLimit - mapped - (long)KernelEntry.MappedBytes;
+            private static bool IsBeyondLimit(long mapped, nuint bytes)
+            {
+                long limit = Policy.Limit;
+                return limit != 0 && (long)bytes > limit - mapped - (long)KernelEntry.MappedBytes;
+            }
         }
     }
 }

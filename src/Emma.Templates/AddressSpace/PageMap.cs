@@ -38,9 +38,12 @@ static unsafe partial class EmmaHeap
 
             internal static bool IsRun(int pageClass) => pageClass is > SizeClasses.Count and <= Run;
 
+            // The class of the first page of a run that caches keep.
+            internal static int KeptRunOf(int pages) => SizeClasses.Count + pages;
+
             // The class of the first page of a run.
             internal static int RunOf(int pages) =>
-                Policy.KeepsRuns && pages <= SizeClasses.MaxCachedPages ? SizeClasses.Count + pages : Run;
+                pages <= SizeClasses.MaxCachedPages && Policy.KeepsRuns ? KeptRunOf(pages) : Run;
 
             // Makes the pages from an address on a run.
             internal static void SetRun(nuint address, int pages) =>

@@ -26,16 +26,16 @@ static unsafe partial class EmmaHeap
                 Heap->Spares.NoteUnmapped(length);
                 if (isMarked)
                 {
+                    nuint marks = length == 0 ? LiveMarks.CountedPerSegment : CountedMarks(length);
+                    UnchargeMetadata(marks);
                     if (!LiveMarks.TryUnmap(address))
                     {
-                        ClrInterlocked.Increment(ref _marksRetained);
-                        Publish(address, 0, SlotKind.Retained);
+                        RetainMarks(address);
                         return length;
                     }
 
-                    UnchargeMetadata(LiveMarks.CountedPerSegment);
                     FreeSlots(address, Window.SlotSize);
-                    return length + LiveMarks.CountedPerSegment;
+                    return length + marks;
                 }
 
                 FreeSlots(address, length);
@@ -52,8 +52,7 @@ static unsafe partial class EmmaHeap
                 return discarded == 0 ? length : 0;
             }
 
-            // Keeps a slot of which nothing but the marks is mapped, which the kernel will not unmap. They are counted; whoever asked for
-            // the segment takes them off the count with the rest.
+            // Keeps a slot of which nothing but the marks is mapped, which the kernel will not unmap. They are counted as a whole.
             private void RetainMarks(nuint address)
             {
                 ClrInterlocked.Add(ref _mapped, (long)LiveMarks.CountedPerSegment);

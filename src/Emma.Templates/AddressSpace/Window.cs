@@ -22,6 +22,22 @@ static unsafe partial class EmmaHeap
             // 64 GiB: a page map of 1 MiB. A window made for a larger block is larger.
             internal static nuint DefaultSize => unchecked((nuint)(1UL << 36));
 
+            // 4 GiB: what describes the smallest window, 80 KiB, is 1 % of a limit of 8 MiB. The generator knows the figure (FirstBlock).
+            private static nuint SmallestSize => unchecked((nuint)(1UL << 32));
+
+            // How many times a limit a window is as long: a power of two. What describes it is a thousandth of the limit, and before an
+            // address comes back, so much was mapped and unmapped, or more.
+            private const int LimitsPerWindow = 64;
+
+            // The bytes of a window that is made now: shorter where there is a limit, because what describes it counts against that.
+            internal static nuint SizeUnder(long limit)
+            {
+                nuint size = DefaultSize;
+                while (limit != 0 && size > SmallestSize && size / 2 / LimitsPerWindow >= (nuint)limit)
+                    size /= 2;
+                return size;
+            }
+
             // Marks the structure for heaps that look for the owner of a foreign pointer; the last digits version its layout.
             private const ulong MagicLow = 0x6E69572D616D6D45, MagicHigh = 0x3330302D776F646E;
 
@@ -116,7 +132,9 @@ static unsafe partial class EmmaHeap
             {
                 // The window begins at a multiple of the alignment, so that its first slot will do.
                 nuint unit = alignment > SlotSize ? alignment : SlotSize;
-                nuint size = length > DefaultSize ? AlignUp(length, SlotSize) : DefaultSize;
+                nuint size = SizeUnder(Policy.Limit);
+                if (length > size)
+                    size = AlignUp(length, SlotSize);
                 nuint metadata = MetadataBytes(size);
                 if (unit > LowestBase || !space.TryChargeMetadata(metadata))
                     return null;

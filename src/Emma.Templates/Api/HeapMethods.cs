@@ -37,13 +37,40 @@ static unsafe partial class EmmaHeap
     /// <remarks>Any thread may call this; it takes no lock.</remarks>
     public static bool Owns(void* ptr) => HeapInternals.PageMap.ClassOf((nuint)ptr) != HeapInternals.PageMap.None;
 
-    /// <summary>Counts what the heap holds. Takes each of its locks for a moment; all zeros before the first allocation.</summary>
+    /// <summary>
+    /// The most bytes the heap may map from the kernel, its headers included; past it allocation is out of memory. 0: no limit. Begins
+    /// with the attribute's option, and may be set at any time. <c>Destroy</c> leaves it as it is.
+    /// </summary>
+    /// <value>Bytes.</value>
+    /// <remarks>
+    /// <para>
+    /// Set before the first block (or after <c>Destroy</c>), it has the heap map in smaller steps, so that nearly all of the limit is
+    /// there for blocks. Set later, it leaves as they are the window of addresses and its records (1.2 MiB without a limit until then),
+    /// segments of 4 MiB, the blocks that live, and what other threads keep, freed page runs of up to 256 KiB among that.
+    /// </para>
+    /// <para>
+    /// Set to less than is mapped, it has the heap trimmed at once (see <c>Trim</c>), and nothing more is mapped until enough was freed;
+    /// what is free in mapped pages still serves. Any thread may read and set it.
+    /// </para>
+    /// </remarks>
+    /// <exception cref="global::System.ArgumentOutOfRangeException">The value is negative; nothing has changed.</exception>
+    public static long MemoryLimit
+    {
+        get => HeapInternals.Policy.Limit;
+        set
+        {
+            if (value < 0)
+                HeapInternals.ThrowBadLimit(value);
+            HeapInternals.SetLimit(value);
+        }
+    }
+
+    /// <summary>
+    /// Counts what the heap holds. Takes each of its locks for a moment; before the first allocation all zeros but the limit.
+    /// </summary>
     public static HeapStatistics GetStatistics()
     {
-        if (!HeapInternals.HeapState.IsRunning)
-            return default;
-
-        HeapInternals.HeapCount count = HeapInternals.Count();
+        HeapInternals.HeapCount count = HeapInternals.CountIfRunning();
         return new HeapStatistics(&count);
     }
 

@@ -22,8 +22,8 @@ static unsafe partial class EmmaHeap
         /// <summary>The most bytes that were mapped at once since the heap started, <c>Destroy</c> or not.</summary>
         public long PeakMappedBytes => _count.PeakMapped;
 
-        /// <summary>The most bytes that the heap may map; 0: no limit.</summary>
-        public long MemoryLimit => HeapInternals.DeclaredLimit;
+        /// <summary>The most bytes that the heap might map when this was taken; 0: no limit.</summary>
+        public long MemoryLimit => _count.Limit;
 
         /// <summary>Bytes of the live blocks, each at its real size (see <c>UsableSize</c>).</summary>
         public long InUseBytes => _count.InUse;

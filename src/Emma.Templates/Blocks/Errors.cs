@@ -1,6 +1,7 @@
 namespace Emma.Templates;
 
 using ClrArgumentException = global::System.ArgumentException;
+using ClrArgumentOutOfRangeException = global::System.ArgumentOutOfRangeException;
 using ClrEncoding = global::System.Text.Encoding;
 using ClrException = global::System.Exception;
 using ClrFile = global::System.IO.File;
@@ -20,17 +21,36 @@ static unsafe partial class EmmaHeap
     {
         internal static void ThrowOutOfMemory(nuint size)
         {
-            HeapCount count = HeapState.IsRunning ? Count() : default;
+            HeapCount count = CountIfRunning();
             string reason =
                 size > AddressSpace.MaxBytes
                 ? "no process can have so many. Look for a product that overflows, or a negative number that was converted"
-                : DeclaredLimit != 0
-                ? $"its MemoryLimit is {DeclaredLimit} bytes, of which {count.Mapped} are mapped: {count.InUse} in use, " +
-                $"{count.Free} free in pages or blocks of other sizes, {count.Cached} kept by threads, {count.Header} for headers"
+                : count.Limit != 0 && NeededBeyond(count.Limit - count.Mapped, size) is not 0 and long needed
+                ? $"it takes {needed} bytes that are not mapped yet, and the MemoryLimit of {count.Limit} bytes leaves " +
+                $"{ClrMath.Max(count.Limit - count.Mapped, 0)}. Of what is mapped, {count.InUse} bytes are in use, {count.Free} free " +
+                $"in pages or blocks of other sizes, {count.Cached} kept by threads, {count.Header} for headers"
                 : $"the heap has mapped {count.Mapped} bytes and the kernel gives no more " +
                 "(address-space limit, overcommit or vm.max_map_count)";
             throw new ClrOutOfMemoryException($"{HeapName}: no room for a block of {size} bytes: {reason}.");
         }
+
+        // The bytes that have to be mapped for a block where nothing free serves it, if that is more than the limit leaves; else 0.
+        internal static long NeededBeyond(long left, nuint size)
+        {
+            long needed = (long)(
+                IsHardened && size > SizeClasses.MaxSize || size > LargeBlocks.Threshold ? LargeBlocks.LengthFor(size)
+                : (nuint)PagesFor(size) << Segment.PageShift);
+            // Where no segment can grow, a new one's header comes with it.
+            return needed > left ? needed : needed + (long)Segment.PageSize > left ? needed + (long)Segment.PageSize : 0;
+        }
+
+        // The pages of a block's run or slab.
+        internal static int PagesFor(nuint size) =>
+            size > SizeClasses.MaxSize ? Segment.PagesFor(size) : SizeClasses.PagesPerSlab(SizeClasses.SizeOf(SizeClasses.Of(size)));
+
+        internal static void ThrowBadLimit(long limit) =>
+            throw new ClrArgumentOutOfRangeException(
+                "value", $"{HeapName}: the MemoryLimit {limit} is negative. It is a number of bytes, or 0 for no limit.");
 
         internal static void ThrowBadAlignment(nuint alignment) =>
             throw new ClrArgumentException($"{HeapName}: the alignment {alignment} is not a power of two.", nameof(alignment));

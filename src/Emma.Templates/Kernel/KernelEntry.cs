@@ -102,7 +102,8 @@ static unsafe partial class EmmaHeap
                 }
 
                 // A limit below one page leaves no room for a page of code.
-                bool hasRoom = DeclaredLimit == 0 || DeclaredLimit >= MachineCode.PageBytes;
+                long limit = Policy.Limit;
+                bool hasRoom = limit == 0 || limit >= MachineCode.PageBytes;
                 nint page = hasRoom ? TryMapPage(libc, codeBehind) : 0;
                 return page == 0
                     ? new KernelEntry(libc, 0, 0)

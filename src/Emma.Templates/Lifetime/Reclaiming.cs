@@ -63,6 +63,21 @@ static unsafe partial class EmmaHeap
             return given;
         }
 
+        // Changes the limit. A heap that has more mapped gives back what it can.
+        internal static void SetLimit(long limit)
+        {
+            Policy.Limit = limit;
+            if (HeapState.IsRunning && Heap->Space.IsOverLimit)
+                TrimSome(int.MaxValue, int.MaxValue);
+        }
+
+        internal static HeapCount CountIfRunning()
+        {
+            HeapCount count = default;
+            count.Limit = Policy.Limit;
+            return HeapState.IsRunning ? Count() : count;
+        }
+
         // What the heap holds. Takes each of its locks for a moment.
         internal static HeapCount Count()
         {
@@ -72,6 +87,7 @@ static unsafe partial class EmmaHeap
                 Bin.Of(sizeClass)->AddTo(ref count);
             root.Segments.AddTo(ref count);
             root.Small.AddTo(ref count);
+            count.Limit = Policy.Limit;
             count.Mapped = (long)root.Space.Mapped;
             // What another thread is just mapping is counted already, and the peak is not noted before it has succeeded.
             count.PeakMapped = ClrMath.Max((long)root.Space.PeakMapped, count.Mapped);

@@ -94,7 +94,7 @@ static unsafe partial class EmmaHeap
             internal void FreeOwned(nuint address, nuint length)
             {
                 Unregister(address, length);
-                if (IsHardened || length > MaxCachedBytes)
+                if (IsHardened || length > MaxCachedBytes || Heap->Space.IsOverLimit)
                     Heap->Space.Unmap(address, length);
                 else
                     Cache(address, length);

@@ -7,8 +7,9 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // 4 MiB of memory in 64 pages of 64 KiB. Page 0 holds what describes the others and nothing else, touched as far as they are used:
-        // this header in the place of its own slab descriptor, the descriptors of pages 1 to 63, their bitmaps.
+        // 4 MiB of memory in 64 pages of 64 KiB; under a limit the last of them are not mapped before they are needed. Page 0 holds what
+        // describes the others and nothing else, touched as far as they are used: this header in the place of its own slab descriptor, the
+        // descriptors of pages 1 to 63, their bitmaps.
         internal struct Segment
         {
             internal const nuint Size = Window.SlotSize;
@@ -16,7 +17,7 @@ static unsafe partial class EmmaHeap
             internal const nuint PageSize = Window.PageSize;
             internal const int PageCount = (int)(Size / PageSize);
 
-            // Every page but the header's.
+            // Every page but the header's, of a segment that is mapped as a whole.
             internal const ulong AllPages = ~1UL;
 
             internal const int DescriptorBytes = 64;
@@ -40,12 +41,21 @@ static unsafe partial class EmmaHeap
             // The manager's list it is on: the binary logarithm of its longest run of free pages; -1: none.
             internal int List;
 
+            // The pages that are mapped, but for the header's: the first ones. Under the segment manager's lock.
+            internal ulong Pages;
+
             // Whether nothing seems to live here: every page is free or marked idle. A mark may be stale; eviction finds out.
-            internal readonly bool HoldsNothing => (ClrVolatile.Read(in FreePages) | ClrVolatile.Read(in IdlePages)) == AllPages;
+            internal readonly bool HoldsNothing =>
+                (ClrVolatile.Read(in FreePages) | ClrVolatile.Read(in IdlePages)) == ClrVolatile.Read(in Pages);
 
             internal static Segment* Of(nuint address) => (Segment*)(address & ~(Size - 1));
 
             internal static int PageOf(nuint address) => (int)((address >> PageShift) & (PageCount - 1));
+
+            // How many pages of a segment are mapped, the header's among them.
+            internal static int MappedPages(Segment* segment) => PageCount - (int)ulong.LeadingZeroCount(segment->Pages | 1);
+
+            internal static nuint MappedBytes(Segment* segment) => (nuint)MappedPages(segment) << PageShift;
 
             // The pages that so many bytes take.
             internal static int PagesFor(nuint size) => (int)((size + (PageSize - 1)) >> PageShift);

@@ -16,13 +16,16 @@ static unsafe partial class EmmaHeap
         // pages, until more are freed; of the segments in which nothing lives, a few, the reserves, stay mapped. Others may, where two
         // threads empty segments at once or a bin is busy, until they are used and emptied again or Trim comes by. All under the manager's
         // lock.
-        [ClrStructLayout(ClrLayoutKind.Sequential, Size = 2 * Root.CacheLine)]
+        [ClrStructLayout(ClrLayoutKind.Sequential, Size = 3 * Root.CacheLine)]
         internal partial struct SegmentManager
         {
             private const int Lists = 6;
 
             // How many segments of a list that may fit are looked at, as long as a new one can be mapped instead.
             private const int Glances = 8;
+
+            // The same under a limit, where more is mapped only if nothing fits: all the segments of 1 GiB.
+            private const int GlancesUnderLimit = 256;
 
             // While a heap is smaller than this, huge pages are kept off its segments: one touched byte would cost 2 MiB.
             private const nuint HugePagesFrom = (nuint)64 << 20;
@@ -36,6 +39,9 @@ static unsafe partial class EmmaHeap
 
             // The first segment of each list, and behind them the reserves.
             private SegmentTable _segments;
+
+            // The segment that was mapped last, which grows until it is whole; null if that is gone.
+            private Segment* _growing;
 
             private long _runPages;
             private long _runs;
@@ -78,17 +84,20 @@ static unsafe partial class EmmaHeap
                 PageRun run = default;
                 // In a hardened heap the kernel may refuse to open a segment's pages; so many segments are tried then, at most.
                 int attempts = 8;
+                int glances = Policy.IsLimited ? GlancesUnderLimit : Glances;
                 Enter();
                 do
                 {
-                    Segment* segment = FindFitting(count, alignment, Glances);
+                    Segment* segment = FindFitting(count, alignment, glances);
                     if (segment == null && mayMap)
-                        segment = MapSegment();
+                        segment = MapPages(count, alignment);
                     // Those that could not be opened before are tried again.
                     if (IsHardened && segment == null && mayMap)
                         Recover();
                     if (segment == null && mayMap)
                         segment = FindFitting(count, alignment, int.MaxValue);
+                    if (segment == null && mayMap)
+                        segment = GrowAny(count, alignment);
                     if (segment == null)
                         break;
 
@@ -240,6 +249,7 @@ static unsafe partial class EmmaHeap
             private void ForgetSegments()
             {
                 _count = 0;
+                _growing = null;
                 for (int i = 0; i < Lists + Policy.MaxReserves; i++)
                     ClrVolatile.Write(ref Table[i], 0);
             }
@@ -254,30 +264,10 @@ static unsafe partial class EmmaHeap
                 for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
                 {
                     _count++;
+                    AdoptGrown((Segment*)address);
                     ((Segment*)address)->List = -1;
                     Relist((Segment*)address);
                 }
-            }
-
-            private Segment* MapSegment()
-            {
-                ref AddressSpace space = ref Heap->Space;
-                // Busy until the header stands: a walk over the segments must not read it before.
-                nuint address = space.Map(Segment.Size, Segment.Size, SlotKind.Busy, isSegment: true);
-                if (address == 0)
-                    return null;
-
-                if (space.Mapped < HugePagesFrom)
-                    Syscalls.Madvise(address, Segment.Size, Syscalls.MadvNoHugePage);
-
-                Segment* segment = (Segment*)address;
-                segment->FreePages = Segment.AllPages;
-                segment->List = -1;
-                Guards.Close(segment, 0, Segment.PageCount);
-                space.Publish(address, Segment.Size, SlotKind.Segment);
-                _count++;
-                Relist(segment);
-                return segment;
             }
 
             // Takes free pages out. In a hardened heap it may be none: the kernel refuses to open them, and the segment is on no list for a

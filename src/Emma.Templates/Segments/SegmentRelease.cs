@@ -55,14 +55,14 @@ static unsafe partial class EmmaHeap
                     if (!keepReserve || !TryReserve(segment))
                     {
                         EvictIdleSlabs(segment);
-                        empty = segment->FreePages == Segment.AllPages;
+                        empty = segment->FreePages == segment->Pages;
                         if (empty)
                             Remove(segment);
                     }
                 }
 
                 _lock.Release();
-                return empty ? Heap->Space.Unmap(address, Segment.Size) : 0;
+                return empty ? Heap->Space.Unmap(address, Heap->Space.LengthAt(address)) : 0;
             }
 
             // Gives the kernel what is free in a segment: the whole of it if nothing lives there, else the free pages that may be dirty.
@@ -129,7 +129,8 @@ static unsafe partial class EmmaHeap
                 if (IsReserve(segment))
                     return true;
 
-                for (int i = Lists; i < Lists + Policy.MaxReserves; i++)
+                int most = Heap->Space.IsOverLimit ? 0 : Policy.Reserves;
+                for (int i = Lists; i < Lists + most; i++)
                 {
                     if (!IsEmptyReserve((Segment*)Table[i]))
                     {
@@ -148,7 +149,7 @@ static unsafe partial class EmmaHeap
 
                 // Its marks may be stale: a reserve that came into use does not say so.
                 EvictIdleSlabs(reserve);
-                return reserve->FreePages == Segment.AllPages;
+                return reserve->FreePages == reserve->Pages;
             }
 
             // Takes a segment with no live page out for unmapping.
@@ -162,8 +163,10 @@ static unsafe partial class EmmaHeap
 
                 Unlink(segment);
                 _count--;
+                if (_growing == segment)
+                    _growing = null;
                 nuint owned = Heap->Space.TryOwn((nuint)segment, SlotKind.Segment);
-                Assert(owned == Segment.Size);
+                Assert(owned == Segment.MappedBytes(segment));
             }
 
             // Takes the empty slabs of a segment from their bins. A bin that is busy right now keeps its slab.

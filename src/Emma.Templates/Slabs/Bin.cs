@@ -43,7 +43,7 @@ static unsafe partial class EmmaHeap
         [ClrStructLayout(ClrLayoutKind.Sequential, Size = Root.CacheLine)]
         internal partial struct Bin
         {
-            private const int Lists = Policy.Homes;
+            private const int Lists = Policy.MaxHomes;
 
             private Lock _lock;
             private byte _class;
@@ -100,6 +100,7 @@ static unsafe partial class EmmaHeap
             internal int AllocateMany(ulong* blocks, int count, int home, bool mayMap)
             {
                 int taken = 0;
+                home &= Policy.Homes - 1;
                 Enter();
                 while (taken < count)
                 {

@@ -6,3 +6,8 @@
 [assembly: EmmaAllocator("TinyHeap", BoundaryChecks = false, MemoryLimit = 1)]
 #pragma warning restore EMMA0009
 [assembly: EmmaAllocator("Emma.Templates.Tests.CheckedHeap", BoundaryChecks = true, MemoryLimit = 1 << 30)]
+[assembly: EmmaAllocator("Emma.Templates.Tests.SettableHeap", BoundaryChecks = false)]
+[assembly: EmmaAllocator("Emma.Templates.Tests.ShareHeap", BoundaryChecks = false)]
+[assembly: EmmaAllocator("Emma.Templates.Tests.ShareLockedHeap", ThreadCache = false, BoundaryChecks = false)]
+[assembly: EmmaAllocator("Emma.Templates.Tests.ShareCheckedHeap", BoundaryChecks = true)]
+[assembly: EmmaAllocator("Emma.Templates.Tests.ShareHardenedHeap", Hardened = true)]

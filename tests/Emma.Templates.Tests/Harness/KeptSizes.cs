@@ -8,7 +8,7 @@ public static unsafe partial class EmmaHeap
         private static class KeptSizes
         {
             // The largest size of which free blocks are kept, in bytes.
-            internal const nuint Max = Policy.KeepsRuns ? SizeClasses.MaxCachedSize : SizeClasses.MaxSize;
+            internal const nuint Max = Policy.MayKeepRuns ? SizeClasses.MaxCachedSize : SizeClasses.MaxSize;
 
             internal static int ClassOf(nuint size) =>
                 size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(Segment.PagesFor(size));

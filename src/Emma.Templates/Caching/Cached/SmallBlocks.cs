@@ -217,7 +217,7 @@ static unsafe partial class EmmaHeap
                     return false;
 
                 nuint unmapped = 0;
-                ThreadCache* cache = pageClass != PageMap.Run ? Caches.Current() : null;
+                ThreadCache* cache = pageClass != PageMap.Run && Policy.KeepsRuns ? Caches.Current() : null;
                 if (cache == null)
                     return Heap->Segments.TryFreeRun(address, givingIsHeld: false, ref unmapped);
                 return ThreadCache.GiveSlowly(cache, pageClass, address);

@@ -84,7 +84,9 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
             private static void* TryTakeLarge(ThreadCache* cache, nuint size) =>
                 size <= SizeClasses.MaxCachedSize
-                    ? TryTake(cache, (nuint)(size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.RunOf(Segment.PagesFor(size))))
+                    ? TryTake(
+                        cache,
+                        (nuint)(size <= SizeClasses.MaxSize ? SizeClasses.Of(size) : PageMap.KeptRunOf(Segment.PagesFor(size))))
                     : null;
 
             // Takes a block from the loaded magazine of a class or, where that has none, from the spare, the depot or the slabs.

@@ -57,7 +57,7 @@ static unsafe partial class EmmaHeap
                 nuint pages = ((nuint)count << Segment.PageShift) - SlabTail;
                 if (WayOf(segment) == Unguarded || TryOpen(segment, Segment.AddressOf(segment, page), pages))
                     return true;
-                if (!TryOpen(segment, (nuint)segment + HeaderBytes, Segment.Size - HeaderBytes))
+                if (!TryOpen(segment, (nuint)segment + HeaderBytes, Segment.MappedBytes(segment) - HeaderBytes))
                     return false;
 
                 WayOf(segment) = Unguarded;
@@ -87,16 +87,17 @@ static unsafe partial class EmmaHeap
 
             private static void CloseFresh(Segment* segment)
             {
-                if (Syscalls.Madvise((nuint)segment + HeaderBytes, Segment.Size - HeaderBytes, MadvGuardInstall) == 0)
+                nuint length = Segment.MappedBytes(segment) - HeaderBytes;
+                if (Syscalls.Madvise((nuint)segment + HeaderBytes, length, MadvGuardInstall) == 0)
                 {
                     WayOf(segment) = Marked;
                     return;
                 }
 
                 // If it was refused half-way, what was marked would stay so under any protection.
-                Syscalls.Madvise((nuint)segment + HeaderBytes, Segment.Size - HeaderBytes, MadvGuardRemove);
+                Syscalls.Madvise((nuint)segment + HeaderBytes, length, MadvGuardRemove);
                 ulong* place = FindPlace(segment);
-                if (place == null || Syscalls.Mprotect((nuint)segment + HeaderBytes, Segment.Size - HeaderBytes, Syscalls.ProtNone) != 0)
+                if (place == null || Syscalls.Mprotect((nuint)segment + HeaderBytes, length, Syscalls.ProtNone) != 0)
                     return;
 
                 ClrVolatile.Write(ref *place, (ulong)segment);
