@@ -12,7 +12,8 @@ using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
 //   A size of up to 32 KiB has a size class; its bin takes the lowest free block of a slab on its list (Slabs/Bin.cs). A bin without one
 //   gets pages from the segment manager (Segments/SegmentManager.cs) and makes them a slab; without pages it maps a segment at
 //   the window's next slot (Segments/AddressSpace.cs), which is one mmap (Kernel/Syscalls.cs).
-//   Up to 2 MiB a block is a run of pages of a segment; above, a mapping of its own (Segments/LargeBlocks.cs).
+//   Up to 2 MiB a block is a run of pages of a segment; above, and where a limit is wasted otherwise, a mapping of its own
+//   (Segments/LargeBlocks.cs).
 //   Before all of these a thread's cache is asked, for blocks of up to 256 KiB (Caching/SmallBlocks.cs).
 // One free back up
 //   The page map says what the pointer's page is: a class leads to its bin, which finds the slab's descriptor in the segment's page 0
@@ -28,9 +29,6 @@ static unsafe partial class EmmaHeap
         // How often memory is reclaimed before an allocation fails: more than once, because other threads may take what one of them
         // reclaimed, and give it back at once.
         internal const int ReclaimAttempts = 4;
-
-        // The largest alignment that a page run can have: half a segment.
-        internal const nuint MaxRunAlignment = Segment.Size / 2;
 
         // Allocates; null: out of memory.
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
@@ -83,8 +81,8 @@ static unsafe partial class EmmaHeap
 
             size = ClrMath.Max(size, 1);
             ref Root root = ref *Heap;
-            bool isRun = !IsHardened && size <= LargeBlocks.Threshold && alignment <= MaxRunAlignment;
-            nuint block = isRun ? AllocateRun(size, alignment, zeroed) : root.Large.Allocate(size, alignment, zeroed, givingIsHeld: false);
+            bool isRun = !LargeBlocks.Takes(size, alignment);
+            nuint block = isRun ? AllocateRun(size, alignment, zeroed) : AllocateLarge(size, alignment, zeroed, givingIsHeld: false);
             for (int attempt = 0; block == 0 && attempt < ReclaimAttempts; attempt++)
             {
                 root.Small.Flush(int.MaxValue);
@@ -92,11 +90,18 @@ static unsafe partial class EmmaHeap
                 GiveBack(keepReserve: isRun);
                 block = isRun
                     ? AllocateRun(size, alignment, zeroed, mayMap: true)
-                    : root.Large.Allocate(size, alignment, zeroed, givingIsHeld: true);
+                    : AllocateLarge(size, alignment, zeroed, givingIsHeld: true);
                 root.Space.Giving.Release();
             }
 
             return (void*)block;
+        }
+
+        // Allocates a mapping, or, where it would only save memory and is refused, a page run, which may be free and mapped.
+        internal static nuint AllocateLarge(nuint size, nuint alignment, bool zeroed, bool givingIsHeld)
+        {
+            nuint block = Heap->Large.Allocate(size, alignment, zeroed, givingIsHeld);
+            return block == 0 && LargeBlocks.FitsPages(size, alignment) ? AllocateRun(size, alignment, zeroed, mayMap: true) : block;
         }
 
         internal static nuint AllocateRun(nuint size, nuint alignment, bool zeroed)

@@ -38,7 +38,7 @@ static unsafe partial class EmmaHeap
         internal static long NeededBeyond(long left, nuint size)
         {
             long needed = (long)(
-                IsHardened && size > SizeClasses.MaxSize || size > LargeBlocks.Threshold ? LargeBlocks.LengthFor(size)
+                size > SizeClasses.MaxSize && LargeBlocks.Takes(size, 1) ? LargeBlocks.LengthFor(size)
                 : (nuint)PagesFor(size) << Segment.PageShift);
             // Where no segment can grow, a new one's header comes with it.
             return needed > left ? needed : needed + (long)Segment.PageSize > left ? needed + (long)Segment.PageSize : 0;

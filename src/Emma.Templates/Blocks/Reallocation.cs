@@ -39,7 +39,7 @@ static unsafe partial class EmmaHeap
                 ThrowBadPointer(block, "Realloc", PointerCheck.AlreadyFree);
 
             bool aligned = IsAligned(block, alignment);
-            bool staysLarge = size > LargeBlocks.Threshold && size <= AddressSpace.MaxBytes;
+            bool staysLarge = size > SizeClasses.MaxSize && size <= AddressSpace.MaxBytes && LargeBlocks.Takes(size, alignment);
             if (aligned && staysLarge && large.TryResizeInPlace((nuint)block, oldLength, size))
                 return block;
 

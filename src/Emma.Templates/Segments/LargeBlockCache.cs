@@ -136,6 +136,8 @@ static unsafe partial class EmmaHeap
             private nuint UncacheNearest(nuint length, nuint alignment, out nuint foundLength)
             {
                 nuint worthwhile = length >> SlackShift;
+                // What is too long is cut off: not nearly all of a mapping for the sake of a few pages.
+                nuint most = length > Threshold ? nuint.MaxValue : length << SlackShift;
                 nuint found = 0;
                 int foundAt = 0;
                 foundLength = 0;
@@ -147,7 +149,7 @@ static unsafe partial class EmmaHeap
                     bool nearer = foundLength < length
                         ? candidateLength > foundLength
                         : candidateLength >= length && candidateLength < foundLength;
-                    if (nearer && candidateLength >= worthwhile && (candidate & (alignment - 1)) == 0)
+                    if (nearer && candidateLength >= worthwhile && candidateLength <= most && (candidate & (alignment - 1)) == 0)
                     {
                         found = candidate;
                         foundLength = candidateLength;

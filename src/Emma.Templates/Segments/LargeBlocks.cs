@@ -11,8 +11,8 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // Blocks with a mapping of their own: larger than half a segment, or aligned to more than a page run can be. A block's size is the
-        // mapped length in its slot word. Freed mappings wait in a small cache, oldest first out, because the kernel takes milliseconds to
+        // Blocks with a mapping of their own: larger than half a segment, aligned to more than a page run can be, or, under a limit, of a
+        // size that pages of 64 KiB would waste too much on. A block's size is the mapped length in its slot word. Freed mappings wait in a small cache, oldest first out, because the kernel takes milliseconds to
         // map, fill and unmap what a program often asks for again at once. One that is too long is cut in two, and one that is too short
         // grows: its pages are what it is kept for, and a program whose sizes vary seldom finds one that fits.
         // Whoever changes a slot from Large to Busy owns the block, so that of two frees one is refused. The lock covers the cache alone.
@@ -22,9 +22,19 @@ static unsafe partial class EmmaHeap
             // Half a segment: above it a page run would waste too much of one.
             internal const nuint Threshold = Segment.Size / 2;
 
+            // The largest alignment that a page run can have.
+            internal const nuint MaxRunAlignment = Segment.Size / 2;
+
             // The most bytes the cache keeps mapped: a few frames or buffers of the usual sizes, not a program's peak; twice as many where
             // four times as many are live, because what is live then rises and falls by more.
             internal const nuint MaxCachedBytes = (nuint)64 << 20;
+
+            // Under a limit, a block of which a page run would waste more than an eighth gets a mapping of its own.
+            private const int WasteShift = 3;
+
+            // But not one so small that a limit buys more than so many of them: a process has 65 530 mappings as a rule (vm.max_map_count),
+            // and its other parts need some.
+            private const nuint MaxSmallMappings = 8192;
 
             private Lock _lock;
             private int _cachedCount;
@@ -41,6 +51,21 @@ static unsafe partial class EmmaHeap
 
             // Bytes of the live blocks.
             internal readonly nuint Bytes => (nuint)ClrVolatile.Read(in _bytes);
+
+            // Whether blocks of a size above that of small ones, at multiples of an alignment, have mappings of their own.
+            internal static bool Takes(nuint size, nuint alignment) =>
+                !FitsPages(size, alignment) || (Policy.IsLimited && IsWastedOnPages(size));
+
+            // Whether such a block may be a page run.
+            internal static bool FitsPages(nuint size, nuint alignment) =>
+                !IsHardened && size <= Threshold && alignment <= MaxRunAlignment;
+
+            private static bool IsWastedOnPages(nuint size)
+            {
+                nuint length = LengthFor(size);
+                return AlignUp(size, Segment.PageSize) - length > length >> WasteShift
+                    && (nuint)Policy.Limit / MaxSmallMappings <= length;
+            }
 
             internal static nuint LengthFor(nuint size) => AlignUp(size, AddressSpace.OsPageSize);
 

@@ -105,7 +105,7 @@ public static unsafe partial class EmmaHeap
             [Fact]
             public void Aligned_runs_begin_at_every_alignment_up_to_half_a_segment()
             {
-                for (nuint alignment = Segment.PageSize; alignment <= MaxRunAlignment; alignment *= 2)
+                for (nuint alignment = Segment.PageSize; alignment <= LargeBlocks.MaxRunAlignment; alignment *= 2)
                 {
                     for (nuint size = 1; size <= LargeBlocks.Threshold; size = size * 3 + 1)
                     {

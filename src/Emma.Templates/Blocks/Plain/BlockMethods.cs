@@ -32,7 +32,7 @@ static unsafe partial class EmmaHeap
         {
             if (size <= SizeClasses.MaxSize)
                 return SizeClasses.SizeOf(SizeClasses.Of(size));
-            if (size <= LargeBlocks.Threshold)
+            if (!LargeBlocks.Takes(size, 1))
                 return (nuint)Segment.PagesFor(size) << Segment.PageShift;
             return size <= AddressSpace.MaxBytes ? LargeBlocks.LengthFor(size) : size;
         }
