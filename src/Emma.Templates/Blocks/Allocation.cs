@@ -68,9 +68,32 @@ static unsafe partial class EmmaHeap
                 GiveBack(keepReserve: true);
                 block = root.Small.AllocateUncached(sizeClass);
                 root.Space.Giving.Release();
+                if (block == 0)
+                    block = AllocateLarger(sizeClass);
             }
 
             return (void*)block;
+        }
+
+        // A block of a larger class, of those that are free already: where nothing more is to be had, one that is up to twice as long, and
+        // at a multiple of whatever the class's blocks are at, is better than none. 0: there is none. In a hardened heap a block's place
+        // in its class says its size.
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+        internal static nuint AllocateLarger(int sizeClass)
+        {
+            nuint size = SizeClasses.SizeOf(sizeClass);
+            nuint alignment = size & unchecked(0 - size);
+            nuint block = 0;
+            for (int larger = sizeClass + 1; !IsHardened && block == 0 && larger <= SizeClasses.Count; larger++)
+            {
+                nuint largerSize = SizeClasses.SizeOf(larger);
+                if (largerSize > 2 * size)
+                    break;
+                if ((largerSize & (alignment - 1)) == 0)
+                    block = Heap->Small.AllocateFree(larger);
+            }
+
+            return block;
         }
 
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]

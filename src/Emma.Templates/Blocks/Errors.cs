@@ -45,8 +45,14 @@ static unsafe partial class EmmaHeap
         }
 
         // The pages of a block's run or slab.
-        internal static int PagesFor(nuint size) =>
-            size > SizeClasses.MaxSize ? Segment.PagesFor(size) : SizeClasses.PagesPerSlab(SizeClasses.SizeOf(SizeClasses.Of(size)));
+        internal static int PagesFor(nuint size)
+        {
+            if (size > SizeClasses.MaxSize)
+                return Segment.PagesFor(size);
+
+            nuint blockSize = SizeClasses.SizeOf(SizeClasses.Of(size));
+            return Policy.HasScarceSlabs ? SizeClasses.PagesPerScarceSlab(blockSize) : SizeClasses.PagesPerSlab(blockSize);
+        }
 
         internal static void ThrowBadLimit(long limit) =>
             throw new ClrArgumentOutOfRangeException(

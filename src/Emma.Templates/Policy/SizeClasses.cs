@@ -98,9 +98,13 @@ static unsafe partial class EmmaHeap
 
             // How many pages a class's slabs have: the fewest that hold eight blocks, or enough for one page, and lose at most 1/16 behind
             // the last.
-            internal static int PagesPerSlab(nuint blockSize)
+            internal static int PagesPerSlab(nuint blockSize) => PagesPerSlab(blockSize, minBlocks: 8);
+
+            // The same where memory is scarce: what is free in a slab serves one class only.
+            internal static int PagesPerScarceSlab(nuint blockSize) => PagesPerSlab(blockSize, minBlocks: 2);
+
+            private static int PagesPerSlab(nuint blockSize, nuint minBlocks)
             {
-                const int minBlocks = 8;
                 const int maxLossShift = 4;
                 int pages = 1;
                 while (true)

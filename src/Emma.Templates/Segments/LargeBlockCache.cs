@@ -15,6 +15,9 @@ static unsafe partial class EmmaHeap
         {
             private const int MaxCached = 16;
 
+            // The same under a limit, where blocks of 32 KiB may have mappings: enough for a program that frees a hundred of them at once.
+            private const int MaxCachedUnderLimit = 256;
+
             // A cached mapping may exceed what is asked for by 1/8; what is more is cut off.
             private const int SlackShift = 3;
 
@@ -27,6 +30,8 @@ static unsafe partial class EmmaHeap
                         return first;
                 }
             }
+
+            private static int MostCached => Policy.IsLimited ? MaxCachedUnderLimit : MaxCached;
 
             // Bytes of the cache.
             internal readonly nuint CachedBytes => (nuint)ClrVolatile.Read(in _cachedBytes);
@@ -55,7 +60,7 @@ static unsafe partial class EmmaHeap
                 int count = 0;
                 nuint bytes = 0;
                 SlotWalk walk = Heap->Space.Walk();
-                for (nuint address = walk.Next(SlotKind.Cached); address != 0 && count < MaxCached; address = walk.Next(SlotKind.Cached))
+                for (nuint address = walk.Next(SlotKind.Cached); address != 0 && count < MaxCachedUnderLimit; address = walk.Next(SlotKind.Cached))
                 {
                     Cached[count++] = address;
                     bytes += Heap->Space.LengthAt(address);
@@ -79,7 +84,7 @@ static unsafe partial class EmmaHeap
             {
                 Enter();
                 nuint most = Bytes > 4 * MaxCachedBytes ? 2 * MaxCachedBytes : MaxCachedBytes;
-                bool room = _cachedCount < MaxCached && (nuint)_cachedBytes + length <= most;
+                bool room = _cachedCount < MostCached && (nuint)_cachedBytes + length <= most;
                 if (room)
                 {
                     Heap->Space.Publish(address, length, SlotKind.Cached);
@@ -132,7 +137,8 @@ static unsafe partial class EmmaHeap
             }
 
             // Takes the shortest cached mapping that is long enough, or else the longest, unless its pages would be a small part; it is
-            // Busy.
+            // Busy. Of several alike it is the one freed last, whose pages are in the processor's caches.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private nuint UncacheNearest(nuint length, nuint alignment, out nuint foundLength)
             {
                 nuint worthwhile = length >> SlackShift;
@@ -142,7 +148,7 @@ static unsafe partial class EmmaHeap
                 int foundAt = 0;
                 foundLength = 0;
                 Enter();
-                for (int i = 0; i < _cachedCount; i++)
+                for (int i = _cachedCount - 1; i >= 0 && foundLength != length; i--)
                 {
                     nuint candidate = (nuint)Cached[i];
                     nuint candidateLength = Heap->Space.LengthAt(candidate);
@@ -215,6 +221,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Removes a mapping from the cache; it is the caller's, and Busy.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private nuint Uncache(int index)
             {
                 nuint address = (nuint)Cached[index];
@@ -228,7 +235,7 @@ static unsafe partial class EmmaHeap
             }
 
             // So many words as an array. A buffer of the language's own costs an assembly 150 bytes more.
-            [ClrStructLayout(ClrLayoutKind.Sequential, Size = MaxCached * sizeof(ulong))]
+            [ClrStructLayout(ClrLayoutKind.Sequential, Size = MaxCachedUnderLimit * sizeof(ulong))]
             private struct CachedMappings
             {
                 internal ulong First;

@@ -16,7 +16,7 @@ static unsafe partial class EmmaHeap
         // map, fill and unmap what a program often asks for again at once. One that is too long is cut in two, and one that is too short
         // grows: its pages are what it is kept for, and a program whose sizes vary seldom finds one that fits.
         // Whoever changes a slot from Large to Busy owns the block, so that of two frees one is refused. The lock covers the cache alone.
-        [ClrStructLayout(ClrLayoutKind.Sequential, Size = 3 * Root.CacheLine)]
+        [ClrStructLayout(ClrLayoutKind.Sequential, Size = Root.CacheLine + MaxCachedUnderLimit * sizeof(ulong))]
         internal partial struct LargeBlocks
         {
             // Half a segment: above it a page run would waste too much of one.

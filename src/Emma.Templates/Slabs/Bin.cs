@@ -48,7 +48,8 @@ static unsafe partial class EmmaHeap
             private Lock _lock;
             private byte _class;
             private byte _pagesPerSlab;
-            private int _slabCount;
+            private byte _pagesPerScarceSlab;
+            private int _slabPages;
             private long _live;
             private Slab* _first;
             private Slab* _second;
@@ -66,16 +67,20 @@ static unsafe partial class EmmaHeap
             {
                 _class = (byte)sizeClass;
                 _pagesPerSlab = (byte)SizeClasses.PagesPerSlab(BlockSize);
+                _pagesPerScarceSlab = (byte)SizeClasses.PagesPerScarceSlab(BlockSize);
             }
 
             // Allocates a block, or returns 0 if no memory is to be had.
+            // mayAdd: Whether pages may become a slab if no block is free.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
-            internal nuint Allocate()
+            internal nuint Allocate(bool mayAdd = true)
             {
                 Enter();
                 Slab* slab = _first;
-                if (slab == null)
+                if (slab == null && mayAdd)
                     slab = FindSlab(home: 0, mayMap: true);
+                for (int list = 1; list < Lists && slab == null; list++)
+                    slab = *ListOf(list);
 
                 nuint block = 0;
                 if (slab != null)
@@ -194,7 +199,7 @@ static unsafe partial class EmmaHeap
                 long inUse = _live * (long)BlockSize;
                 count.LiveBlocks += _live;
                 count.InUse += inUse;
-                count.Free += ((long)_slabCount * _pagesPerSlab << Segment.PageShift) - inUse;
+                count.Free += ((long)_slabPages << Segment.PageShift) - inUse;
                 _lock.Release();
             }
 

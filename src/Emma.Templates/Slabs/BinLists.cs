@@ -29,7 +29,7 @@ static unsafe partial class EmmaHeap
                 if (idle)
                 {
                     Unlink(slab);
-                    _slabCount--;
+                    _slabPages -= slab->Span.PageCount;
                     // Under this bin's lock: a second free of one of its blocks must not find the class and then an unmapped segment.
                     PageMap.Set(Slab.AddressOf(slab), (nuint)slab->Span.PageCount << Segment.PageShift, PageMap.None, PageMap.None);
                 }
@@ -92,7 +92,7 @@ static unsafe partial class EmmaHeap
                             continue;
 
                         Slab.Recount(slab);
-                        _slabCount++;
+                        _slabPages += slab->Span.PageCount;
                         live += slab->Capacity - slab->FreeCount;
                         if (slab->FreeCount != 0)
                             Link(slab);
@@ -157,14 +157,22 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private Slab* AddSlab(int home, bool mayMap)
             {
-                PageRun run = Heap->Segments.AllocateSlab(_pagesPerSlab, mayMap);
+                int pages = Policy.HasScarceSlabs ? _pagesPerScarceSlab : _pagesPerSlab;
+                PageRun run = Heap->Segments.AllocateSlab(pages, mayMap);
+                // One page has room for two blocks of any class, and may be all that is left.
+                if (run.IsNone && mayMap && pages > 1 && Policy.HasScarceSlabs)
+                {
+                    pages = 1;
+                    run = Heap->Segments.AllocateSlab(pages, mayMap);
+                }
+
                 if (run.IsNone)
                     return null;
 
-                Slab* slab = Slab.Initialize(run, _class, (int)BlockSize, _pagesPerSlab);
+                Slab* slab = Slab.Initialize(run, _class, (int)BlockSize, pages);
                 slab->Home = unchecked((byte)home);
-                PageMap.Set(run.Address, (nuint)_pagesPerSlab << Segment.PageShift, _class, _class);
-                _slabCount++;
+                PageMap.Set(run.Address, (nuint)pages << Segment.PageShift, _class, _class);
+                _slabPages += pages;
                 Link(slab);
                 return slab;
             }
@@ -173,7 +181,7 @@ static unsafe partial class EmmaHeap
             {
                 Segment.Of((nuint)slab)->UnmarkIdle(Slab.PagesOf(slab));
                 Unlink(slab);
-                _slabCount--;
+                _slabPages -= slab->Span.PageCount;
                 return Heap->Segments.FreeSlab(Segment.Of((nuint)slab), slab->Span.HeadPage, slab->Span.PageCount);
             }
 
@@ -181,7 +189,7 @@ static unsafe partial class EmmaHeap
             {
                 for (int list = 0; list < Lists; list++)
                     *ListOf(list) = null;
-                _slabCount = 0;
+                _slabPages = 0;
             }
 
             private Slab** ListOf(int home)

@@ -193,6 +193,14 @@ static unsafe partial class EmmaHeap
                 return block;
             }
 
+            // Allocates a block of those that are free already; 0: none is.
+            internal readonly nuint AllocateFree(int sizeClass)
+            {
+                nuint block = Bin.Of(sizeClass)->Allocate(mayAdd: false);
+                LiveMarks.SetIfChecked(block);
+                return block;
+            }
+
             // Frees a block of a class; where the options have it checked, what is none changes nothing.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal PointerCheck Free(nuint address, int sizeClass)

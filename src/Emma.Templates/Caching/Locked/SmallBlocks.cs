@@ -40,6 +40,9 @@ static unsafe partial class EmmaHeap
 
             internal readonly nuint AllocateUncached(int sizeClass) => Bin.Of(sizeClass)->Allocate();
 
+            // Allocates a block of those that are free already; 0: none is.
+            internal readonly nuint AllocateFree(int sizeClass) => Bin.Of(sizeClass)->Allocate(mayAdd: false);
+
             // Frees a block of a class; an address that is none, or that is free, changes nothing.
             internal readonly PointerCheck Free(nuint address, int sizeClass) => Bin.Of(sizeClass)->Free(address);
 
