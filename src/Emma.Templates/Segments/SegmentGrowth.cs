@@ -39,8 +39,11 @@ static unsafe partial class EmmaHeap
 
             private Segment* MapSegment(int count, int alignment)
             {
+                if (!Policy.IsLimited)
+                    return MapSegment(Segment.PageCount);
+
                 int page = Segment.FindRun(Segment.AllPages, count, alignment);
-                int pages = Policy.IsLimited ? StepFrom(0, page, count) : Segment.PageCount;
+                int pages = StepFrom(0, page, count);
                 Segment* segment = MapSegment(pages);
                 return segment == null && pages > page + count ? MapSegment(page + count) : segment;
             }

@@ -98,7 +98,23 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
-            public void Threads_whose_calls_fail_at_random_lose_nothing()
+            public void Threads_whose_calls_fail_at_random_lose_nothing() => RunAtRandom(limit: 0);
+
+            /// <summary>Segments grow in steps, page runs of wasteful sizes are mappings, and the limit refuses some, too.</summary>
+            [Fact]
+            public void Threads_whose_calls_fail_at_random_under_a_limit_lose_nothing()
+            {
+                try
+                {
+                    RunAtRandom(limit: 128 << 20);
+                }
+                finally
+                {
+                    MemoryLimit = 0;
+                }
+            }
+
+            private void RunAtRandom(long limit)
             {
                 using var kernel = new FaultyKernel();
                 Stopwatch watch = Stopwatch.StartNew();
@@ -107,6 +123,7 @@ public static unsafe partial class EmmaHeap
                 int round = 0;
                 for (; round < RoundsInCI || (s_all && watch.Elapsed < s_length); round++)
                 {
+                    MemoryLimit = limit;
                     kernel.BeginAtRandom((ulong)(_seed + round), oneIn: round % 2 == 0 ? 3U : 20U);
                     FaultLoad[] runs = Enumerable.Range(0, 4).Select(i => new FaultLoad(_seed + round * 4 + i)).ToArray();
                     Threads.Run(runs.Length, i => runs[i].Run(s_all ? 4000 : 1000));
@@ -114,6 +131,9 @@ public static unsafe partial class EmmaHeap
                     kernel.Clear();
                     Array.ForEach(runs, run => run.FreeAll());
                     refused += runs.Sum(run => run.Refused);
+                    Expect.True(limit == 0 || GetStatistics().MappedBytes <= limit);
+                    // The script needs more; what it does is done in steps all the same.
+                    MemoryLimit = limit == 0 ? 0 : 1L << 46;
                     var after = new FaultRun(kernel, $"random faults, seed {_seed}, round {round}");
                     after.RunWithoutFaults();
                     Destroy();

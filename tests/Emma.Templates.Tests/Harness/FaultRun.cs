@@ -430,8 +430,7 @@ public static unsafe partial class EmmaHeap
                 if (kernel is null)
                     return;
 
-                nuint marks = LiveMarks.CountedPerSegment == 0 ? 0 : kernel.Mapped.Bytes(MappingUse.Marks);
-                nuint mapped = KernelEntry.MappedBytes + kernel.Mapped.Bytes(MappingUse.Memory) + marks;
+                nuint mapped = KernelEntry.MappedBytes + kernel.Mapped.Bytes(MappingUse.Memory) + CountedMarks();
                 if (mapped != (nuint)s.MappedBytes || kernel.Trespass is not null || kernel.Mapped.Overflowed)
                     Fail($"mapped are {mapped} bytes, counted {(nuint)s.MappedBytes}; {kernel.Trespass}\n{kernel.Mapped}");
             }
