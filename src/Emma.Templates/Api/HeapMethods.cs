@@ -25,7 +25,8 @@ static unsafe partial class EmmaHeap
     /// <param name="byteCount">Bytes.</param>
     /// <returns>Bytes, not fewer than <paramref name="byteCount"/>.</returns>
     /// <remarks>
-    /// A block of more than 2 MiB may get up to an eighth more: where a freed one of that size is at hand, and when it grows.
+    /// A block of more than 2 MiB may get up to an eighth more: where a freed one of that size is at hand, and when it grows. Depends on
+    /// <see cref="MemoryLimit"/>; at a limit a block may have more than this says, where nothing else is free.
     /// </remarks>
     public static nuint GoodSize(nuint byteCount) => HeapInternals.UsableSizeFor(byteCount);
 

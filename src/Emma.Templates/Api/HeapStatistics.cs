@@ -46,10 +46,10 @@ static unsafe partial class EmmaHeap
         /// <summary>Blocks that were allocated and not freed.</summary>
         public long LiveBlocks => _count.LiveBlocks;
 
-        /// <summary>Segments of 4 MiB that serve blocks of up to 2 MiB.</summary>
+        /// <summary>Segments of 4 MiB, of less under a limit, that serve blocks of up to 2 MiB.</summary>
         public long Segments => _count.Segments;
 
-        /// <summary>Live blocks with a mapping of their own: those of more than 2 MiB.</summary>
+        /// <summary>Live blocks with a mapping of their own: those of more than 2 MiB; under a limit some of 32 KiB.</summary>
         public long LargeBlocks => _count.LargeBlocks;
 
         /// <summary>

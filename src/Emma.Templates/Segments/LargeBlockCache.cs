@@ -60,8 +60,10 @@ static unsafe partial class EmmaHeap
                 int count = 0;
                 nuint bytes = 0;
                 SlotWalk walk = Heap->Space.Walk();
-                for (nuint address = walk.Next(SlotKind.Cached); address != 0 && count < MaxCachedUnderLimit; address = walk.Next(SlotKind.Cached))
+                for (nuint address = walk.Next(SlotKind.Cached); address != 0; address = walk.Next(SlotKind.Cached))
                 {
+                    if (count == MaxCachedUnderLimit)
+                        break;
                     Cached[count++] = address;
                     bytes += Heap->Space.LengthAt(address);
                 }

@@ -12,9 +12,10 @@ static unsafe partial class EmmaHeap
     static partial class HeapInternals
     {
         // Blocks with a mapping of their own: larger than half a segment, aligned to more than a page run can be, or, under a limit, of a
-        // size that pages of 64 KiB would waste too much on. A block's size is the mapped length in its slot word. Freed mappings wait in a small cache, oldest first out, because the kernel takes milliseconds to
-        // map, fill and unmap what a program often asks for again at once. One that is too long is cut in two, and one that is too short
-        // grows: its pages are what it is kept for, and a program whose sizes vary seldom finds one that fits.
+        // size that pages of 64 KiB would waste too much on. A block's size is the mapped length in its slot word. Freed mappings wait in a
+        // small cache, oldest first out, because the kernel takes milliseconds to map, fill and unmap what a program often asks for again
+        // at once. One that is too long is cut in two, and one that is too short grows: its pages are what it is kept for, and a program
+        // whose sizes vary seldom finds one that fits.
         // Whoever changes a slot from Large to Busy owns the block, so that of two frees one is refused. The lock covers the cache alone.
         [ClrStructLayout(ClrLayoutKind.Sequential, Size = Root.CacheLine + MaxCachedUnderLimit * sizeof(ulong))]
         internal partial struct LargeBlocks
