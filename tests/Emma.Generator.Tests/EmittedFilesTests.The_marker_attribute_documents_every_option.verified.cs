@@ -44,8 +44,8 @@ namespace Emma
         public bool Hardened { get; set; }
 
         /// <summary>
-        /// The most bytes that the heap may map from the kernel; past it allocation fails as out of memory. The heap's property of this name
-        /// changes it at run time. Default: <c>0</c>, no limit. A negative number is an error.
+        /// The most bytes that the heap may map from the kernel; past it allocation fails as out of memory. The heap's property of this
+        /// name changes it at run time. Default: <c>0</c>, no limit. A negative number is an error.
         /// </summary>
         public long MemoryLimit { get; set; }
 
