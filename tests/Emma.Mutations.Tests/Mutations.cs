@@ -208,10 +208,10 @@ internal static class Mutations
             new Edit("internal static void Unload() {", "internal static void Unload() { KernelEntry.Release();")),
 
         new(NoModel, "UNMAPPED_UNDER_A_READER", "MarkReaderTests.What_a_thread_reads_is_discarded_but_stays_mapped_until_it_has_done",
-            new Edit("if ((isMarked && _areMarksRead()) || ", "if (")),
+            new Edit("if ((isMarked && _areMarksRead(address)) || ", "if (")),
         new(NoModel, "READ_WITHOUT_SAYING_SO",
             "MarkReaderTests.A_free_of_what_is_free_may_be_overtaken_by_the_end_of_its_segment_at_any_instruction",
-            new Edit("0xC6, 0x82, 0x40, 0x05, 0x00, 0x00, 0x01,", "0xC6, 0x82, 0x40, 0x05, 0x00, 0x00, 0x00,")),
+            new Edit("0x48, 0x89, 0xBA, 0x40, 0x05, 0x00, 0x00,", "0x48, 0x89, 0x82, 0x40, 0x05, 0x00, 0x00,")),
         new(NoModel, "SLOTS_RELEASED_UPWARDS",
             "SlotOrderTests.Slots_are_taken_and_freed_in_an_order_in_which_none_is_ever_a_tail_without_a_head",
             new Edit("for (nuint i = count; i > 0; i--)", "for (nuint i = 1; i <= count; i++)")),

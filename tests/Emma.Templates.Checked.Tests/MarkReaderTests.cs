@@ -11,19 +11,77 @@ public static unsafe partial class EmmaHeap
         {
             [Fact]
             public void What_a_thread_reads_is_discarded_but_stays_mapped_until_it_has_done() =>
-                InThreadThatReads(cache => ThreadCache.BeginReading(cache), cache => ThreadCache.EndReading(cache));
+                InThreadThatReads((cache, block) => ThreadCache.BeginReading(cache, block), (cache, _) => ThreadCache.EndReading(cache));
 
             [Fact]
             public void So_is_what_a_thread_without_a_cache_reads() =>
                 InThreadThatReads(
-                    _ => Interlocked.Increment(ref UncachedReaders),
-                    _ => Interlocked.Decrement(ref UncachedReaders));
+                    (_, _) => Interlocked.Increment(ref UncachedReaders),
+                    (_, _) => Interlocked.Decrement(ref UncachedReaders));
+
+            /// <summary>Whoever frees live blocks is never in the way of a segment that holds nothing.</summary>
+            [Fact]
+            public void A_free_of_a_live_block_keeps_no_segment()
+            {
+                FillFirstSegmentWithRuns(out nint[] runs);
+                Threads.RunBeside(
+                    () =>
+                    {
+                        for (int i = 0; i < 1000; i++)
+                            Free(Alloc(64));
+                    },
+                    () =>
+                    {
+                        for (int i = 0; i < 300; i++)
+                        {
+                            void*[] blocks = new void*[12];
+                            for (int j = 0; j < blocks.Length; j++)
+                                blocks[j] = Alloc(1 << 20);
+                            foreach (void* block in blocks)
+                                Free(block);
+                            Expect.Equal((nuint)0, Heap->Space.Retained);
+                        }
+                    });
+                Expect.All(runs, run => Free((void*)run));
+            }
+
+            private static void FillFirstSegmentWithRuns(out nint[] runs) =>
+                runs = [.. Enumerable.Range(0, 60).Select(_ => (nint)Alloc(Segment.PageSize))];
+
+            /// <summary>What the kernel would not unmap, and a thread then reads, is counted once, and goes in the end.</summary>
+            [Fact]
+            public void Marks_that_are_retained_again_are_not_forgotten()
+            {
+                using var kernel = new FaultyKernel();
+                nuint segment = Scenarios.NewSegment(out void* pin);
+                nuint marks = (nuint)LiveMarks.MarkOf(segment);
+                *(byte*)marks = 1;
+                Free(pin);
+                // The segment goes, its marks do not.
+                kernel.Begin(new Fault(CallKind.Munmap, 2, Failure.NoMemory, Lasts: true));
+                Trim();
+                Expect.Equal((SlotKind.Retained, (nuint)0), (Heap->Space.KindAt(segment), Heap->Space.LengthAt(segment)));
+                Expect.Equal(0, *(byte*)marks);
+                AssertStatisticsAddUp();
+
+                kernel.Clear();
+                ThreadCache* cache = Heap->Small.Caches.Current();
+                ThreadCache.BeginReading(cache, segment + 64);
+                Trim();
+                ThreadCache.EndReading(cache);
+                Expect.Equal(SlotKind.Retained, Heap->Space.KindAt(segment));
+                AssertStatisticsAddUp();
+                Trim();
+                Expect.Equal(SlotKind.Free, Heap->Space.KindAt(segment));
+                Destroy();
+                Expect.Equal(0, kernel.Mapped.Count);
+            }
 
             [Fact]
             public void A_thread_that_died_reads_no_more()
             {
                 nuint segment = Scenarios.NewSegment(out void* pin);
-                Threads.Run(1, _ => ThreadCache.BeginReading(Heap->Small.Caches.Current()));
+                Threads.Run(1, _ => ThreadCache.BeginReading(Heap->Small.Caches.Current(), (nuint)pin));
                 Free(pin);
                 Trim();
                 Expect.Equal(SlotKind.Free, Heap->Space.KindAt(segment));
@@ -44,10 +102,10 @@ public static unsafe partial class EmmaHeap
                 Thread reader = new Thread(() =>
                 {
                     ThreadCache* cache = Heap->Small.Caches.Current();
-                    begin(cache);
+                    begin(cache, (nuint)pin);
                     reads.Set();
                     trimmed.Wait();
-                    end(cache);
+                    end(cache, (nuint)pin);
                 });
                 reader.Start();
                 reads.Wait();
@@ -69,7 +127,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal((nuint)0, Heap->Space.Retained);
             }
 
-            private delegate void Reader(ThreadCache* cache);
+            private delegate void Reader(ThreadCache* cache, nuint block);
         }
 
         public static partial class Scenarios
@@ -105,7 +163,8 @@ public static unsafe partial class EmmaHeap
                         EachInstruction.Run(&HeldAtAnInstruction.Visit, static () => s_given = TryGiveStale());
                         done.Release();
                     }
-                }) { IsBackground = true };
+                });
+                stepped.IsBackground = true;
                 stepped.Start();
                 done.Wait();
                 FillFirstSegment();

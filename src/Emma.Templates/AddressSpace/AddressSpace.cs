@@ -76,8 +76,9 @@ static unsafe partial class EmmaHeap
             private nuint _formerBase;
             private nuint _formerSize;
 
-            // Whether a thread is reading marks right now: the one call to a layer above, which is made when some are about to go.
-            private delegate*<bool> _areMarksRead;
+            // Whether a thread is reading marks of a segment right now: the one call to a layer above, which is made when they are about to
+            // go.
+            private delegate*<nuint, bool> _areMarksRead;
 
             private long _mapped;
             private long _peak;
@@ -114,7 +115,8 @@ static unsafe partial class EmmaHeap
 
             private static nuint SlotCountOf(nuint length) => AlignUp(length, Window.SlotSize) / Window.SlotSize;
 
-            internal static void Initialize(AddressSpace* space, delegate*<bool> areMarksRead) => space->_areMarksRead = areMarksRead;
+            internal static void Initialize(AddressSpace* space, delegate*<nuint, bool> areMarksRead) =>
+                space->_areMarksRead = areMarksRead;
 
             // Maps fresh, zeroed memory at the head of free slots.
             // length: Bytes, a multiple of the kernel's page.

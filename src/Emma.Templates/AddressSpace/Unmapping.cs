@@ -19,7 +19,7 @@ static unsafe partial class EmmaHeap
             {
                 Assert(KindAt(address) == SlotKind.Busy);
                 bool isMarked = IsMarkedAt(address);
-                if ((isMarked && _areMarksRead()) || (length != 0 && Syscalls.Munmap(address, length) != 0))
+                if ((isMarked && _areMarksRead(address)) || (length != 0 && Syscalls.Munmap(address, length) != 0))
                     return Retain(address, length, isMarked);
 
                 Uncharge(length);
@@ -44,10 +44,13 @@ static unsafe partial class EmmaHeap
 
             private nuint Retain(nuint address, nuint length, bool isMarked)
             {
-                nint discarded = Syscalls.Discard(address, length);
+                nint discarded = length == 0 ? 0 : Syscalls.Discard(address, length);
                 if (isMarked)
                     LiveMarks.Discard(address);
-                ClrInterlocked.Add(ref _retained, (long)length);
+                if (length == 0)
+                    ClrInterlocked.Increment(ref _marksRetained);
+                else
+                    ClrInterlocked.Add(ref _retained, (long)length);
                 Publish(address, length, SlotKind.Retained);
                 return discarded == 0 ? length : 0;
             }
@@ -55,6 +58,7 @@ static unsafe partial class EmmaHeap
             // Keeps a slot of which nothing but the marks is mapped, which the kernel will not unmap. They are counted as a whole.
             private void RetainMarks(nuint address)
             {
+                LiveMarks.Discard(address);
                 ClrInterlocked.Add(ref _mapped, (long)LiveMarks.CountedPerSegment);
                 ClrInterlocked.Add(ref _metadata, (long)LiveMarks.CountedPerSegment);
                 ClrInterlocked.Increment(ref _marksRetained);

@@ -29,7 +29,9 @@ public static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "mlock")]
     public static partial int Lock(void* address, nuint length);
 
-    /// <summary>Has what is mapped from now on locked in memory, if this user may lock as much as tests do: an ordinary one may not.</summary>
+    /// <summary>
+    /// Has what is mapped from now on locked in memory, if this user may lock as much as tests do: an ordinary one may not.
+    /// </summary>
     public static bool TryLockWhatIsMapped()
     {
         const ulong much = 1 << 30;

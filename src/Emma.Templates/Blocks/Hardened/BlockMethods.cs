@@ -100,7 +100,7 @@ static unsafe partial class EmmaHeap
         {
             nuint address = (nuint)block;
             // Whoever does not own the block reads what another thread may be about to give back.
-            ThreadCache* reader = MarkReaders.Enter();
+            MarkReader reader = MarkReaders.Enter(address);
             int pageClass = PageMap.ClassOf(address);
             nuint blockSize = PageMap.IsSmall(pageClass) ? BlockSizes.Of((nuint)pageClass) : 0;
             byte* mark = blockSize != 0 ? LiveMarks.Of(address) : null;
@@ -164,7 +164,7 @@ static unsafe partial class EmmaHeap
             int pageClass = SizeClasses.Of(size + Canary.Bytes);
             byte* mark = LiveMarks.Of(block);
             nuint blockSize = BlockSizes.Of((nuint)pageClass);
-            ThreadCache* reader = MarkReaders.Enter();
+            MarkReader reader = MarkReaders.Enter(block);
             bool owned = PageMap.ClassOf(block) == pageClass && Canary.TryOwn(block, blockSize, mark, out oldSize);
             MarkReaders.Leave(reader);
             if (!owned)
@@ -190,7 +190,7 @@ static unsafe partial class EmmaHeap
             }
 
             nuint size = 0;
-            ThreadCache* reader = MarkReaders.Enter();
+            MarkReader reader = MarkReaders.Enter(address);
             bool live = address % SizeClasses.Granularity == 0
                 && PageMap.ClassOf(address) == pageClass
                 && Canary.TryRequire(address, BlockSizes.Of((nuint)pageClass), LiveMarks.Of(address), out size);

@@ -38,7 +38,7 @@ static unsafe partial class EmmaHeap
         internal static nuint LeftInSmallBlock(nuint address, int pageClass)
         {
             nuint left = 0;
-            ThreadCache* reader = MarkReaders.Enter();
+            MarkReader reader = MarkReaders.Enter(address);
             if (PageMap.ClassOf(address) == pageClass)
             {
                 Slab* slab = Slab.Of(address);

@@ -92,7 +92,7 @@ static unsafe partial class EmmaHeap
                     return;
                 }
 
-                BeginReading(cache);
+                BeginReading(cache, block);
                 nuint pageClass = ClrVolatile.Read(ref cache->_pageMap[page]);
                 byte* mark = cache->_marks + offset / SizeClasses.Granularity;
                 nuint blockSize = pageClass * SizeClasses.Granularity;

@@ -154,61 +154,62 @@ static unsafe partial class EmmaHeap
             // that the marks must not be unmapped (MarkReaders).
             internal static global::System.ReadOnlySpan<byte> GiveChecked => !ChecksBoundaries ? default : new byte[]
             {
-                0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0         ; the entry's sequence number: is the value this key's?
-                0x75, 0x79,                                                                   // 0d jne 0x88
-                0x64, 0x48, 0x8B, 0x14, 0x25, 0x00, 0x00, 0x00, 0x00,                         // 0f mov rdx, qword ptr fs:[0x0]         ; the word: the cache
+                0x64, 0x48, 0x81, 0x3C, 0x25, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // 00 cmp qword ptr fs:[0x0], 0x0        ; the entry's sequence number: is the value this key's?
+                0x75, 0x7D,                                                                   // 0d jne 0x8c
+                0x64, 0x48, 0x8B, 0x14, 0x25, 0x00, 0x00, 0x00, 0x00,                         // 0f mov rdx, qword ptr fs:[0x0]        ; the word: the cache
                 0x48, 0x85, 0xD2,                                                             // 18 test rdx, rdx
-                0x74, 0x6B,                                                                   // 1b je 0x88
+                0x74, 0x6F,                                                                   // 1b je 0x8c
                 0x48, 0x89, 0xFE,                                                             // 1d mov rsi, rdi
-                0x48, 0x2B, 0x32,                                                             // 20 sub rsi, qword ptr [rdx]            ; _windowBase
+                0x48, 0x2B, 0x32,                                                             // 20 sub rsi, qword ptr [rdx]           ; _windowBase
                 0x48, 0x89, 0xF0,                                                             // 23 mov rax, rsi
-                0x48, 0xC1, 0xE8, 0x10,                                                       // 26 shr rax, 0x10                       ; 64 KiB pages
-                0x48, 0x3B, 0x42, 0x10,                                                       // 2a cmp rax, qword ptr [rdx+0x10]       ; _pages
-                0x73, 0x58,                                                                   // 2e jae 0x88
-                0xC6, 0x82, 0x40, 0x05, 0x00, 0x00, 0x01,                                     // 30 mov byte ptr [rdx+0x540], 0x1       ; _reading: before the class is read, which says that there are marks
-                0x48, 0x03, 0x42, 0x08,                                                       // 37 add rax, qword ptr [rdx+0x8]        ; _pageMap
+                0x48, 0xC1, 0xE8, 0x10,                                                       // 26 shr rax, 0x10                      ; 64 KiB pages
+                0x48, 0x3B, 0x42, 0x10,                                                       // 2a cmp rax, qword ptr [rdx+0x10]      ; _pages
+                0x73, 0x5C,                                                                   // 2e jae 0x8c
+                0x48, 0x89, 0xBA, 0x40, 0x05, 0x00, 0x00,                                     // 30 mov qword ptr [rdx+0x540], rdi     ; _reading: before the class, which says that there are marks
+                0x48, 0x03, 0x42, 0x08,                                                       // 37 add rax, qword ptr [rdx+0x8]       ; _pageMap
                 0x0F, 0xB6, 0x00,                                                             // 3b movzx eax, byte ptr [rax]
-                0x4C, 0x8B, 0x42, 0x18,                                                       // 3e mov r8, qword ptr [rdx+0x18]        ; _lastTaken: most likely it is this class
+                0x4C, 0x8B, 0x42, 0x18,                                                       // 3e mov r8, qword ptr [rdx+0x18]       ; _lastTaken: most likely it is this class
                 0x4C, 0x39, 0xC0,                                                             // 42 cmp rax, r8
-                0x75, 0x45,                                                                   // 45 jne 0x8c
-                0x4A, 0x8B, 0x4C, 0xC2, 0x20,                                                 // 47 mov rcx, qword ptr [rdx+r8*8+0x20]  ; _tops[class]
-                0x48, 0x83, 0x39, 0x01,                                                       // 4c cmp qword ptr [rcx], 0x1            ; Magazine.Full
+                0x75, 0x49,                                                                   // 45 jne 0x90
+                0x4A, 0x8B, 0x4C, 0xC2, 0x20,                                                 // 47 mov rcx, qword ptr [rdx+r8*8+0x20] ; _tops[class]
+                0x48, 0x83, 0x39, 0x01,                                                       // 4c cmp qword ptr [rcx], 0x1           ; Magazine.Full
                 0x74, 0x2F,                                                                   // 50 je 0x81
-                0x40, 0xF6, 0xC7, 0x0F,                                                       // 52 test dil, 0xf                       ; a multiple of 16?
+                0x40, 0xF6, 0xC7, 0x0F,                                                       // 52 test dil, 0xf                      ; a multiple of 16?
                 0x75, 0x29,                                                                   // 56 jne 0x81
-                0x48, 0xC1, 0xEE, 0x04,                                                       // 58 shr rsi, 0x4                        ; 16 bytes a mark
-                0x48, 0x03, 0xB2, 0x30, 0x05, 0x00, 0x00,                                     // 5c add rsi, qword ptr [rdx+0x530]      ; _marks
+                0x48, 0xC1, 0xEE, 0x04,                                                       // 58 shr rsi, 0x4                       ; 16 bytes a mark
+                0x48, 0x03, 0xB2, 0x30, 0x05, 0x00, 0x00,                                     // 5c add rsi, qword ptr [rdx+0x530]     ; _marks
                 0x80, 0x3E, 0x01,                                                             // 63 cmp byte ptr [rsi], 0x1
                 0x75, 0x19,                                                                   // 66 jne 0x81
                 0xC6, 0x06, 0x00,                                                             // 68 mov byte ptr [rsi], 0x0
-                0xC6, 0x82, 0x40, 0x05, 0x00, 0x00, 0x00,                                     // 6b mov byte ptr [rdx+0x540], 0x0
-                0x48, 0x89, 0x39,                                                             // 72 mov qword ptr [rcx], rdi
-                0x48, 0x83, 0xC1, 0x08,                                                       // 75 add rcx, 0x8
-                0x4A, 0x89, 0x4C, 0xC2, 0x20,                                                 // 79 mov qword ptr [rdx+r8*8+0x20], rcx
-                0x31, 0xC0,                                                                   // 7e xor eax, eax
+                0x31, 0xC0,                                                                   // 6b xor eax, eax
+                0x48, 0x89, 0x82, 0x40, 0x05, 0x00, 0x00,                                     // 6d mov qword ptr [rdx+0x540], rax
+                0x48, 0x89, 0x39,                                                             // 74 mov qword ptr [rcx], rdi
+                0x48, 0x83, 0xC1, 0x08,                                                       // 77 add rcx, 0x8
+                0x4A, 0x89, 0x4C, 0xC2, 0x20,                                                 // 7b mov qword ptr [rdx+r8*8+0x20], rcx
                 0xC3,                                                                         // 80 ret
-                0xC6, 0x82, 0x40, 0x05, 0x00, 0x00, 0x00,                                     // 81 mov byte ptr [rdx+0x540], 0x0
-                0x48, 0x89, 0xF8,                                                             // 88 mov rax, rdi
-                0xC3,                                                                         // 8b ret
-                0x48, 0x8B, 0x4C, 0xC2, 0x20,                                                 // 8c mov rcx, qword ptr [rdx+rax*8+0x20] ; _tops[class]
-                0x48, 0x83, 0x39, 0x01,                                                       // 91 cmp qword ptr [rcx], 0x1            ; Magazine.Full
-                0x74, 0x2F,                                                                   // 95 je 0xc6
-                0x40, 0xF6, 0xC7, 0x0F,                                                       // 97 test dil, 0xf                       ; a multiple of 16?
-                0x75, 0x29,                                                                   // 9b jne 0xc6
-                0x48, 0xC1, 0xEE, 0x04,                                                       // 9d shr rsi, 0x4                        ; 16 bytes a mark
-                0x48, 0x03, 0xB2, 0x30, 0x05, 0x00, 0x00,                                     // a1 add rsi, qword ptr [rdx+0x530]      ; _marks
-                0x80, 0x3E, 0x01,                                                             // a8 cmp byte ptr [rsi], 0x1
-                0x75, 0x19,                                                                   // ab jne 0xc6
-                0xC6, 0x06, 0x00,                                                             // ad mov byte ptr [rsi], 0x0
-                0xC6, 0x82, 0x40, 0x05, 0x00, 0x00, 0x00,                                     // b0 mov byte ptr [rdx+0x540], 0x0
-                0x48, 0x89, 0x39,                                                             // b7 mov qword ptr [rcx], rdi
-                0x48, 0x83, 0xC1, 0x08,                                                       // ba add rcx, 0x8
-                0x48, 0x89, 0x4C, 0xC2, 0x20,                                                 // be mov qword ptr [rdx+rax*8+0x20], rcx
-                0x31, 0xC0,                                                                   // c3 xor eax, eax
-                0xC3,                                                                         // c5 ret
-                0xC6, 0x82, 0x40, 0x05, 0x00, 0x00, 0x00,                                     // c6 mov byte ptr [rdx+0x540], 0x0
-                0x48, 0x89, 0xF8,                                                             // cd mov rax, rdi
-                0xC3,                                                                         // d0 ret
+                0x48, 0xC7, 0x82, 0x40, 0x05, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,             // 81 mov qword ptr [rdx+0x540], 0x0
+                0x48, 0x89, 0xF8,                                                             // 8c mov rax, rdi
+                0xC3,                                                                         // 8f ret
+                0x49, 0x89, 0xC0,                                                             // 90 mov r8, rax
+                0x4A, 0x8B, 0x4C, 0xC2, 0x20,                                                 // 93 mov rcx, qword ptr [rdx+r8*8+0x20] ; _tops[class]
+                0x48, 0x83, 0x39, 0x01,                                                       // 98 cmp qword ptr [rcx], 0x1           ; Magazine.Full
+                0x74, 0x2F,                                                                   // 9c je 0xcd
+                0x40, 0xF6, 0xC7, 0x0F,                                                       // 9e test dil, 0xf                      ; a multiple of 16?
+                0x75, 0x29,                                                                   // a2 jne 0xcd
+                0x48, 0xC1, 0xEE, 0x04,                                                       // a4 shr rsi, 0x4                       ; 16 bytes a mark
+                0x48, 0x03, 0xB2, 0x30, 0x05, 0x00, 0x00,                                     // a8 add rsi, qword ptr [rdx+0x530]     ; _marks
+                0x80, 0x3E, 0x01,                                                             // af cmp byte ptr [rsi], 0x1
+                0x75, 0x19,                                                                   // b2 jne 0xcd
+                0xC6, 0x06, 0x00,                                                             // b4 mov byte ptr [rsi], 0x0
+                0x31, 0xC0,                                                                   // b7 xor eax, eax
+                0x48, 0x89, 0x82, 0x40, 0x05, 0x00, 0x00,                                     // b9 mov qword ptr [rdx+0x540], rax
+                0x48, 0x89, 0x39,                                                             // c0 mov qword ptr [rcx], rdi
+                0x48, 0x83, 0xC1, 0x08,                                                       // c3 add rcx, 0x8
+                0x4A, 0x89, 0x4C, 0xC2, 0x20,                                                 // c7 mov qword ptr [rdx+r8*8+0x20], rcx
+                0xC3,                                                                         // cc ret
+                0x48, 0xC7, 0x82, 0x40, 0x05, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,             // cd mov qword ptr [rdx+0x540], 0x0
+                0x48, 0x89, 0xF8,                                                             // d8 mov rax, rdi
+                0xC3,                                                                         // db ret
             };
 
             // The routines with the numbers of the heap's thread word; empty where there is no such word.

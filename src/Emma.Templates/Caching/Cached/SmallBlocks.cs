@@ -122,8 +122,8 @@ static unsafe partial class EmmaHeap
                 FastPathEntries.Lead(FastPathEntries.Current, code);
             }
 
-            // Whether a thread reads marks that were taken out of use before.
-            internal static bool AreMarksRead() => MarkReaders.Remain();
+            // Whether a thread reads about a segment that was taken out of use before.
+            internal static bool AreMarksRead(nuint segment) => MarkReaders.Remain(segment);
 
             // The machine code that the layer wants beside the trampoline; empty where it will not be used.
             internal static byte[] MachineCode() => UsesMachineCode ? FastPathCode.Compose() : [];

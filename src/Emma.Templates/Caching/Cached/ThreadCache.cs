@@ -39,8 +39,8 @@ static unsafe partial class EmmaHeap
             private byte* _marks;
             private nuint _markedBytes;
 
-            // Not 0 while the owner reads marks of blocks that may not be its own (MarkReaders).
-            private byte _reading;
+            // The block that is not known to be the owner's while the owner reads its mark (MarkReaders); 0: none.
+            private nuint _reading;
 
             // Whose it is.
             internal CacheOwner Owner;
@@ -122,19 +122,20 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static bool TryGiveMarked(ThreadCache* cache, nuint page, void* block)
             {
-                BeginReading(cache);
+                BeginReading(cache, (nuint)block);
                 nuint pageClass = ClrVolatile.Read(ref cache->_pageMap[page]);
                 nuint guess = cache->_lastTaken;
                 return pageClass == guess ? TryPushMarked(cache, guess, block) : TryPushMarked(cache, pageClass, block);
             }
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            internal static void BeginReading(ThreadCache* cache) => ClrVolatile.Write(ref cache->_reading, 1);
+            internal static void BeginReading(ThreadCache* cache, nuint block) => ClrVolatile.Write(ref cache->_reading, block);
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static void EndReading(ThreadCache* cache) => ClrVolatile.Write(ref cache->_reading, 0);
 
-            internal static bool IsReading(ThreadCache* cache) => ClrVolatile.Read(ref cache->_reading) != 0;
+            // The address that the owner reads about; 0: it does not read.
+            internal static nuint ReadAt(ThreadCache* cache) => ClrVolatile.Read(ref cache->_reading);
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static bool TryPushUnmarked(ThreadCache* cache, nuint pageClass, void* block)

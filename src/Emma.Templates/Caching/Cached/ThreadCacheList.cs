@@ -141,14 +141,17 @@ static unsafe partial class EmmaHeap
                 return fingerprint;
             }
 
-            // Whether the owner of a cache reads marks, other than a dead one.
+            // Whether the owner of a cache reads about a block in a segment, other than a dead one.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
-            internal readonly bool IsAnyReading()
+            internal readonly bool IsAnyReading(nuint segment)
             {
                 for (ThreadCache* cache = First; cache != null; cache = cache->Next)
                 {
-                    if (ThreadCache.IsReading(cache) && !CurrentThread.IsDead(Syscalls.GetPid(), CacheOwner.IdIn(cache->Owner.Word)))
+                    if ((nuint)Segment.Of(ThreadCache.ReadAt(cache)) == segment
+                        && !CurrentThread.IsDead(Syscalls.GetPid(), CacheOwner.IdIn(cache->Owner.Word)))
+                    {
                         return true;
+                    }
                 }
 
                 return false;

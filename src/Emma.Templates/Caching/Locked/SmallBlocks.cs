@@ -16,7 +16,7 @@ static unsafe partial class EmmaHeap
             internal static bool TryGive(ref void* block) => false;
 
             // Whether a thread reads marks: there are none.
-            internal static bool AreMarksRead() => false;
+            internal static bool AreMarksRead(nuint segment) => segment == 0;
 
             // The machine code that the layer wants beside the trampoline: none.
             internal static byte[] MachineCode() => [];

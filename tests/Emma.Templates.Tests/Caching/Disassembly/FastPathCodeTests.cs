@@ -31,7 +31,7 @@ public static unsafe partial class EmmaHeap
                 {
                     { nameof(FastPathCode.Cache), 4, 1, 28 },
                     { nameof(FastPathCode.TakeChecked), 20, 4, 89 },
-                    { nameof(FastPathCode.GiveChecked), 33, 7, 209 },
+                    { nameof(FastPathCode.GiveChecked), 33, 7, 220 },
                 }
                 : new()
                 {
@@ -157,7 +157,7 @@ public static unsafe partial class EmmaHeap
                     if (instruction.MemoryBase == Register.RDX && instruction.MemoryIndexScale == sizeof(ulong))
                         Expect.True(displacement == OffsetOf("_tops"), text);
                     else if (instruction.MemoryBase == Register.RDX && instruction.MemoryIndex == Register.None)
-                        Expect.True(displacement == OffsetOf(FieldFor(instruction)), text);
+                        Expect.True(displacement == OffsetOf(FieldFor(instruction, routine)), text);
                     else if (instruction.MemoryIndex != Register.None || instruction.MemoryBase == Register.RSI)
                         Expect.True(displacement == 0 && instruction.MemorySize == MemorySize.UInt8, text);
                     else if (instruction.MemoryBase == Register.RCX)
@@ -186,14 +186,14 @@ public static unsafe partial class EmmaHeap
                     }
                 }
 
-                static string FieldFor(Instruction instruction) => (instruction.Mnemonic, instruction.Op0Register) switch
+                static string FieldFor(Instruction instruction, string routine) => (instruction.Mnemonic, instruction.Op0Register) switch
                 {
                     (Mnemonic.Sub, _) => "_windowBase",
                     (Mnemonic.Add, Register.RAX) => "_pageMap",
                     (Mnemonic.Add, Register.RSI) => "_marks",
                     (Mnemonic.Cmp, Register.RAX) => "_pages",
                     (Mnemonic.Cmp, Register.RSI) => "_markedBytes",
-                    (Mnemonic.Mov, _) when instruction.MemorySize == MemorySize.UInt8 => "_reading",
+                    (Mnemonic.Mov, _) when routine == nameof(FastPathCode.GiveChecked) && instruction.Op0Kind == OpKind.Memory => "_reading",
                     (Mnemonic.Mov, _) => "_lastTaken",
                     _ => throw new InvalidOperationException(
                         $"{Disassembler.Format(instruction)} is not expected to have an operand in the cache"),
