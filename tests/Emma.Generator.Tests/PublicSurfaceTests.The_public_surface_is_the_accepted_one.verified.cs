@@ -33,6 +33,7 @@ public static void MyHeap.Destroy()
 public static void MyHeap.Fill(void* ptr, nuint byteCount, byte value)
 public static void MyHeap.Free(void* ptr)
 public static void MyHeap.Free<T>(System.Span<T> span) where T : unmanaged
+public static void MyHeap.Prepare()
 public static void* MyHeap.AlignedAlloc(nuint byteCount, nuint alignment)
 public static void* MyHeap.AlignedRealloc(void* ptr, nuint byteCount, nuint alignment)
 public static void* MyHeap.Alloc(nuint byteCount)

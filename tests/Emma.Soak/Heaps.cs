@@ -110,6 +110,21 @@ public static unsafe class Heaps
         _ => TemporaryHeap.UsableSize(block),
     };
 
+    /// <summary>Has all of a heap compiled: before the process forks, because a child cannot compile.</summary>
+    public static void Prepare(HeapKind heap)
+    {
+        switch (heap)
+        {
+            case HeapKind.Plain: PlainHeap.Prepare(); break;
+            case HeapKind.Checked: CheckedHeap.Prepare(); break;
+            case HeapKind.Locked: LockedHeap.Prepare(); break;
+            case HeapKind.Limited: LimitedHeap.Prepare(); break;
+            case HeapKind.Hardened: HardenedHeap.Prepare(); break;
+            case HeapKind.Faulty: FaultyHeap.Prepare(); break;
+            default: TemporaryHeap.Prepare(); break;
+        }
+    }
+
     public static nuint Trim(HeapKind heap) => heap switch
     {
         HeapKind.Plain => PlainHeap.Trim(),

@@ -80,7 +80,7 @@ static unsafe partial class EmmaHeap
     /// <remarks>Any thread may call this at any time; it takes milliseconds where there is much to give.</remarks>
     public static nuint Trim()
     {
-        if (!HeapInternals.HeapState.IsRunning)
+        if (!HeapInternals.HeapState.IsRunning || !HeapInternals.Compilation.TryRequire(HeapInternals.CompilationGroups.Upkeep))
             return 0;
 
         return HeapInternals.TrimSome(int.MaxValue, int.MaxValue);
@@ -95,7 +95,26 @@ static unsafe partial class EmmaHeap
     /// </remarks>
     public static void Destroy()
     {
-        if (HeapInternals.HeapState.IsRunning)
-            HeapInternals.HeapState.Clear();
+        if (!HeapInternals.HeapState.IsRunning)
+            return;
+
+        // Without memory for the compiler it goes on all the same: nobody waits for its locks.
+        HeapInternals.Compilation.TryRequire(HeapInternals.CompilationGroups.Upkeep);
+        HeapInternals.HeapState.Clear();
+    }
+
+    /// <summary>
+    /// Starts the heap and has all of its methods compiled. Without it they are compiled in groups, when they are first needed.
+    /// </summary>
+    /// <remarks>
+    /// For programs that fork without exec: a forked child cannot compile. It must come before the fork. Any thread may call this; it takes
+    /// some tens of milliseconds, once, and maps no block memory. Nothing remains to be done where code is compiled ahead of time.
+    /// </remarks>
+    /// <exception cref="global::System.OutOfMemoryException">There is no memory for the compiled code; the heap works without.</exception>
+    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
+    public static void Prepare()
+    {
+        HeapInternals.HeapState.EnsureRunning();
+        HeapInternals.Compilation.Prepare(HeapInternals.CompilationGroups.All);
     }
 }

@@ -102,6 +102,9 @@ static unsafe partial class EmmaHeap
             if (size > AddressSpace.MaxBytes || alignment > AddressSpace.MaxBytes)
                 return null;
 
+            if (!Compilation.TryRequire(CompilationGroups.Large))
+                return null;
+
             size = ClrMath.Max(size, 1);
             ref Root root = ref *Heap;
             bool isRun = !LargeBlocks.Takes(size, alignment);

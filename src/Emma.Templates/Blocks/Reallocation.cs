@@ -12,6 +12,9 @@ static unsafe partial class EmmaHeap
         internal static void* Reallocate(void* block, nuint size, nuint alignment)
         {
             HeapState.EnsureRunning();
+            if (!Compilation.TryRequire(CompilationGroups.Large))
+                return null;
+
             int pageClass = RequireBlock(block, "Realloc");
             if (pageClass == PageMap.Large)
                 return ReallocateLarge(block, size, alignment);

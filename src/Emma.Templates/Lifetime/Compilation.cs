@@ -5,6 +5,7 @@ using ClrException = global::System.Exception;
 using ClrGC = global::System.GC;
 using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrMarshal = global::System.Runtime.InteropServices.Marshal;
+using ClrMemberInfo = global::System.Reflection.MemberInfo;
 using ClrMethodBase = global::System.Reflection.MethodBase;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
@@ -16,15 +17,17 @@ using ClrStopwatch = global::System.Diagnostics.Stopwatch;
 using ClrThread = global::System.Threading.Thread;
 using ClrType = global::System.Type;
 using ClrUnconditionalSuppressMessage = global::System.Diagnostics.CodeAnalysis.UnconditionalSuppressMessageAttribute;
+using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // Has the heap's methods compiled before they run, whether anybody has called them or not. A method compiled at its first call may
-        // find the compiler out of memory just when the kernel refuses mappings, and throw, with a lock held and work half done. And a
-        // forked child cannot compile at all: the runtime writes machine code to memory that child and parent share, so that both would go
-        // astray. Members that users have added to the class are compiled with it: nothing tells them from the heap's own.
+        // Has the heap's methods compiled before they run. A method compiled at its first call may find the compiler out of memory just
+        // when the kernel refuses mappings, and throw, with a lock held and work half done. To compile all of them takes longer than most
+        // programs allocate, so they are compiled in groups (CompilationGroups), each before the first lock of an operation that may need
+        // it; what runs without a lock is compiled when it is called. A forked child cannot compile at all: the runtime writes machine code
+        // to memory that child and parent share, so that both would go astray; programs that fork have everything compiled first.
         [ClrUnconditionalSuppressMessage("Trimming", "IL2070")] // What is trimmed away is not called.
         [ClrUnconditionalSuppressMessage("Trimming", "IL2075")]
         internal static class Compilation
@@ -49,22 +52,43 @@ static unsafe partial class EmmaHeap
                 ClrGC.KeepAlive(typeof(ClrThread));
             }
 
-            internal static void Prepare()
+            // Has a group compiled unless it is. The caller holds no lock. False: there is no memory for it; nothing has changed.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static bool TryRequire(int group) =>
+                (ClrVolatile.Read(ref Heap->State.Prepared) & group) == group || TryPrepare(group);
+
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            private static bool TryPrepare(int group)
             {
-                // To compile a user's method may run a load context's resolver on this thread, which may use the heap: then it does
-                // without.
-                if (!ClrRuntimeFeature.IsDynamicCodeCompiled || !s_preparing.TryEnter())
+                try
+                {
+                    Prepare(group);
+                    return true;
+                }
+                catch (ClrOutOfMemoryException)
+                {
+                    return false;
+                }
+            }
+
+            // Has groups compiled, whether anybody has called their methods or not. Any number of threads may race.
+            // Throws OutOfMemoryException: There is no memory for them.
+            internal static void Prepare(int groups)
+            {
+                // To compile a method may run a load context's resolver on this thread, which may use the heap: then it does without.
+                if (!s_preparing.TryEnter())
                     return;
 
                 try
                 {
-                    UseBaseLibrary();
-                    Prepare(typeof(HeapInternals).DeclaringType!);
-                    Prepare(typeof(HeapStatistics));
-                    Prepare(typeof(LocalHeap));
-                    Prepare(typeof(HeapInternals));
-                    foreach (ClrType part in typeof(HeapInternals).GetNestedTypes(ClrBindingFlags.NonPublic))
-                        Prepare(part);
+                    if (ClrRuntimeFeature.IsDynamicCodeCompiled)
+                    {
+                        for (int group = 1; group <= CompilationGroups.Rest; group <<= 1)
+                        {
+                            if ((groups & ~ClrVolatile.Read(ref Heap->State.Prepared) & group) != 0)
+                                PrepareGroup(group);
+                        }
+                    }
                 }
                 catch (ClrException exception) when (exception is not ClrOutOfMemoryException)
                 {
@@ -75,14 +99,49 @@ static unsafe partial class EmmaHeap
                 {
                     s_preparing.Leave();
                 }
+
+                ClrInterlocked.Or(ref Heap->State.Prepared, groups);
             }
 
-            private static void Prepare(ClrType type)
+            private static void PrepareGroup(int group)
             {
-                foreach (ClrMethodBase method in type.GetMethods(Declared))
-                    Prepare(method);
-                foreach (ClrMethodBase constructor in type.GetConstructors(Declared))
-                    Prepare(constructor);
+                if (group == CompilationGroups.Core)
+                    UseBaseLibrary();
+                if (group == CompilationGroups.Rest)
+                {
+                    Prepare(typeof(HeapInternals).DeclaringType!.GetMembers(Declared));
+                    Prepare(typeof(HeapStatistics).GetMembers(Declared));
+                    Prepare(typeof(LocalHeap).GetMembers(Declared));
+                    Prepare(typeof(HeapInternals).GetMembers(Declared));
+                    foreach (ClrType part in typeof(HeapInternals).GetNestedTypes(ClrBindingFlags.NonPublic))
+                        Prepare(part.GetMembers(Declared));
+                    return;
+                }
+
+                foreach (string line in CompilationGroups.Of(group).Split(CompilationGroups.TypeSeparator))
+                {
+                    string[] names = line.Split(CompilationGroups.NameSeparator);
+                    ClrType? type = names[0] == nameof(HeapInternals)
+                        ? typeof(HeapInternals)
+                        : typeof(HeapInternals).GetNestedType(names[0], ClrBindingFlags.NonPublic);
+                    for (int i = 1; type is not null && i < names.Length; i++)
+                    {
+                        bool isInlined = names[i][0] == CompilationGroups.InlinedMark;
+                        if (!isInlined)
+                            Prepare(type.GetMember(names[i], Declared));
+                        else if (!IsCollectible)
+                            Prepare(type.GetMember(names[i].Substring(1), Declared));
+                    }
+                }
+            }
+
+            private static void Prepare(ClrMemberInfo[] members)
+            {
+                foreach (ClrMemberInfo member in members)
+                {
+                    if (member is ClrMethodBase method)
+                        Prepare(method);
+                }
             }
 
             private static void Prepare(ClrMethodBase method)
@@ -102,7 +161,6 @@ static unsafe partial class EmmaHeap
             private static void UseBaseLibrary()
             {
                 byte* bytes = stackalloc byte[ManyBytes];
-                ClrNativeMemory.Fill(bytes, ManyBytes, 1);
                 ClrNativeMemory.Clear(bytes, ManyBytes);
                 ClrNativeMemory.Copy(bytes, bytes + ManyBytes / 2, ManyBytes / 2);
                 ClrThread.SpinWait(1);

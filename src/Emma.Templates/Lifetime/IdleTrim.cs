@@ -58,7 +58,7 @@ static unsafe partial class EmmaHeap
 
                 try
                 {
-                    if (HeapState.Fingerprint() == _seen)
+                    if (HeapState.Fingerprint() == _seen && Compilation.TryRequire(CompilationGroups.Upkeep))
                         TrimSome(MaxMagazines, MaxSegments);
                     _seen = HeapState.Fingerprint();
                 }

@@ -67,7 +67,7 @@ static unsafe partial class EmmaHeap
         internal static void SetLimit(long limit)
         {
             Policy.Limit = limit;
-            if (HeapState.IsRunning && Heap->Space.IsOverLimit)
+            if (HeapState.IsRunning && Heap->Space.IsOverLimit && Compilation.TryRequire(CompilationGroups.Upkeep))
                 TrimSome(int.MaxValue, int.MaxValue);
         }
 

@@ -37,7 +37,7 @@ public class FastPathTests
         { Checked, "FastFree", 9, 1, 1 },
         { Checked, "FastLocalAlloc", 28, 4, 0 },
         { Checked, "FastLocalAllocConstant", 21, 3, 0 },
-        { Checked, "FastLocalFree", 37, 6, 0 },
+        { Checked, "FastLocalFree", 38, 6, 0 },
     };
 
     public static TheoryData<string> Methods => [.. Figures.Select(figure => figure.Data.Item2).Distinct()];

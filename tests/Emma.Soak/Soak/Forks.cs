@@ -31,6 +31,8 @@ public sealed unsafe class Forks
         _wait = (delegate* unmanaged<int, int*, int, int>)NativeLibrary.GetExport(libc, "waitpid");
         _kill = (delegate* unmanaged<int, int, int>)NativeLibrary.GetExport(libc, "kill");
         _exit = (delegate* unmanaged<int, void>)NativeLibrary.GetExport(libc, "_exit");
+        for (int heap = 0; heap < Heaps.Count; heap++)
+            Heaps.Prepare((HeapKind)heap);
         // Run once where all is well, so that everything a child calls is compiled and bound.
         Allocate(_inherited, seed);
         if (WorkOfChild(seed) != 0)

@@ -90,7 +90,7 @@ public static unsafe partial class EmmaHeap
             public static void StartInLockedMemory()
             {
                 // What an ordinary user may lock is little beside what the compiler takes.
-                Compilation.Prepare();
+                Compilation.Prepare(CompilationGroups.All);
                 Expect.Equal(0, Libc.LockAll(Libc.LockFutureMappings));
                 KernelAccess access = Kernel;
                 Libc.UnlockAll();

@@ -37,10 +37,13 @@ public static unsafe partial class EmmaHeap
             public static void UseMuchOfTheHeap()
             {
                 s_many = (nuint*)NativeMemory.AllocZeroed(ManySmallBlocks, (nuint)sizeof(nuint));
-                // The heap starts, and the tests' own methods are compiled.
+                // The heap starts, each group of its methods is compiled, and so are the tests' own.
                 AllocateAll("a few blocks", 10, 100);
                 FreeAll("a few blocks", 10, 1);
+                AllocateAll("a block", 1, 1 << 20);
+                FreeAll("a block", 1, 1);
                 LookAround("a few blocks");
+                Without("Destroy", () => Destroy());
                 s_compiled = 0;
                 AllocateAndFreeAll("windows full of blocks", ManyBlocks, (2 << 20) + 4096);
                 AllocateAndFreeAll("many segments", ManyRuns, 3 << 19);

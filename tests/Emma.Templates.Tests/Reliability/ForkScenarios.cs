@@ -27,6 +27,7 @@ public static unsafe partial class EmmaHeap
             {
                 int forks = int.Parse(Environment.GetEnvironmentVariable("EMMA_FORKS") ?? $"{Length.Of(30, 150)}");
                 int seed = int.Parse(Environment.GetEnvironmentVariable("EMMA_SEED") ?? "1");
+                Prepare();
                 s_kept = (nuint*)NativeMemory.AllocZeroed(ForkThreads * KeptByThread, (nuint)sizeof(nuint));
                 // Compiled and bound by being run; what it frees are no blocks yet.
                 Must(WorkOfChild() == 0, "the work of a child fails in its parent");
@@ -60,6 +61,7 @@ public static unsafe partial class EmmaHeap
             /// <summary>The child's kernel id is not the one its cache bears, and the kernel says of that that it is dead.</summary>
             public static void ForkAndKeepTheCache()
             {
+                Prepare();
                 Must(UseAndReclaim() == 0, "the work of a child fails in its parent");
                 for (int i = 0; i < 20; i++)
                 {

@@ -131,6 +131,9 @@ static unsafe partial class EmmaHeap
         internal static void* ReallocateBlock(void* block, nuint size, nuint alignment)
         {
             HeapState.EnsureRunning();
+            if (!Compilation.TryRequire(CompilationGroups.Large))
+                return null;
+
             nuint oldSize = UsableSizeOfBlock(block, "Realloc");
             bool aligned = ((nuint)block & (alignment - 1)) == 0;
             if (aligned && (size == oldSize || TryResizeSmall((nuint)block, oldSize, size)))

@@ -193,7 +193,7 @@ public static unsafe partial class EmmaHeap
                     (Mnemonic.Add, Register.RSI) => "_marks",
                     (Mnemonic.Cmp, Register.RAX) => "_pages",
                     (Mnemonic.Cmp, Register.RSI) => "_markedBytes",
-                    (Mnemonic.Mov, _) when routine == nameof(FastPathCode.GiveChecked) && instruction.Op0Kind == OpKind.Memory => "_reading",
+                    (Mnemonic.Mov, Register.None) when routine == nameof(FastPathCode.GiveChecked) => "_reading",
                     (Mnemonic.Mov, _) => "_lastTaken",
                     _ => throw new InvalidOperationException(
                         $"{Disassembler.Format(instruction)} is not expected to have an operand in the cache"),
