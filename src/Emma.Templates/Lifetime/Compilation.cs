@@ -109,12 +109,12 @@ static unsafe partial class EmmaHeap
                     UseBaseLibrary();
                 if (group == CompilationGroups.Rest)
                 {
-                    Prepare(typeof(HeapInternals).DeclaringType!.GetMembers(Declared));
-                    Prepare(typeof(HeapStatistics).GetMembers(Declared));
-                    Prepare(typeof(LocalHeap).GetMembers(Declared));
-                    Prepare(typeof(HeapInternals).GetMembers(Declared));
+                    PrepareAllOf(typeof(HeapInternals).DeclaringType!);
+                    PrepareAllOf(typeof(HeapStatistics));
+                    PrepareAllOf(typeof(LocalHeap));
+                    PrepareAllOf(typeof(HeapInternals));
                     foreach (ClrType part in typeof(HeapInternals).GetNestedTypes(ClrBindingFlags.NonPublic))
-                        Prepare(part.GetMembers(Declared));
+                        PrepareAllOf(part);
                     return;
                 }
 
@@ -134,6 +134,8 @@ static unsafe partial class EmmaHeap
                     }
                 }
             }
+
+            private static void PrepareAllOf(ClrType type) => Prepare(type.GetMembers(Declared));
 
             private static void Prepare(ClrMemberInfo[] members)
             {
