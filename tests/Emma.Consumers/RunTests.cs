@@ -42,8 +42,13 @@ public sealed class RunTests(Workspace workspace)
     }
 
     [LongFact]
-    public async Task Trimmed_single_file_publish_has_no_warning_and_runs() =>
+    public async Task Trimmed_single_file_publish_has_no_warning_and_runs()
+    {
         await PublishCleanAndRunAsync("Trimmed", allowed: ["Trimmed", "Trimmed.pdb"]);
+
+        string linked = Path.Combine(workspace.Folder, "Trimmed", "obj", "Release", "net10.0", "linux-x64", "linked", "Trimmed.dll");
+        Assert.Empty(LinkedCode.BrokenBranches(linked));
+    }
 
     private async Task PublishCleanAndRunAsync(string project, string[] allowed)
     {

@@ -78,7 +78,7 @@ static unsafe partial class EmmaHeap
                     if (word == (KeyOf(block) ^ Owned))
                         return false;
                     bool isSize = TryReadSize(word, blockSize, KeyOf(block), out size);
-                    if (isSize && IsTailFilled(block + size, block + blockSize - Bytes, KeyOf(block) | NeverZero))
+                    if (isSize && IsTailFilled(block + size, block + blockSize - Bytes, PatternOf(block)))
                         return true;
                     if (ClrVolatile.Read(ref *mark) == LiveMarks.Live && WordOf(block, blockSize) == word)
                         Corruption.Overrun(block, isSize ? size : blockSize - Bytes);
@@ -129,7 +129,7 @@ static unsafe partial class EmmaHeap
                             continue;
 
                         ClrVolatile.Write(ref *mark, LiveMarks.Busy);
-                        if (!IsTailFilled(block + size, block + blockSize - Bytes, KeyOf(block) | NeverZero))
+                        if (!IsTailFilled(block + size, block + blockSize - Bytes, PatternOf(block)))
                             Corruption.Overrun(block, size);
                         return true;
                     }
