@@ -26,8 +26,11 @@ internal static class LinkedCode
                 continue;
 
             (HashSet<int> instructions, List<int> targets) = Decode(file.GetMethodBody(method.RelativeVirtualAddress).GetILBytes()!);
-            if (!targets.TrueForAll(instructions.Contains))
-                broken.Add($"{metadata.GetString(metadata.GetTypeDefinition(method.GetDeclaringType()).Name)}.{metadata.GetString(method.Name)}");
+            if (targets.TrueForAll(instructions.Contains))
+                continue;
+
+            TypeDefinition type = metadata.GetTypeDefinition(method.GetDeclaringType());
+            broken.Add($"{metadata.GetString(type.Name)}.{metadata.GetString(method.Name)}");
         }
 
         return broken;
