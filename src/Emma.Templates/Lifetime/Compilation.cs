@@ -1,11 +1,11 @@
 namespace Emma.Templates;
 
+using ClrArray = global::System.Array;
 using ClrBindingFlags = global::System.Reflection.BindingFlags;
 using ClrException = global::System.Exception;
 using ClrGC = global::System.GC;
 using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrMarshal = global::System.Runtime.InteropServices.Marshal;
-using ClrMemberInfo = global::System.Reflection.MemberInfo;
 using ClrMethodBase = global::System.Reflection.MethodBase;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
@@ -109,12 +109,12 @@ static unsafe partial class EmmaHeap
                     UseBaseLibrary();
                 if (group == CompilationGroups.Rest)
                 {
-                    PrepareAllOf(typeof(HeapInternals).DeclaringType!);
-                    PrepareAllOf(typeof(HeapStatistics));
-                    PrepareAllOf(typeof(LocalHeap));
-                    PrepareAllOf(typeof(HeapInternals));
+                    PrepareMethods(typeof(HeapInternals).DeclaringType, names: null);
+                    PrepareMethods(typeof(HeapStatistics), names: null);
+                    PrepareMethods(typeof(LocalHeap), names: null);
+                    PrepareMethods(typeof(HeapInternals), names: null);
                     foreach (ClrType part in typeof(HeapInternals).GetNestedTypes(ClrBindingFlags.NonPublic))
-                        PrepareAllOf(part);
+                        PrepareMethods(part, names: null);
                     return;
                 }
 
@@ -124,33 +124,30 @@ static unsafe partial class EmmaHeap
                     ClrType? type = names[0] == nameof(HeapInternals)
                         ? typeof(HeapInternals)
                         : typeof(HeapInternals).GetNestedType(names[0], ClrBindingFlags.NonPublic);
-                    for (int i = 1; type is not null && i < names.Length; i++)
-                    {
-                        bool isInlined = names[i][0] == CompilationGroups.InlinedMark;
-                        if (!isInlined)
-                            Prepare(type.GetMember(names[i], Declared));
-                        else if (!IsCollectible)
-                            Prepare(type.GetMember(names[i].Substring(1), Declared));
-                    }
+                    PrepareMethods(type, names);
                 }
             }
 
-            private static void PrepareAllOf(ClrType type) => Prepare(type.GetMembers(Declared));
-
-            private static void Prepare(ClrMemberInfo[] members)
+            // Has methods of a type compiled: those of some names, or all. To list a type's methods once takes less than to ask for each.
+            private static void PrepareMethods(ClrType? type, string[]? names)
             {
-                foreach (ClrMemberInfo member in members)
-                {
-                    if (member is ClrMethodBase method)
-                        Prepare(method);
-                }
+                if (type is null)
+                    return;
+
+                foreach (ClrMethodBase method in type.GetMethods(Declared))
+                    PrepareIfNamed(method, names);
+                foreach (ClrMethodBase constructor in type.GetConstructors(Declared))
+                    PrepareIfNamed(constructor, names);
             }
 
-            private static void Prepare(ClrMethodBase method)
+            private static void PrepareIfNamed(ClrMethodBase method, string[]? names)
             {
+                bool isNamed = names is null
+                    || ClrArray.IndexOf(names, method.Name) >= 0
+                    || (!IsCollectible && ClrArray.IndexOf(names, CompilationGroups.InlinedMark + method.Name) >= 0);
                 try
                 {
-                    if (!method.ContainsGenericParameters)
+                    if (isNamed && !method.ContainsGenericParameters)
                         ClrRuntimeHelpers.PrepareMethod(method.MethodHandle);
                 }
                 catch (ClrException exception) when (exception is not ClrOutOfMemoryException)
