@@ -5,7 +5,7 @@ using ClrStackTraceHidden = global::System.Diagnostics.StackTraceHiddenAttribute
 // A heap, from the bottom up. Each folder is a layer, and knows those before it only; a test counts the exceptions.
 //
 //   Policy        sizes, and what follows from the heap's options; no state
-//   Kernel        system calls, locks, memory that does not move
+//   Kernel        system calls, locks, memory that does not move; what has the heap's code compiled
 //   AddressSpace  windows of addresses, their slots and page map; every byte mapped is counted here
 //   Segments      runs of 64 KiB pages of 4 MiB segments, and large blocks with mappings of their own
 //   Slabs         blocks of up to 32 KiB: a bin for each size class
@@ -42,6 +42,9 @@ static unsafe partial class EmmaHeap
             internal SmallBlocks Small;
             internal HeapState State;
             internal ThreadNames Names;
+
+            // Which groups of methods have been compiled (CompilationGroups).
+            internal int Prepared;
 
             // The most bytes the heap may map; 0: no limit (Policy).
             internal long Limit;

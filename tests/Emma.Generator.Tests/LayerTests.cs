@@ -37,8 +37,8 @@ public class LayerTests
         Assert.Equal<string[]>(
             [
                 // They compile all of the heap before it runs.
-                "Lifetime/Compilation.cs: Api's HeapStatistics",
-                "Lifetime/Compilation.cs: Api's LocalHeap",
+                "Kernel/Compilation.cs: Api's HeapStatistics",
+                "Kernel/Compilation.cs: Api's LocalHeap",
             ],
             [.. upwards]);
     }

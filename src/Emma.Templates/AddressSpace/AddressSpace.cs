@@ -2,6 +2,8 @@ namespace Emma.Templates;
 
 using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
 using ClrVolatile = global::System.Threading.Volatile;
 
@@ -107,6 +109,7 @@ static unsafe partial class EmmaHeap
 
             // How many slots of the first window are kept from a large block, because the fast paths know that window alone: a quarter, and
             // all of them from one that would take a quarter by itself.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private readonly nuint KeptOfFirst(nuint length)
             {
                 Window* first = First;
@@ -114,6 +117,7 @@ static unsafe partial class EmmaHeap
                 return length > share ? AllSlots : SlotCountOf(share);
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static nuint SlotCountOf(nuint length) => AlignUp(length, Window.SlotSize) / Window.SlotSize;
 
             internal static void Initialize(AddressSpace* space, delegate*<nuint, bool> areMarksRead) =>
@@ -235,6 +239,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Frees the slots of a mapping that is gone.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal void FreeSlots(nuint address, nuint length)
             {
                 Window* window = Find(address);
@@ -313,6 +318,7 @@ static unsafe partial class EmmaHeap
                 unchecked(address - _formerBase) < _formerSize && Find(address) == null;
 
             // Whether a window of this heap lies in a range of addresses, in part. The caller holds the lock.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal readonly bool HasWindowIn(nuint start, nuint end)
             {
                 Window* window = First;
@@ -324,6 +330,7 @@ static unsafe partial class EmmaHeap
             // A walk over the slots as they are now. Slots that change meanwhile may be missed.
             internal readonly SlotWalk Walk() => new SlotWalk(First);
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private void Enter()
             {
                 if (_lock.Acquire())
@@ -341,6 +348,7 @@ static unsafe partial class EmmaHeap
 
             // Whether the kernel might grant so much at all. A window is made and written for it first, which is dear for a length that is
             // but somebody's mistake; unlike the heap's own mappings this one asks the kernel to judge by the machine's memory.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static bool IsConceivable(nuint length)
             {
                 nint address = Syscalls.Mmap(0, length, Syscalls.ProtReadWrite, Syscalls.MapAnywhere);

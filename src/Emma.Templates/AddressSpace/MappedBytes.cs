@@ -1,6 +1,8 @@
 namespace Emma.Templates;
 
 using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -14,7 +16,11 @@ static unsafe partial class EmmaHeap
             internal readonly bool IsOverLimit => IsBeyondLimit(ClrVolatile.Read(in _mapped), 0);
 
             // Bytes mapped now: what the limit bounds.
-            internal readonly nuint Mapped => (nuint)ClrVolatile.Read(in _mapped) + KernelEntry.MappedBytes;
+            internal readonly nuint Mapped
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => (nuint)ClrVolatile.Read(in _mapped) + KernelEntry.MappedBytes;
+            }
 
             // The most bytes that were mapped at once; about, if one thread's mapping failed while another's succeeded.
             internal readonly nuint PeakMapped => (nuint)ClrVolatile.Read(in _peak) + KernelEntry.MappedBytes;
@@ -30,6 +36,7 @@ static unsafe partial class EmmaHeap
                 LiveMarks.CountedPerSegment / (Window.SlotSize / Window.PageSize) * (length / Window.PageSize);
 
             // Counts bytes as mapped before they are; false if they would exceed the limit.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal bool TryCharge(nuint bytes)
             {
                 while (true)
@@ -43,6 +50,7 @@ static unsafe partial class EmmaHeap
             }
 
             // To be called when what was charged has been mapped.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal void NotePeak()
             {
                 long mapped = ClrVolatile.Read(ref _mapped);
@@ -56,9 +64,11 @@ static unsafe partial class EmmaHeap
                 }
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal void Uncharge(nuint bytes) => ClrInterlocked.Add(ref _mapped, -(long)bytes);
 
             // As TryCharge, for a window's metadata.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal bool TryChargeMetadata(nuint bytes)
             {
                 if (!TryCharge(bytes))
@@ -67,12 +77,14 @@ static unsafe partial class EmmaHeap
                 return true;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal void UnchargeMetadata(nuint bytes)
             {
                 ClrInterlocked.Add(ref _metadata, -(long)bytes);
                 Uncharge(bytes);
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static bool IsBeyondLimit(long mapped, nuint bytes)
             {
                 long limit = Policy.Limit;

@@ -1,6 +1,8 @@
 namespace Emma.Templates;
 
 using ClrEncoding = global::System.Text.Encoding;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrStopwatch = global::System.Diagnostics.Stopwatch;
 using ClrVolatile = global::System.Threading.Volatile;
 
@@ -30,6 +32,7 @@ static unsafe partial class EmmaHeap
             private const int LimitsPerWindow = 64;
 
             // The bytes of a window that is made now: shorter where there is a limit, because what describes it counts against that.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nuint SizeUnder(long limit)
             {
                 nuint size = DefaultSize;
@@ -86,7 +89,11 @@ static unsafe partial class EmmaHeap
             internal int LabelLength;
 
             // The UTF-8 name of the heap and its assembly, behind the structure.
-            internal readonly byte* Label => (byte*)(Base - GuardBytes - MetadataReach) + sizeof(Window);
+            internal readonly byte* Label
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => (byte*)(Base - GuardBytes - MetadataReach) + sizeof(Window);
+            }
 
             internal static nuint LabelCapacity => HeaderBytes - (nuint)sizeof(Window);
 
@@ -99,6 +106,7 @@ static unsafe partial class EmmaHeap
             internal readonly nuint SlotsUsed => ClrVolatile.Read(in _slotsUsed);
 
             // Bytes of a window's metadata, for a window of some size.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nuint MetadataBytes(nuint size) =>
                 AlignUp(HeaderBytes + (size >> SlotShift) * (nuint)sizeof(nuint) + BitBytes(size) + RecordBytes(size) + (size >> PageShift),
                     AddressSpace.OsPageSize);
@@ -107,15 +115,21 @@ static unsafe partial class EmmaHeap
 
             private static nuint RecordBytes(nuint size) => IsHardened ? (size >> SlotShift) * sizeof(ulong) : 0;
 
-            private readonly nuint MetadataReach => AlignUp(MetadataLength, SlotSize);
+            private readonly nuint MetadataReach
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => AlignUp(MetadataLength, SlotSize);
+            }
 
             // Bytes of addresses below the metadata that the marks have, and a gap.
             private static nuint MarksReach(nuint size) =>
                 LiveMarks.BytesPerSegment == 0 ? 0 : (size >> SlotShift) * LiveMarks.BytesPerSegment + GuardBytes;
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal readonly bool Contains(nuint address) => unchecked(address - Base) < Size;
 
             // Whether the window, its metadata or the place of its marks lies in a range in part.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal readonly bool Overlaps(nuint start, nuint end) =>
                 start < Base + Size && end > Base - GuardBytes - MetadataReach - MarksReach(Size);
 
@@ -123,6 +137,7 @@ static unsafe partial class EmmaHeap
 
             internal readonly nuint AddressOf(nuint slot) => Base + (slot << SlotShift);
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal readonly byte* ClassOf(nuint address) => PageMap + ((address - Base) >> PageShift);
 
             internal readonly bool IsOfAnyHeap => MagicA == MagicLow && MagicB == MagicHigh;
@@ -167,6 +182,7 @@ static unsafe partial class EmmaHeap
             // Unmaps a window's metadata. False: the kernel refused, and the structure is there still.
             internal static bool TryUnmap(Window* window) => Syscalls.Munmap((nuint)window, window->MetadataLength) == 0;
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private void Initialize(nuint start, nuint size, nuint metadata)
             {
                 Base = start;
@@ -186,6 +202,7 @@ static unsafe partial class EmmaHeap
             // Names the heap for windows to come: its own name and its assembly's. Any number of threads may set the same.
             internal static void SetLabel(string label) => ClrVolatile.Write(ref s_label, ClrEncoding.UTF8.GetBytes(label));
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private readonly int CopyLabel()
             {
                 byte[] label = s_label!;
@@ -195,6 +212,7 @@ static unsafe partial class EmmaHeap
                 return length;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static ulong Random()
             {
                 ulong random;

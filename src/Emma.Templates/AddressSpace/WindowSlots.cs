@@ -76,7 +76,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Makes free slots the head or the tail of a mapping.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             internal void Take(nuint slot, nuint count, nuint kind)
             {
                 for (nuint i = 0; i < count; i++)
@@ -149,9 +149,10 @@ static unsafe partial class EmmaHeap
             private static nuint NotFound => nuint.MaxValue;
 
             // Whether so many slots are free at all; they need not lie together.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal readonly bool HasRoomFor(nuint count) => _taken + count <= Size >> SlotShift;
 
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             private readonly nuint FindFree(nuint from, nuint count, nuint step)
             {
                 // Slot s is aligned when s + phase is a multiple of step.
@@ -177,7 +178,7 @@ static unsafe partial class EmmaHeap
             }
 
             // The first slot from one on that is taken, or free; the end if there is none before it.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             private readonly nuint NextWith(bool taken, nuint from, nuint end)
             {
                 ulong inverted = taken ? 0 : ulong.MaxValue;

@@ -69,6 +69,7 @@ static unsafe partial class EmmaHeap
     /// <summary>
     /// Counts what the heap holds. Takes each of its locks for a moment; before the first allocation all zeros but the limit.
     /// </summary>
+    /// <exception cref="global::System.OutOfMemoryException">There is no memory for the code that counts.</exception>
     public static HeapStatistics GetStatistics()
     {
         HeapInternals.HeapCount count = HeapInternals.CountIfRunning();
@@ -80,7 +81,7 @@ static unsafe partial class EmmaHeap
     /// <remarks>Any thread may call this at any time; it takes milliseconds where there is much to give.</remarks>
     public static nuint Trim()
     {
-        if (!HeapInternals.HeapState.IsRunning || !HeapInternals.Compilation.TryRequire(HeapInternals.CompilationGroups.Upkeep))
+        if (!HeapInternals.HeapState.IsRunning || !HeapInternals.Compilation.TryRequire(HeapInternals.CompilationGroups.ForUpkeep))
             return 0;
 
         return HeapInternals.TrimSome(int.MaxValue, int.MaxValue);
@@ -99,7 +100,7 @@ static unsafe partial class EmmaHeap
             return;
 
         // Without memory for the compiler it goes on all the same: nobody waits for its locks.
-        HeapInternals.Compilation.TryRequire(HeapInternals.CompilationGroups.Upkeep);
+        HeapInternals.Compilation.TryRequire(HeapInternals.CompilationGroups.ForUpkeep);
         HeapInternals.HeapState.Clear();
     }
 

@@ -58,8 +58,21 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
         internal static void* AllocateSmall(int sizeClass)
         {
+            nuint block = Heap->Small.Allocate(sizeClass);
+            // It was refused for want of the group, perhaps.
+            if (block == 0 && !Compilation.Has(CompilationGroups.Sharing) && Compilation.TryRequire(CompilationGroups.Sharing))
+                block = Heap->Small.Allocate(sizeClass);
+            if (block == 0 && Compilation.Has(CompilationGroups.Sharing))
+                block = AllocateReclaimed(sizeClass);
+            return (void*)block;
+        }
+
+        // The same after giving back what is free; 0: out of memory.
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+        internal static nuint AllocateReclaimed(int sizeClass)
+        {
             ref Root root = ref *Heap;
-            nuint block = root.Small.Allocate(sizeClass);
+            nuint block = 0;
             for (int attempt = 0; block == 0 && attempt < ReclaimAttempts; attempt++)
             {
                 root.Small.Flush(int.MaxValue);
@@ -72,7 +85,7 @@ static unsafe partial class EmmaHeap
                     block = AllocateLarger(sizeClass);
             }
 
-            return (void*)block;
+            return block;
         }
 
         // A block of a larger class, of those that are free already: where nothing more is to be had, one that is up to twice as long, and
@@ -102,7 +115,7 @@ static unsafe partial class EmmaHeap
             if (size > AddressSpace.MaxBytes || alignment > AddressSpace.MaxBytes)
                 return null;
 
-            if (!Compilation.TryRequire(CompilationGroups.Large))
+            if (!Compilation.TryRequire(CompilationGroups.ForLarge))
                 return null;
 
             size = ClrMath.Max(size, 1);

@@ -10,6 +10,8 @@ using ClrFileMode = global::System.IO.FileMode;
 using ClrFileShare = global::System.IO.FileShare;
 using ClrMath = global::System.Math;
 using ClrMemoryExtensions = global::System.MemoryExtensions;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrNumberStyles = global::System.Globalization.NumberStyles;
 using ClrOutOfMemoryException = global::System.OutOfMemoryException;
 using ClrRandomAccess = global::System.IO.RandomAccess;
@@ -21,9 +23,18 @@ static unsafe partial class EmmaHeap
     {
         internal static void ThrowOutOfMemory(nuint size)
         {
-            HeapCount count = CountIfRunning();
-            string reason =
-                size > AddressSpace.MaxBytes
+            // There may be no memory for the code that counts either.
+            string reason = HeapState.IsRunning && Compilation.TryRequire(CompilationGroups.ForUpkeep)
+                ? ReasonForRefusal(size)
+                : "there is no memory for the code of the heap";
+            throw new ClrOutOfMemoryException($"{HeapName}: no room for a block of {size} bytes: {reason}.");
+        }
+
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+        internal static string ReasonForRefusal(nuint size)
+        {
+            HeapCount count = Count();
+            return size > AddressSpace.MaxBytes
                 ? "no process can have so many. Look for a product that overflows, or a negative number that was converted"
                 : count.Limit != 0 && NeededBeyond(count.Limit - count.Mapped, size) is not 0 and long needed
                 ? $"it takes {needed} bytes that are not mapped yet, and the MemoryLimit of {count.Limit} bytes leaves " +
@@ -31,7 +42,6 @@ static unsafe partial class EmmaHeap
                 $"in pages or blocks of other sizes, {count.Cached} kept by threads, {count.Header} for headers"
                 : $"the heap has mapped {count.Mapped} bytes and the kernel gives no more " +
                 "(address-space limit, overcommit or vm.max_map_count)";
-            throw new ClrOutOfMemoryException($"{HeapName}: no room for a block of {size} bytes: {reason}.");
         }
 
         // The bytes that have to be mapped for a block where nothing free serves it, if that is more than the limit leaves; else 0.

@@ -12,7 +12,7 @@ static unsafe partial class EmmaHeap
         internal static void* Reallocate(void* block, nuint size, nuint alignment)
         {
             HeapState.EnsureRunning();
-            if (!Compilation.TryRequire(CompilationGroups.Large))
+            if (!Compilation.TryRequire(CompilationGroups.ForLarge))
                 return null;
 
             int pageClass = RequireBlock(block, "Realloc");

@@ -53,7 +53,11 @@ static unsafe partial class EmmaHeap
             internal static KernelAccess Access => s_current!._page == 0 ? KernelAccess.Libc : KernelAccess.Trampolines;
 
             // The bytes that the code page maps: one page, or none where libc is called.
-            internal static nuint MappedBytes => s_current is not { _page: not 0 } ? 0 : (nuint)MachineCode.PageBytes;
+            internal static nuint MappedBytes
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => s_current is not { _page: not 0 } ? 0 : (nuint)MachineCode.PageBytes;
+            }
 
             // The address of the code that another layer had put beside the trampoline; 0: there is none. The entry must have been created.
             internal static nint CodeBehind => s_current!._codeBehind;

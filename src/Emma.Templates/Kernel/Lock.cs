@@ -65,10 +65,29 @@ static unsafe partial class EmmaHeap
             }
 
             // Whether the calling thread holds this lock.
-            internal readonly bool IsHeld => ClrVolatile.Read(in _owner) == CurrentThread.Name;
+            internal readonly bool IsHeld
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => ClrVolatile.Read(in _owner) == CurrentThread.Name;
+            }
+
+            // Somebody else holds it. Where what follows has not been compiled, and could not be, the lock will be free soon, unless its
+            // owner died: then this waits until any thread has found memory for the compiler.
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            private bool AcquireSlow(long self)
+            {
+                while (!Compilation.Has(CompilationGroups.Sharing))
+                {
+                    if (ClrVolatile.Read(ref _owner) == 0 && ClrInterlocked.CompareExchange(ref _owner, self, 0) == 0)
+                        return false;
+                    ClrThread.Yield();
+                }
+
+                return AcquireShared(self);
+            }
 
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-            private bool AcquireSlow(long self)
+            private bool AcquireShared(long self)
             {
                 for (int i = 0; i < Spins; i++)
                 {
@@ -182,6 +201,7 @@ static unsafe partial class EmmaHeap
 
             // Asks the kernel anew: the only thread of a forked process has another id than where it was forked. The caller holds no lock.
             // Returns: whether the id has changed, or may have, as that of a thread that cannot keep its name.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static bool HasNewId()
             {
                 int before = IdIn(Known);
@@ -202,6 +222,7 @@ static unsafe partial class EmmaHeap
             }
 
             // The kernel's id of this process. Notices that it was forked.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static int Process()
             {
                 int process = Syscalls.GetPid();

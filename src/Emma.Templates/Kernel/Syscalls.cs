@@ -1,5 +1,8 @@
 namespace Emma.Templates;
 
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+
 static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
@@ -39,9 +42,11 @@ static unsafe partial class EmmaHeap
             private const int FutexWaitPrivate = 0 | 128;
             private const int FutexWakePrivate = 1 | 128;
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nint Mmap(nuint address, nuint length, int protection, int flags) =>
                 KernelEntry.Invoke(MachineCode.Mmap, (nint)address, (nint)length, protection, flags, -1, 0);
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nint Munmap(nuint address, nuint length) =>
                 KernelEntry.Invoke(MachineCode.Munmap, (nint)address, (nint)length);
 
@@ -51,11 +56,13 @@ static unsafe partial class EmmaHeap
             internal static nint Mremap(nuint address, nuint oldLength, nuint newLength, int flags, nuint target) =>
                 KernelEntry.Invoke(MachineCode.Mremap, (nint)address, (nint)oldLength, (nint)newLength, flags, (nint)target);
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nint Madvise(nuint address, nuint length, int advice) =>
                 KernelEntry.Invoke(MachineCode.Madvise, (nint)address, (nint)length, advice);
 
             // Gives the kernel the contents of pages, which are zeros when they are read next; those of memory that is locked, too, from
             // Linux 5.18 on.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nint Discard(nuint address, nuint length)
             {
                 nint result = Madvise(address, length, MadvDontNeed);
@@ -70,6 +77,7 @@ static unsafe partial class EmmaHeap
                 return KernelEntry.Invoke(MachineCode.Futex, (nint)word, FutexWaitPrivate, expected, (nint)time);
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nint FutexWake(int* word, int waiters) =>
                 KernelEntry.Invoke(MachineCode.Futex, (nint)word, FutexWakePrivate, waiters);
 
@@ -87,13 +95,16 @@ static unsafe partial class EmmaHeap
 
             internal static nint Membarrier(int command) => KernelEntry.Invoke(MachineCode.Membarrier, command);
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static int GetPid() => (int)KernelEntry.Invoke(MachineCode.GetPid);
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static int GetTid() => (int)KernelEntry.Invoke(MachineCode.GetTid);
 
             internal static nint TgKill(int process, int thread, int signal) =>
                 KernelEntry.Invoke(MachineCode.TgKill, process, thread, signal);
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nint GetRandom(void* buffer, nuint length) =>
                 KernelEntry.Invoke(MachineCode.GetRandom, (nint)buffer, (nint)length);
         }

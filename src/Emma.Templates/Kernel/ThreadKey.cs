@@ -1,6 +1,8 @@
 namespace Emma.Templates;
 
 using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -30,7 +32,11 @@ static unsafe partial class EmmaHeap
             internal uint Number => _key;
 
             // The calling thread's value.
-            internal nint Value => ((delegate* unmanaged[SuppressGCTransition]<uint, nint>)_get)(_key);
+            internal nint Value
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => ((delegate* unmanaged[SuppressGCTransition]<uint, nint>)_get)(_key);
+            }
 
             // Sets a key aside in a heap that must use one, unless there is one, or none to be had. Any number of threads may race.
             internal static void EnsureCreated(ref ThreadKey? place)
@@ -59,6 +65,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Sets the calling thread's value. False: there is no memory for it.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal bool TrySet(nint value) => ((delegate* unmanaged<uint, nint, int>)_set)(_key, value) == 0;
 
             // Gives the key back. Nothing uses it afterwards.

@@ -34,9 +34,6 @@ static unsafe partial class EmmaHeap
             // Held by the trimming after collections and by Destroy, so that neither meets the other.
             internal Lock Trimming;
 
-            // Which groups of methods have been compiled (CompilationGroups).
-            internal int Prepared;
-
             private int _state;
 
             private static UnloadSentinel? s_sentinel;
@@ -107,7 +104,7 @@ static unsafe partial class EmmaHeap
                 // Before there is anything for it to unmap, so that a start that fails half-way leaves nothing behind either.
                 if (IsCollectible)
                     KeepSentinel();
-                Compilation.Prepare(CompilationGroups.Core);
+                Compilation.Prepare(CompilationGroups.AtStart);
                 KernelEntry.EnsureCreated(SmallBlocks.MachineCode());
                 StartHardening();
                 Heap->Small.Start(KernelEntry.CodeBehind);

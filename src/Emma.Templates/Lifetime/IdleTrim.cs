@@ -58,7 +58,7 @@ static unsafe partial class EmmaHeap
 
                 try
                 {
-                    if (HeapState.Fingerprint() == _seen && Compilation.TryRequire(CompilationGroups.Upkeep))
+                    if (HeapState.Fingerprint() == _seen && Compilation.TryRequire(CompilationGroups.ForUpkeep))
                         TrimSome(MaxMagazines, MaxSegments);
                     _seen = HeapState.Fingerprint();
                 }

@@ -67,15 +67,20 @@ static unsafe partial class EmmaHeap
         internal static void SetLimit(long limit)
         {
             Policy.Limit = limit;
-            if (HeapState.IsRunning && Heap->Space.IsOverLimit && Compilation.TryRequire(CompilationGroups.Upkeep))
+            if (HeapState.IsRunning && Heap->Space.IsOverLimit && Compilation.TryRequire(CompilationGroups.ForUpkeep))
                 TrimSome(int.MaxValue, int.MaxValue);
         }
 
+        // What the heap holds, if it runs. Throws OutOfMemoryException: There is no memory for the code that counts.
         internal static HeapCount CountIfRunning()
         {
             HeapCount count = default;
             count.Limit = Policy.Limit;
-            return HeapState.IsRunning ? Count() : count;
+            if (!HeapState.IsRunning)
+                return count;
+
+            Compilation.Require(CompilationGroups.ForUpkeep);
+            return Count();
         }
 
         // What the heap holds. Takes each of its locks for a moment.

@@ -22,7 +22,7 @@ static unsafe partial class EmmaHeap
                 try
                 {
                     ulong now = HeapState.Fingerprint();
-                    if (!_waited || now != _seen || !Compilation.TryRequire(CompilationGroups.Upkeep))
+                    if (!_waited || now != _seen || !Compilation.TryRequire(CompilationGroups.ForUpkeep))
                     {
                         _waited = true;
                         _seen = now;

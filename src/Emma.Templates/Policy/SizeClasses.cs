@@ -75,6 +75,7 @@ static unsafe partial class EmmaHeap
                 ClrUnsafe.AddByteOffset(ref ClrMemoryMarshal.GetReference(Table), unchecked(size + (Granularity - 1)) >> GranularityShift);
 
             // The bytes of a class's blocks, those of page runs included.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nuint SizeOf(int sizeClass)
             {
                 if (sizeClass > Count)

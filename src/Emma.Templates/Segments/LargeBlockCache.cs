@@ -4,6 +4,7 @@ using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
+using ClrUnsafe = global::System.Runtime.CompilerServices.Unsafe;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -21,15 +22,8 @@ static unsafe partial class EmmaHeap
             // A cached mapping may exceed what is asked for by 1/8; what is more is cut off.
             private const int SlackShift = 3;
 
-            private ulong* Cached
-            {
-                get
-                {
-                    // The root does not move.
-                    fixed (ulong* first = &_cached.First)
-                        return first;
-                }
-            }
+            // The root does not move.
+            private ulong* Cached => (ulong*)ClrUnsafe.AsPointer(ref _cached.First);
 
             private static int MostCached => Policy.IsLimited ? MaxCachedUnderLimit : MaxCached;
 

@@ -1,5 +1,8 @@
 namespace Emma.Templates;
 
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+
 static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
@@ -16,6 +19,7 @@ static unsafe partial class EmmaHeap
             internal byte PageCount;
 
             // Makes this, of the first of some pages, the descriptor of all of them.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal void Describe(PageRun run, int pageClass, int pages)
             {
                 for (int i = 0; i < pages; i++)
@@ -34,6 +38,7 @@ static unsafe partial class EmmaHeap
             // Those of the pages, as bits of their segment, that may hold anything but zeros.
             internal readonly ulong Dirty;
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal PageRun(Segment* segment, int page, ulong dirty)
             {
                 Segment = segment;
@@ -43,7 +48,11 @@ static unsafe partial class EmmaHeap
 
             internal bool IsNone => Segment == null;
 
-            internal nuint Address => (nuint)Segment + ((nuint)Page << Window.PageShift);
+            internal nuint Address
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => (nuint)Segment + ((nuint)Page << Window.PageShift);
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 namespace Emma.Templates;
 
 using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -45,8 +47,11 @@ static unsafe partial class EmmaHeap
             internal ulong Pages;
 
             // Whether nothing seems to live here: every page is free or marked idle. A mark may be stale; eviction finds out.
-            internal readonly bool HoldsNothing =>
-                (ClrVolatile.Read(in FreePages) | ClrVolatile.Read(in IdlePages)) == ClrVolatile.Read(in Pages);
+            internal readonly bool HoldsNothing
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => (ClrVolatile.Read(in FreePages) | ClrVolatile.Read(in IdlePages)) == ClrVolatile.Read(in Pages);
+            }
 
             internal static Segment* Of(nuint address) => (Segment*)(address & ~(Size - 1));
 
@@ -60,21 +65,25 @@ static unsafe partial class EmmaHeap
             // The pages that so many bytes take.
             internal static int PagesFor(nuint size) => (int)((size + (PageSize - 1)) >> PageShift);
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static ulong MaskOf(int page, int count) => (count == PageCount ? ~0UL : (1UL << count) - 1) << page;
 
             internal static nuint AddressOf(Segment* segment, int page) => (nuint)segment + ((nuint)page << PageShift);
 
             internal static PageSpan* SpanAt(Segment* segment, int page) => (PageSpan*)((byte*)segment + page * DescriptorBytes);
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static ulong* BitmapAt(Segment* segment, int page) =>
                 (ulong*)((byte*)segment + BitmapsOffset + (nuint)page * BitmapBytes);
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal void MarkIdle(ulong pages)
             {
                 if ((ClrVolatile.Read(ref IdlePages) & pages) != pages)
                     ClrInterlocked.Or(ref IdlePages, pages);
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal void UnmarkIdle(ulong pages)
             {
                 if ((ClrVolatile.Read(ref IdlePages) & pages) != 0)
@@ -98,6 +107,7 @@ static unsafe partial class EmmaHeap
             }
 
             // The binary logarithm of the longest run of free pages, rounded down; -1 if no page is free.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static int LongestRunLog2(ulong free)
             {
                 int log2 = -1;
@@ -110,6 +120,7 @@ static unsafe partial class EmmaHeap
                 return log2;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static ulong MultiplesOf(int alignment)
             {
                 ulong multiples = 1;

@@ -21,6 +21,11 @@ static unsafe partial class EmmaHeap
             private Segment* MapPages(int count, int alignment) =>
                 _growing != null && TryGrow(_growing, count, alignment) ? _growing : MapSegment(count, alignment);
 
+            // Maps the first segment of a heap without limit. Those that follow, and those that grow, come when a heap can give segments
+            // back.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            private Segment* MapFirst() => _count == 0 && !Policy.IsLimited ? MapSegment(Segment.PageCount) : null;
+
             // The same behind those of any segment.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private Segment* GrowAny(int count, int alignment)
@@ -122,6 +127,7 @@ static unsafe partial class EmmaHeap
                 ClrVolatile.Write(ref segment->Pages, mapped);
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static void KeepHugePagesOff(nuint address, nuint length)
             {
                 if (Heap->Space.Mapped < HugePagesFrom)

@@ -4,6 +4,7 @@ using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
+using ClrUnsafe = global::System.Runtime.CompilerServices.Unsafe;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -46,20 +47,18 @@ static unsafe partial class EmmaHeap
             private long _runPages;
             private long _runs;
 
+            // The manager does not move.
             private ulong* Table
             {
-                get
-                {
-                    // The manager does not move.
-                    fixed (ulong* first = &_segments.First)
-                        return first;
-                }
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => (ulong*)ClrUnsafe.AsPointer(ref _segments.First);
             }
 
             internal static void Initialize(SegmentManager* segments, delegate*<Segment*, int, bool> tryEvict) =>
                 segments->_tryEvict = tryEvict;
 
             // Whether a segment is one of those kept although nothing lives in them.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal bool IsReserve(Segment* segment)
             {
                 bool found = false;
@@ -90,14 +89,7 @@ static unsafe partial class EmmaHeap
                 {
                     Segment* segment = FindFitting(count, alignment, glances);
                     if (segment == null && mayMap)
-                        segment = MapPages(count, alignment);
-                    // Those that could not be opened before are tried again.
-                    if (IsHardened && segment == null && mayMap)
-                        Recover();
-                    if (segment == null && mayMap)
-                        segment = FindFitting(count, alignment, int.MaxValue);
-                    if (segment == null && mayMap)
-                        segment = GrowAny(count, alignment);
+                        segment = Compilation.Has(CompilationGroups.Sharing) ? FindAnyhow(count, alignment) : MapFirst();
                     if (segment == null)
                         break;
 
@@ -109,6 +101,21 @@ static unsafe partial class EmmaHeap
 
                 _lock.Release();
                 return run;
+            }
+
+            // Maps pages where none of some segments has room, or looks at all of them.
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            private Segment* FindAnyhow(int count, int alignment)
+            {
+                Segment* segment = MapPages(count, alignment);
+                // Those that could not be opened before are tried again.
+                if (IsHardened && segment == null)
+                    Recover();
+                if (segment == null)
+                    segment = FindFitting(count, alignment, int.MaxValue);
+                if (segment == null)
+                    segment = GrowAny(count, alignment);
+                return segment;
             }
 
             // Takes the pages behind a run, if they are free.
@@ -177,6 +184,7 @@ static unsafe partial class EmmaHeap
 
             // Takes back a slab's pages.
             // Returns: whether nothing lives in the segment any more: the caller calls ReleaseIfEmpty once it holds no lock.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal bool FreeSlab(Segment* segment, int page, int count)
             {
                 Enter();
@@ -240,6 +248,7 @@ static unsafe partial class EmmaHeap
                 return null;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private void Enter()
             {
                 if (_lock.Acquire())
@@ -272,6 +281,7 @@ static unsafe partial class EmmaHeap
 
             // Takes free pages out. In a hardened heap it may be none: the kernel refuses to open them, and the segment is on no list for a
             // while.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private PageRun Take(Segment* segment, int page, int count)
             {
                 if (IsHardened && !Guards.TryOpen(segment, page, count))
@@ -290,6 +300,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Frees pages that a slab or a run is done with.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private void GivePages(Segment* segment, int page, int count)
             {
                 PageMap.Set(Segment.AddressOf(segment, page), (nuint)count << Segment.PageShift, PageMap.None, PageMap.None);
@@ -297,6 +308,7 @@ static unsafe partial class EmmaHeap
                 Give(segment, Segment.MaskOf(page, count));
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private void Give(Segment* segment, ulong pages)
             {
                 Assert((segment->FreePages & pages) == 0 && (pages & 1) == 0);

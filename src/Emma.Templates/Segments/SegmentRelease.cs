@@ -15,7 +15,18 @@ static unsafe partial class EmmaHeap
             // Unmaps a segment in which nothing lives, unless it may become the reserve; it may be gone already. The caller holds no lock
             // but, perhaps, that of giving back.
             // Returns: bytes unmapped.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal nuint ReleaseIfEmpty(Segment* segment, bool givingIsHeld)
+            {
+                // There is no other segment, and it is the reserve as it stands.
+                if (!Compilation.Has(CompilationGroups.Sharing))
+                    return 0;
+
+                return ReleaseShared(segment, givingIsHeld);
+            }
+
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            private nuint ReleaseShared(Segment* segment, bool givingIsHeld)
             {
                 ref Lock giving = ref Heap->Space.Giving;
                 if (givingIsHeld)

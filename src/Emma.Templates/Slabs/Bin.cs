@@ -51,16 +51,17 @@ static unsafe partial class EmmaHeap
             private byte _pagesPerScarceSlab;
             private int _slabPages;
             private long _live;
-            private Slab* _first;
-            private Slab* _second;
-            private Slab* _third;
-            private Slab* _fourth;
+            private nint _first;
+            private nint _second;
+            private nint _third;
+            private nint _fourth;
 
             // Blocks that are allocated.
             internal readonly long Live => ClrVolatile.Read(in _live);
 
             private readonly nuint BlockSize => SizeClasses.SizeOf(_class);
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static Bin* Of(int sizeClass) => &Heap->Bins.First + (sizeClass - 1);
 
             internal void Initialize(int sizeClass)
@@ -76,7 +77,7 @@ static unsafe partial class EmmaHeap
             internal nuint Allocate(bool mayAdd = true)
             {
                 Enter();
-                Slab* slab = _first;
+                Slab* slab = *ListOf(0);
                 if (slab == null && mayAdd)
                     slab = FindSlab(home: 0, mayMap: true);
                 for (int list = 1; list < Lists && slab == null; list++)

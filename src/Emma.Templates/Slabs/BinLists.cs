@@ -2,6 +2,7 @@ namespace Emma.Templates;
 
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrUnsafe = global::System.Runtime.CompilerServices.Unsafe;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -177,6 +178,7 @@ static unsafe partial class EmmaHeap
                 return slab;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private bool Remove(Slab* slab)
             {
                 Segment.Of((nuint)slab)->UnmarkIdle(Slab.PagesOf(slab));
@@ -192,11 +194,11 @@ static unsafe partial class EmmaHeap
                 _slabPages = 0;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private Slab** ListOf(int home)
             {
                 // The bin does not move.
-                fixed (Slab** first = &_first)
-                    return first + (home & (Lists - 1));
+                return (Slab**)ClrUnsafe.AsPointer(ref _first) + (home & (Lists - 1));
             }
 
             private void Link(Slab* slab)

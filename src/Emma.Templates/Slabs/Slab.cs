@@ -49,6 +49,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Makes the pages a slab of free blocks.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static Slab* Initialize(PageRun run, int sizeClass, int blockSize, int pages)
             {
                 Slab* slab = At(run.Segment, run.Page);
@@ -104,7 +105,7 @@ static unsafe partial class EmmaHeap
 
             // Takes the lowest free blocks, so many of them as there are.
             // Returns: how many.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             internal static int TakeMany(Slab* slab, ulong* blocks, int count)
             {
                 ulong* bitmap = BitmapOf(slab);
@@ -147,7 +148,7 @@ static unsafe partial class EmmaHeap
             // Gives back the last of some blocks, and those before it as far as they are of the same slab. Blocks that are free already
             // stay so.
             // Returns: how many were not free.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             internal static int GiveMany(Slab* slab, ulong* blocks, ref int count)
             {
                 ulong* bitmap = BitmapOf(slab);
@@ -196,10 +197,13 @@ static unsafe partial class EmmaHeap
                 return index < slab->Capacity && AddressOf(slab) + (nuint)index * (nuint)slab->BlockSize == address;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nuint AddressOf(Slab* slab) => Segment.AddressOf(Segment.Of((nuint)slab), slab->Span.HeadPage);
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static ulong PagesOf(Slab* slab) => Segment.MaskOf(slab->Span.HeadPage, slab->Span.PageCount);
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static ulong* BitmapOf(Slab* slab) => Segment.BitmapAt(Segment.Of((nuint)slab), slab->Span.HeadPage);
         }
     }

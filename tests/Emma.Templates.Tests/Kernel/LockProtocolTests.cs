@@ -260,7 +260,7 @@ public static unsafe partial class EmmaHeap
             public static void DeadLocksInAnotherProcess()
             {
                 const int locks = 10;
-                HeapState.EnsureRunning();
+                Prepare();
                 Lock* theLock = (Lock*)NativeMemory.AllocZeroed((nuint)sizeof(Lock));
                 Thread owner = new Thread(() => theLock->Acquire());
                 owner.Start();
@@ -326,7 +326,7 @@ public static unsafe partial class EmmaHeap
 
                 internal static void Begin()
                 {
-                    HeapState.EnsureRunning();
+                    Prepare();
                     s_lock = (Lock*)NativeMemory.AllocZeroed((nuint)sizeof(Lock));
                 }
 

@@ -22,6 +22,14 @@ public static unsafe partial class EmmaHeap
                 "HeapInternals.AllocateBlockSlowly", "HeapInternals.ReleaseBlock", "HeapInternals.ReleaseBlockSlowly",
                 "HeapInternals.Release", "ThreadCache.Free", "HeapInternals.AllocateSmallBlock", "ThreadCache.TryAllocateMany",
                 "HeapInternals.ThrowOutOfMemory",
+            ];
+
+            // Whoever calls one of these has asked for the group, or has found a lock to be a dead thread's, which takes the group.
+            private static readonly string[] s_sharingRoots =
+            [
+                "Lock.AcquireShared", "AddressSpace.Recover", "SegmentManager.Recover", "Bin.Recover", "LargeBlocks.Recover",
+                "MagazineStore.Recover", "HeapInternals.AllocateReclaimed", "SmallBlocks.ReclaimBeforeMapping",
+                "SmallBlocks.AllocateUncached", "ThreadCacheList.TakeOver", "SegmentManager.FindAnyhow", "SegmentManager.ReleaseShared",
                 // These are called by way of pointers.
                 "Bin.TryEvict", "SmallBlocks.AreMarksRead",
             ];
@@ -30,11 +38,14 @@ public static unsafe partial class EmmaHeap
             [
                 "HeapInternals.AllocateBig", "HeapInternals.ReleaseBig", "HeapInternals.Reallocate", "HeapInternals.ReallocateBlock",
                 "HeapInternals.UsableSizeOfBlock", "MappedBlocks.Allocate", "MappedBlocks.TryFree", "MappedBlocks.TryGetSize",
+                // No run is kept before one was allocated.
+                "SegmentManager.TryFreeRun",
             ];
 
             private static readonly string[] s_upkeepRoots =
             [
-                "HeapInternals.TrimSome", "HeapInternals.CountIfRunning", "HeapState.Clear", "HeapState.Unload", "HeapState.Fingerprint",
+                "HeapInternals.TrimSome", "HeapInternals.Count", "HeapInternals.ReasonForRefusal", "HeapState.Clear",
+                "HeapState.Unload", "HeapState.Fingerprint",
             ];
 
             [Fact]
@@ -42,7 +53,9 @@ public static unsafe partial class EmmaHeap
             {
                 List<string> missing = [];
                 HashSet<string> present = [];
-                AddMissing(CompilationGroups.Core, s_coreRoots, [.. s_largeRoots, "MappedBlocks.*"], present, missing);
+                string[] large = [.. s_largeRoots, "MappedBlocks.*"];
+                AddMissing(CompilationGroups.Core, s_coreRoots, [.. s_sharingRoots, .. large, .. s_upkeepRoots], present, missing);
+                AddMissing(CompilationGroups.Sharing, s_sharingRoots, [.. large, .. s_upkeepRoots], present, missing);
                 AddMissing(CompilationGroups.Large, s_largeRoots, [], present, missing);
                 AddMissing(CompilationGroups.Upkeep, s_upkeepRoots, [], present, missing);
                 Expect.True(missing.Count == 0, $"missing:\n{string.Join('\n', missing.Distinct())}\n");
@@ -93,6 +106,8 @@ public static unsafe partial class EmmaHeap
             // The methods of a group, and of each whether it is said to be inlined.
             private static Dictionary<string, bool> Parse(string group) => group
                 .Split(CompilationGroups.TypeSeparator, StringSplitOptions.RemoveEmptyEntries)
+                .Where(CompilationGroups.IsOfThisForm)
+                .Select(line => line.TrimStart(CompilationGroups.CheckedMark, CompilationGroups.LockedMark))
                 .Select(line => line.Split(CompilationGroups.NameSeparator))
                 .SelectMany(names => names.Skip(1).Select(name => (Type: names[0], Name: name)))
                 .ToDictionary(

@@ -78,6 +78,57 @@ public static unsafe partial class EmmaHeap
                 Must(Heap->Names.GivenBeforeFork == 0, "the parent takes itself for a forked child");
             }
 
+            public static void ForkBesideTenHeldLocks()
+            {
+                const int count = 10;
+                const int shared = 0x01 | 0x20;
+                using var kernel = new FaultyKernel();
+                Prepare();
+                Lock* locks = (Lock*)NativeMemory.AllocZeroed(count, (nuint)sizeof(Lock));
+                long* figures = (long*)Libc.Map(null, 4096, Syscalls.ProtReadWrite, shared, -1, 0);
+                // Compiled and bound by being run: nobody holds them yet.
+                Must(TakeOver(locks, count, kernel, figures) == count, "a free lock is said to be a dead thread's");
+                using var held = new ManualResetEventSlim();
+                using var forked = new ManualResetEventSlim();
+                Thread holder = new Thread(() =>
+                {
+                    for (int i = 0; i < count; i++)
+                        locks[i].Acquire();
+                    held.Set();
+                    forked.Wait();
+                    for (int i = 0; i < count; i++)
+                        locks[i].Release();
+                });
+                holder.Start();
+                held.Wait();
+                int child = Libc.Fork();
+                if (child == 0)
+                    Libc.Exit(TakeOver(locks, count, kernel, figures));
+
+                Must(WaitFor(child) == 0, "the child did not take all locks over");
+                forked.Set();
+                holder.Join();
+                Console.WriteLine($"ten locks: {Stopwatch.GetElapsedTime(0, figures[0]).TotalMilliseconds} ms, {figures[1]} sleeps");
+                Must(figures[1] <= 1, $"the child slept {figures[1]} times");
+            }
+
+            // Takes locks and gives them back. Returns how many were not a dead thread's.
+            private static int TakeOver(Lock* locks, int count, FaultyKernel kernel, long* figures)
+            {
+                int alive = 0;
+                long sleeps = kernel.CountOf(CallKind.FutexWait);
+                long start = Stopwatch.GetTimestamp();
+                for (int i = 0; i < count; i++)
+                {
+                    alive += locks[i].Acquire() ? 0 : 1;
+                    locks[i].Release();
+                }
+
+                figures[0] = Stopwatch.GetTimestamp() - start;
+                figures[1] = kernel.CountOf(CallKind.FutexWait) - sleeps;
+                return alive;
+            }
+
             private static int UseAndReclaim()
             {
                 const int count = 2000;

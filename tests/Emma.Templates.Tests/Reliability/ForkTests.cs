@@ -18,6 +18,11 @@ public static unsafe partial class EmmaHeap
             [Fact]
             public void The_cache_of_the_thread_that_forked_stays_its_own_in_the_child() =>
                 ChildProcess.MustSucceed(nameof(Scenarios.ForkAndKeepTheCache), EachInstruction.QuietRuntime);
+
+            /// <summary>The scenario prints how long it took; what is held is that the child hardly sleeps.</summary>
+            [Fact]
+            public void A_child_takes_over_ten_locks_of_threads_that_are_gone_and_sleeps_once_at_most() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.ForkBesideTenHeldLocks), EachInstruction.QuietRuntime);
         }
     }
 }

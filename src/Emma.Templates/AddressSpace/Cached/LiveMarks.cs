@@ -1,5 +1,7 @@
 namespace Emma.Templates;
 
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -31,6 +33,7 @@ static unsafe partial class EmmaHeap
 
             // Maps the marks of a segment to come, whose slot the caller owns.
             // Returns: the segment, or what the kernel says: -EEXIST: their place is taken.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nint Map(nuint segment)
             {
                 nuint place = (nuint)MarkOf(segment);
@@ -48,6 +51,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Unmaps the marks of a slot that the caller owns. False: the kernel refuses.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static bool TryUnmap(nuint segment)
             {
                 if (Syscalls.Munmap((nuint)MarkOf(segment), BytesPerSegment) != 0)

@@ -1,5 +1,8 @@
 namespace Emma.Templates;
 
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+
 static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
@@ -12,8 +15,10 @@ static unsafe partial class EmmaHeap
 
             internal const nuint CountedPerSegment = 0;
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nint Map(nuint segment) => (nint)segment;
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static bool TryUnmap(nuint segment) => segment != 0;
 
             internal static void Discard(nuint segment)

@@ -131,7 +131,7 @@ static unsafe partial class EmmaHeap
         internal static void* ReallocateBlock(void* block, nuint size, nuint alignment)
         {
             HeapState.EnsureRunning();
-            if (!Compilation.TryRequire(CompilationGroups.Large))
+            if (!Compilation.TryRequire(CompilationGroups.ForLarge))
                 return null;
 
             nuint oldSize = UsableSizeOfBlock(block, "Realloc");

@@ -4,6 +4,7 @@ using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
+using ClrUnsafe = global::System.Runtime.CompilerServices.Unsafe;
 
 static unsafe partial class EmmaHeap
 {
@@ -42,7 +43,7 @@ static unsafe partial class EmmaHeap
 
             // A full magazine, or null.
             // home: Any number: which stack the caller begins with.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             internal Magazine* TryTake(int home)
             {
                 Magazine* magazine = null;
@@ -54,7 +55,7 @@ static unsafe partial class EmmaHeap
             // Takes a full magazine in. False: it keeps as many as it may.
             // magazine: The magazine.
             // home: Any number: which stack the caller begins with.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             internal bool TryGive(Magazine* magazine, int home)
             {
                 for (int i = 0; i < Stacks; i++)
@@ -125,11 +126,11 @@ static unsafe partial class EmmaHeap
 
             private readonly int MaxDepthOf(int stack) => (_maxMagazines + (stack & (Stacks - 1))) / Stacks;
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private MagazineStack* StackAt(int stack)
             {
                 // The depot does not move.
-                fixed (MagazineStack* first = &_first)
-                    return first + (stack & (Stacks - 1));
+                return (MagazineStack*)ClrUnsafe.AsPointer(ref _first) + (stack & (Stacks - 1));
             }
         }
     }

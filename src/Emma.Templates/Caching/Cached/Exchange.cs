@@ -66,6 +66,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Whether a block is the last that came into a magazine: that on top, or the lowest where others cover it.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static bool WasJustFreed(ulong top, nuint block) =>
                 *((ulong*)top - 1) == block || (IsCovered(top) && *Magazine.Slots(Magazine.Of(top)) == block);
 
@@ -74,7 +75,7 @@ static unsafe partial class EmmaHeap
             private static bool IsFull(ulong top) => *(ulong*)top == Magazine.Full;
 
             // Copies what finds the class of a block; another thread may have mapped the window since, or Destroy unmapped it.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             private static void LookAtWindow(ThreadCache* cache)
             {
                 ref AddressSpace space = ref Heap->Space;
@@ -89,6 +90,7 @@ static unsafe partial class EmmaHeap
                 cache->_pages = pages;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static void Exchange(ThreadCache* cache, int sizeClass)
             {
                 ulong loaded = TopsOf(cache)[sizeClass];
@@ -97,7 +99,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Loads a full magazine of the depot; the empty one that was loaded becomes the spare.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             private static bool TryLoadFull(ThreadCache* cache, int sizeClass)
             {
                 Depot* depot = SmallBlocks.DepotOf(sizeClass);
@@ -118,7 +120,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Fills the loaded magazine, or a new one, from the slabs. False: there is no memory for one, or none for a block.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             private static bool TryRefill(ThreadCache* cache, int sizeClass)
             {
                 int capacity = SmallBlocks.DepotOf(sizeClass)->Capacity;
@@ -142,7 +144,7 @@ static unsafe partial class EmmaHeap
             // class, so another thread had, which probably uses its neighbours: if it were handed out next, the two threads would write to
             // one cache line (Berger and others, "Hoard", 2000). Where that freed block is not on top, the magazine seems full, so that the
             // next block that is freed comes by GiveSlowly, which finds it if it is the same.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             private static void Cover(ThreadCache* cache, int sizeClass)
             {
                 ulong* top = (ulong*)TopsOf(cache)[sizeClass];
@@ -153,6 +155,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Whether a magazine seems full because of `Cover`.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static bool IsCovered(ulong top) =>
                 IsFull(top) && !IsSentinel(top) && Magazine.CountAt(top) != Magazine.CapacityAt(top);
 
@@ -164,7 +167,7 @@ static unsafe partial class EmmaHeap
 
             // Has a magazine with room loaded where the loaded one is full: the spare; or an empty one, and a full one goes to the depot
             // or, where that keeps enough, to slabs or segments. False: there is no memory for a magazine.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             private static bool TryMakeRoom(ThreadCache* cache, int sizeClass)
             {
                 if (!IsFull(TopsOf(cache)[Spare + sizeClass]))

@@ -61,12 +61,14 @@ static unsafe partial class EmmaHeap
             internal static ulong TopAt(Magazine* magazine, int count) => (ulong)(Slots(magazine) + count);
 
             // How many blocks lie below a top, which is not the sentinel's.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static int CountAt(ulong top) => (int)((ulong*)top - Slots(Of(top)));
 
             // How many blocks fit into the magazine of such a top.
             internal static int CapacityAt(ulong top) => Of(top)->_capacity;
 
             // Makes an empty magazine one of some capacity; it had another, or none.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static void Prepare(Magazine* magazine, int capacity)
             {
                 Assert(((ulong)magazine & (Bytes - 1)) == 0 && capacity is >= MinCapacity and <= MaxCapacity);
@@ -80,8 +82,10 @@ static unsafe partial class EmmaHeap
 
             internal static Magazine* NextOf(Magazine* magazine) => (Magazine*)ClrVolatile.Read(ref magazine->_next);
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static int DepthOf(Magazine* magazine) => magazine == null ? 0 : ClrVolatile.Read(ref magazine->_depth);
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static void Link(Magazine* magazine, Magazine* next)
             {
                 ClrVolatile.Write(ref magazine->_next, (nint)next);
@@ -105,7 +109,11 @@ static unsafe partial class EmmaHeap
             internal readonly long Fingerprint => ClrVolatile.Read(in _head);
 
             // How many magazines it has; about, if others change it meanwhile.
-            internal readonly int Depth => Magazine.DepthOf(AddressIn(ClrVolatile.Read(in _head)));
+            internal readonly int Depth
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => Magazine.DepthOf(AddressIn(ClrVolatile.Read(in _head)));
+            }
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal void Push(Magazine* magazine)
@@ -151,6 +159,7 @@ static unsafe partial class EmmaHeap
             private static Magazine* AddressIn(long head) =>
                 (Magazine*)((unchecked((ulong)head) & AddressMask) << Magazine.BytesLog2);
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static long Head(Magazine* magazine, long previous) =>
                 unchecked((long)(
                     ((((ulong)previous >> AddressBits) + 1) << AddressBits)

@@ -33,7 +33,7 @@ static unsafe partial class EmmaHeap
             internal readonly nuint MappedBytes => (nuint)ClrVolatile.Read(in _mapped) * Magazine.Bytes;
 
             // Hands out an empty magazine; null if the limit or the kernel refuses.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             internal Magazine* Take(int capacity)
             {
                 Magazine* magazine = _unused.TryPop();
@@ -96,6 +96,7 @@ static unsafe partial class EmmaHeap
                 _carved = 0;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private void Enter()
             {
                 if (_lock.Acquire())
@@ -114,6 +115,7 @@ static unsafe partial class EmmaHeap
                 ClrVolatile.Write(ref _mapped, area * MagazinesPerArea + inLastArea);
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private Magazine* Carve()
             {
                 Enter();
@@ -129,6 +131,7 @@ static unsafe partial class EmmaHeap
                 return magazine;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private bool TryGrow()
             {
                 ref AddressSpace space = ref Heap->Space;

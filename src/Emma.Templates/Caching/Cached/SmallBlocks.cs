@@ -63,10 +63,15 @@ static unsafe partial class EmmaHeap
             internal MarkReaders Readers;
 
             // The top of the sentinel magazine.
-            internal static ulong SentinelTop => (ulong)&Heap->Small._sentinelFull;
+            internal static ulong SentinelTop
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => (ulong)&Heap->Small._sentinelFull;
+            }
 
             internal static ThreadCache* NoCache => &Heap->Small._noCache;
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static Depot* DepotOf(int sizeClass) => &Heap->Small._depots.First + (sizeClass - 1);
 
             // The calling thread's cache by way of machine code, or of a thread static; null if it has none.
@@ -98,7 +103,11 @@ static unsafe partial class EmmaHeap
             }
 
             // Whether there is machine code, and the thread's word is where a cache is found.
-            internal static bool HasMachineCode => ClrVolatile.Read(ref FastPathEntries.Current->Cache) != 0;
+            internal static bool HasMachineCode
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => ClrVolatile.Read(ref FastPathEntries.Current->Cache) != 0;
+            }
 
             // Makes the layer's part of the root, zeros so far.
             internal static void Initialize(SmallBlocks* small)
@@ -170,12 +179,14 @@ static unsafe partial class EmmaHeap
             }
 
             // Allocates a block, or returns 0 if no memory is to be had.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint Allocate(int sizeClass)
             {
                 ThreadCache* cache = Caches.Current();
+                if (cache != null)
+                    return ThreadCache.TakeAnyhow(cache, sizeClass);
                 // No memory for a cache: the slabs serve everybody.
-                return cache == null ? AllocateUncached(sizeClass) : ThreadCache.TakeAnyhow(cache, sizeClass);
+                return Compilation.TryRequire(CompilationGroups.Sharing) ? AllocateUncached(sizeClass) : 0;
             }
 
             // A page run of a class that the calling thread or the depot keeps; 0: they have none.
@@ -202,7 +213,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Frees a block of a class; where the options have it checked, what is none changes nothing.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             internal PointerCheck Free(nuint address, int sizeClass)
             {
                 PointerCheck check = ChecksBoundaries ? Examine(address, sizeClass) : PointerCheck.Valid;
@@ -257,7 +268,7 @@ static unsafe partial class EmmaHeap
 
             // Takes blocks from slabs. Before a segment is mapped for them, the caches of some dead threads are looked through.
             // Returns: how many; 0: no memory is to be had.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             internal int FromSlabs(int sizeClass, ulong* blocks, int count, int home)
             {
                 Bin* bin = Bin.Of(sizeClass);
@@ -265,7 +276,8 @@ static unsafe partial class EmmaHeap
                 if (taken != 0)
                     return taken;
 
-                ReclaimBeforeMapping();
+                if (Compilation.Has(CompilationGroups.Sharing))
+                    ReclaimBeforeMapping();
                 return bin->AllocateMany(blocks, count, home, mayMap: true);
             }
 

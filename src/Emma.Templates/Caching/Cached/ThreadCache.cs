@@ -91,7 +91,7 @@ static unsafe partial class EmmaHeap
 
             // Takes a block from the loaded magazine of a class or, where that has none, from the spare, the depot or the slabs.
             // Returns: the block; 0: no memory is to be had, or, of a class of page runs, none is kept.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
             internal static nuint TakeAnyhow(ThreadCache* cache, int sizeClass)
             {
                 nuint block = TakeLoaded(cache, sizeClass);
@@ -165,6 +165,7 @@ static unsafe partial class EmmaHeap
                 return true;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static nuint TakeLoaded(ThreadCache* cache, int sizeClass)
             {
                 ulong* top = (ulong*)TopsOf(cache)[sizeClass] - 1;

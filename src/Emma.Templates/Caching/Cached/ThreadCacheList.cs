@@ -24,6 +24,7 @@ static unsafe partial class EmmaHeap
             internal static int IdIn(long word) => unchecked((int)word);
 
             // Makes the cache another owner's. False: it has changed hands since the word was read.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal bool TryChange(long word, int owner)
             {
                 long changes = (word >> IdBits) + 1;
@@ -79,6 +80,7 @@ static unsafe partial class EmmaHeap
             internal static void ReleaseKey() => ThreadKey.Release(ref s_key);
 
             // The calling thread's cache, made if it has none; null: there is no memory for one.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal ThreadCache* Current()
             {
                 ThreadCache* cache = SmallBlocks.CurrentCache;
@@ -175,13 +177,24 @@ static unsafe partial class EmmaHeap
                 if (IsCollectible && !ThreadWord.IsUsed && ClrVolatile.Read(ref s_key) is null)
                     return null;
 
+                bool isFirst = First == null;
+                if (!isFirst && !Compilation.TryRequire(CompilationGroups.Sharing))
+                    return null;
+
                 NoticeFork();
                 int self = CurrentThread.Id;
-                ThreadCache* cache = TakeOver(self);
+                ThreadCache* cache = isFirst ? null : TakeOver(self);
                 if (cache == null)
                     cache = Add(self);
                 if (cache == null)
                     return null;
+
+                // Another thread was first, in between.
+                if (isFirst && cache->Next != null && !Compilation.TryRequire(CompilationGroups.Sharing))
+                {
+                    cache->Owner.Leave();
+                    return null;
+                }
 
                 // Its last owner's.
                 cache->OwnersName = 0;
@@ -270,6 +283,7 @@ static unsafe partial class EmmaHeap
                 return found;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private ThreadCache* Add(int self)
             {
                 ThreadCache* cache = Create();

@@ -18,6 +18,7 @@ static unsafe partial class EmmaHeap
                 return cache == null ? 0 : cache->OwnersName;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static bool TryKeep(long name)
             {
                 ThreadCache* cache = SmallBlocks.CurrentCache;

@@ -1,6 +1,8 @@
 namespace Emma.Templates;
 
 using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -63,6 +65,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Sets the calling thread's word.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static void Set(ThreadCache* value) => s_current!._key.TrySet((nint)value);
 
             // Gives the key back. Nothing reads the word afterwards.

@@ -1,5 +1,8 @@
 namespace Emma.Templates;
 
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+
 // Locked: what stands between the API and the slabs in a heap without thread caches: nothing. Every allocation and every free takes its
 // bin's lock. The members are those of the form with thread caches.
 static unsafe partial class EmmaHeap
@@ -36,6 +39,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Allocates a block, or returns 0 if no memory is to be had.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal readonly nuint Allocate(int sizeClass) => Bin.Of(sizeClass)->Allocate();
 
             internal readonly nuint AllocateUncached(int sizeClass) => Bin.Of(sizeClass)->Allocate();
@@ -44,6 +48,7 @@ static unsafe partial class EmmaHeap
             internal readonly nuint AllocateFree(int sizeClass) => Bin.Of(sizeClass)->Allocate(mayAdd: false);
 
             // Frees a block of a class; an address that is none, or that is free, changes nothing.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal readonly PointerCheck Free(nuint address, int sizeClass) => Bin.Of(sizeClass)->Free(address);
 
             // Whether a live block begins at an address in a page of a class.

@@ -22,6 +22,7 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private static long Kept() => ClrVolatile.Read(ref s_key) is { } key ? key.Value : 0;
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static bool TryKeep(long name) => ClrVolatile.Read(ref s_key) is { } key && key.TrySet((nint)name);
         }
     }

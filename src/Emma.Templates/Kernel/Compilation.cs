@@ -52,18 +52,28 @@ static unsafe partial class EmmaHeap
                 ClrGC.KeepAlive(typeof(ClrThread));
             }
 
-            // Has a group compiled unless it is. The caller holds no lock. False: there is no memory for it; nothing has changed.
+            // Whether some groups have been compiled.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            internal static bool TryRequire(int group) =>
-                (ClrVolatile.Read(ref Heap->State.Prepared) & group) == group || TryPrepare(group);
+            internal static bool Has(int groups) => (ClrVolatile.Read(ref Heap->Prepared) & groups) == groups;
+
+            // Has groups compiled unless they are. The caller holds no lock. False: there is no memory for it; nothing has changed.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static bool TryRequire(int groups) => Has(groups) || TryPrepare(groups);
+
+            // The same. Throws OutOfMemoryException: There is no memory for it; nothing has changed.
+            internal static void Require(int groups)
+            {
+                if (!Has(groups))
+                    Prepare(groups);
+            }
 
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-            private static bool TryPrepare(int group)
+            private static bool TryPrepare(int groups)
             {
                 try
                 {
-                    Prepare(group);
-                    return true;
+                    Prepare(groups);
+                    return Has(groups);
                 }
                 catch (ClrOutOfMemoryException)
                 {
@@ -85,7 +95,7 @@ static unsafe partial class EmmaHeap
                     {
                         for (int group = 1; group <= CompilationGroups.Rest; group <<= 1)
                         {
-                            if ((groups & ~ClrVolatile.Read(ref Heap->State.Prepared) & group) != 0)
+                            if ((groups & ~ClrVolatile.Read(ref Heap->Prepared) & group) != 0)
                                 PrepareGroup(group);
                         }
                     }
@@ -100,7 +110,7 @@ static unsafe partial class EmmaHeap
                     s_preparing.Leave();
                 }
 
-                ClrInterlocked.Or(ref Heap->State.Prepared, groups);
+                ClrInterlocked.Or(ref Heap->Prepared, groups);
             }
 
             private static void PrepareGroup(int group)
@@ -120,7 +130,11 @@ static unsafe partial class EmmaHeap
 
                 foreach (string line in CompilationGroups.Of(group).Split(CompilationGroups.TypeSeparator))
                 {
-                    string[] names = line.Split(CompilationGroups.NameSeparator);
+                    if (!CompilationGroups.IsOfThisForm(line))
+                        continue;
+
+                    string[] names = line.TrimStart(CompilationGroups.CheckedMark, CompilationGroups.LockedMark)
+                        .Split(CompilationGroups.NameSeparator);
                     ClrType? type = names[0] == nameof(HeapInternals)
                         ? typeof(HeapInternals)
                         : typeof(HeapInternals).GetNestedType(names[0], ClrBindingFlags.NonPublic);
@@ -163,6 +177,7 @@ static unsafe partial class EmmaHeap
                 ClrNativeMemory.Clear(bytes, ManyBytes);
                 ClrNativeMemory.Copy(bytes, bytes + ManyBytes / 2, ManyBytes / 2);
                 ClrThread.SpinWait(1);
+                ClrThread.Yield();
             }
         }
     }
