@@ -203,7 +203,7 @@ internal static class Mutations
         new(Destroy, "UNLOADED_AT_ONCE",
             "UnloadTests.An_object_of_the_plugin_that_comes_back_to_life_has_its_block_in_the_next_round_of_finalizers",
             new Edit(
-                "if (!_waited || now != _seen || !Compilation.TryRequire(CompilationGroups.Upkeep))",
+                "if (!_waited || now != _seen || !Compilation.TryRequire(CompilationGroups.ForUpkeep))",
                 "if (_seen == ulong.MaxValue)")),
         new(Destroy, "CODE_UNMAPPED_FIRST", "UnloadTests.Unloading_unmaps_everything",
             new Edit("Heap->Small.Unload(); KernelEntry.Release();", "Heap->Small.Unload();"),
