@@ -69,9 +69,9 @@ static unsafe partial class EmmaHeap
 
             // Sets the class of the pages from an address on: one for the first page, one for the others. The base library's Fill may be
             // compiled anew while it runs, under the lock that the caller holds.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal static void Set(nuint address, nuint length, int head, int tail)
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 Assert(address % Window.PageSize == 0 && length != 0);
                 byte* bytes = Heap->Space.Find(address)->ClassOf(address);
                 nuint pages = (length + Window.PageSize - 1) / Window.PageSize;

@@ -1,8 +1,6 @@
 namespace Emma.Templates;
 
 using ClrInterlocked = global::System.Threading.Interlocked;
-using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
-using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -93,9 +91,9 @@ static unsafe partial class EmmaHeap
 
             // Tries again to unmap what could not be unmapped before.
             // Returns: bytes unmapped; they were discarded already.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint RetryRetained()
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 nuint unmapped = 0;
                 if (!HasRetained)
                     return 0;
@@ -128,9 +126,9 @@ static unsafe partial class EmmaHeap
             }
 
             // Unmaps everything. No other thread uses the heap, and no block of it survives.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal void UnmapAll()
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 Heap->Spares.Reset();
                 for (nuint kind = SlotKind.Segment; kind <= SlotKind.Busy; kind++)
                 {

@@ -76,9 +76,10 @@ static unsafe partial class EmmaHeap
             }
 
             // Makes free slots the head or the tail of a mapping.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal void Take(nuint slot, nuint count, nuint kind)
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 for (nuint i = 0; i < count; i++)
                 {
                     SetBit(slot + i, taken: true);
@@ -92,9 +93,9 @@ static unsafe partial class EmmaHeap
 
             // Makes slots free, the last one first, so that no other slot ever looks like a tail without a head. Some may be free already,
             // if a thread died while it did that.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal void Release(nuint slot, nuint count)
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 for (nuint i = count; i > 0; i--)
                 {
                     ref nuint word = ref Slots[slot + i - 1];
@@ -105,9 +106,9 @@ static unsafe partial class EmmaHeap
             }
 
             // Restores what follows from the slot words.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal void Recount()
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 nuint taken = 0;
                 nuint used = 0;
                 for (nuint slot = 0; slot < Size >> SlotShift; slot++)
@@ -126,9 +127,9 @@ static unsafe partial class EmmaHeap
 
             // Gives the kernel the memory of the slot words and the page map of a window in which nothing is mapped: they are all zeros,
             // and zeros again when they are read next. Where magazines are all that is mapped, only the page map is.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal void DiscardIfEmpty()
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 if (_taken == 0)
                 {
                     if (Syscalls.Discard((nuint)Slots, MetadataLength - HeaderBytes) == 0)
@@ -152,9 +153,10 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal readonly bool HasRoomFor(nuint count) => _taken + count <= Size >> SlotShift;
 
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private readonly nuint FindFree(nuint from, nuint count, nuint step)
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 // Slot s is aligned when s + phase is a multiple of step.
                 nuint phase = (Base >> SlotShift) & (step - 1);
                 nuint slots = Size >> SlotShift;
@@ -178,9 +180,10 @@ static unsafe partial class EmmaHeap
             }
 
             // The first slot from one on that is taken, or free; the end if there is none before it.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private readonly nuint NextWith(bool taken, nuint from, nuint end)
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 ulong inverted = taken ? 0 : ulong.MaxValue;
                 nuint word = from / BitsPerWord;
                 ulong bits = (TakenBits[word] ^ inverted) & (ulong.MaxValue << (int)(from % BitsPerWord));
@@ -219,9 +222,9 @@ static unsafe partial class EmmaHeap
             }
 
             // The address of the next mapping of some kind, or 0 at the end.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint Next(nuint kind)
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 for (; _window != null; _window = _window->Next, _slot = 0)
                 {
                     while (_slot < _window->SlotsUsed)

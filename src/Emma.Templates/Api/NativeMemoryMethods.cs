@@ -14,7 +14,7 @@ static unsafe partial class EmmaHeap
     /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
     /// unchanged.</exception>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
-    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static void* Alloc(nuint byteCount)
     {
         void* block = HeapInternals.SmallBlocks.TryTake(byteCount);
@@ -41,7 +41,7 @@ static unsafe partial class EmmaHeap
     /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
     /// unchanged.</exception>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
-    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static void* AllocZeroed(nuint byteCount)
     {
         void* block = HeapInternals.SmallBlocks.TryTake(byteCount);
@@ -88,7 +88,7 @@ static unsafe partial class EmmaHeap
     /// of a block, or to one freed before, is refused for certain only with <c>BoundaryChecks</c>.
     /// </remarks>
     /// <exception cref="global::System.ArgumentException"><paramref name="ptr"/> is no block of this heap.</exception>
-    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static void Free(void* ptr)
     {
         if (!HeapInternals.SmallBlocks.TryGive(ref ptr))

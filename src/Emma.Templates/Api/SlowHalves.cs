@@ -8,7 +8,7 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static void* AllocSlowly(nuint byteCount)
         {
             void* block = AllocateBlock(byteCount, false);
@@ -17,7 +17,7 @@ static unsafe partial class EmmaHeap
             return block;
         }
 
-        [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static void* AllocZeroedSlowly(nuint byteCount)
         {
             void* block = AllocateBlock(byteCount, true);
@@ -36,7 +36,7 @@ static unsafe partial class EmmaHeap
             return block;
         }
 
-        [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static void* TryAllocSlowly(nuint byteCount) => AllocateBlock(byteCount, false);
 
         // The fast half of an aligned allocation; null: the slow half does the whole.

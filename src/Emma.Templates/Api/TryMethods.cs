@@ -11,7 +11,7 @@ static unsafe partial class EmmaHeap
     /// <returns>The block, at a multiple of 16, or null if there is no room for it. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
-    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+    [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static void* TryAlloc(nuint byteCount)
     {
         void* block = HeapInternals.SmallBlocks.TryTake(byteCount);

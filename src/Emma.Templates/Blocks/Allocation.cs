@@ -55,7 +55,7 @@ static unsafe partial class EmmaHeap
         }
 
         // Allocates a block of a class; null: out of memory.
-        [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static void* AllocateSmall(int sizeClass)
         {
             nuint block = Heap->Small.Allocate(sizeClass);
@@ -91,7 +91,6 @@ static unsafe partial class EmmaHeap
         // A block of a larger class, of those that are free already: where nothing more is to be had, one that is up to twice as long, and
         // at a multiple of whatever the class's blocks are at, is better than none. 0: there is none. In a hardened heap a block's place
         // in its class says its size.
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         internal static nuint AllocateLarger(int sizeClass)
         {
             nuint size = SizeClasses.SizeOf(sizeClass);

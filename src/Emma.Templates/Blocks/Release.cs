@@ -8,7 +8,6 @@ static unsafe partial class EmmaHeap
     static partial class HeapInternals
     {
         // Frees a block; refuses what is none.
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         internal static void Release(void* block)
         {
             nuint address = (nuint)block;

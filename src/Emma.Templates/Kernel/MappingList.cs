@@ -1,7 +1,5 @@
 namespace Emma.Templates;
 
-using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
-using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 
 static unsafe partial class EmmaHeap
 {
@@ -14,7 +12,6 @@ static unsafe partial class EmmaHeap
             private const int ChunkBytes = 2048;
 
             // Whether a mapping of exactly this range, without access, is in the list. False, too, where there is no list or no descriptor.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal static bool HasInaccessible(nuint start, nuint end)
             {
                 nint file = Syscalls.Open("/proc/self/maps\0"u8);

@@ -1,8 +1,6 @@
 namespace Emma.Templates;
 
 using ClrMath = global::System.Math;
-using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
-using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 
 // What looks at the heap as a whole: giving back what is free, and counting.
 static unsafe partial class EmmaHeap
@@ -45,9 +43,9 @@ static unsafe partial class EmmaHeap
         // maxMagazines: How many magazines of free blocks are emptied, about.
         // maxSegments: How many segments are unmapped or have free pages discarded.
         // Returns: bytes unmapped or discarded.
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         internal static nuint TrimSome(int maxMagazines, int maxSegments)
         {
+            byte* whole = stackalloc byte[LongLoop.Bytes];
             ref Root root = ref *Heap;
             nuint given = Reclaim(maxMagazines);
             SlotWalk walk = root.Space.Walk();

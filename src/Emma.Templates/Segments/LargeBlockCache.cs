@@ -1,8 +1,6 @@
 namespace Emma.Templates;
 
 using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
-using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
-using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
 using ClrUnsafe = global::System.Runtime.CompilerServices.Unsafe;
 using ClrVolatile = global::System.Threading.Volatile;
@@ -48,7 +46,6 @@ static unsafe partial class EmmaHeap
 
             // Finds the cached mappings again after a thread died while it changed the cache. Lost until Destroy is one that it had in
             // hand.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private void Recover()
             {
                 int count = 0;
@@ -134,7 +131,6 @@ static unsafe partial class EmmaHeap
 
             // Takes the shortest cached mapping that is long enough, or else the longest, unless its pages would be a small part; it is
             // Busy. Of several alike it is the one freed last, whose pages are in the processor's caches.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private nuint UncacheNearest(nuint length, nuint alignment, out nuint foundLength)
             {
                 nuint worthwhile = length >> SlackShift;
@@ -217,7 +213,6 @@ static unsafe partial class EmmaHeap
             }
 
             // Removes a mapping from the cache; it is the caller's, and Busy.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private nuint Uncache(int index)
             {
                 nuint address = (nuint)Cached[index];

@@ -1,7 +1,5 @@
 namespace Emma.Templates;
 
-using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
-using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -27,9 +25,9 @@ static unsafe partial class EmmaHeap
             private Segment* MapFirst() => _count == 0 && !Policy.IsLimited ? MapSegment(Segment.PageCount) : null;
 
             // The same behind those of any segment.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private Segment* GrowAny(int count, int alignment)
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 SlotWalk walk = Heap->Space.Walk();
                 for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
                 {

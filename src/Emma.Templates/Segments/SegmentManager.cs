@@ -214,9 +214,9 @@ static unsafe partial class EmmaHeap
             }
 
             // Adds what the segments hold to a count: bytes of headers, of free pages and of page runs.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal void AddTo(ref HeapCount count)
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 Enter();
                 count.Segments = _count;
                 count.Header += _count * (long)Segment.PageSize;
@@ -229,9 +229,9 @@ static unsafe partial class EmmaHeap
             }
 
             // A segment with room for some pages, the fullest first; null if none is seen among so many of each list.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private Segment* FindFitting(int count, int alignment, int glancesPerList)
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 int sure = (int)uint.Log2((uint)(count * 2 - 1));
                 for (int list = (int)uint.Log2((uint)count); list < Lists; list++)
                 {
@@ -265,9 +265,10 @@ static unsafe partial class EmmaHeap
 
             // Makes the lists anew after a thread died while it changed them: a segment's masks are whole at any time. Lost are pages that
             // the thread had taken out of a mask, and a segment that it was mapping or unmapping.
-            [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private void Recover()
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 ForgetSegments();
                 SlotWalk walk = Heap->Space.Walk();
                 for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))

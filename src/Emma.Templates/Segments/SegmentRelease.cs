@@ -1,7 +1,5 @@
 namespace Emma.Templates;
 
-using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
-using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -40,9 +38,9 @@ static unsafe partial class EmmaHeap
 
             // Unmaps every segment in which nothing lives. The caller holds the lock of giving back.
             // Returns: bytes unmapped.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint ReleaseAllEmpty()
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 nuint given = 0;
                 SlotWalk walk = Heap->Space.Walk();
                 for (nuint segment = walk.Next(SlotKind.Segment); segment != 0; segment = walk.Next(SlotKind.Segment))

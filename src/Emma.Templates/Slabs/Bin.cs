@@ -73,7 +73,6 @@ static unsafe partial class EmmaHeap
 
             // Allocates a block, or returns 0 if no memory is to be had.
             // mayAdd: Whether pages may become a slab if no block is free.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint Allocate(bool mayAdd = true)
             {
                 Enter();
@@ -102,7 +101,6 @@ static unsafe partial class EmmaHeap
             // home: Any number: which list they come from.
             // mayMap: Whether a segment is mapped if no block is to be had otherwise.
             // Returns: how many there are; 0: no memory is to be had.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal int AllocateMany(ulong* blocks, int count, int home, bool mayMap)
             {
                 int taken = 0;
@@ -133,7 +131,6 @@ static unsafe partial class EmmaHeap
             // count: How many.
             // givingIsHeld: Whether the caller holds the lock of giving back.
             // Returns: bytes of segments that were unmapped.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint FreeMany(ulong* blocks, int count, bool givingIsHeld)
             {
                 nuint unmapped = 0;
@@ -167,7 +164,6 @@ static unsafe partial class EmmaHeap
             }
 
             // Frees a block of this bin's class; an address that is none, or that is free, changes nothing.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal PointerCheck Free(nuint address)
             {
                 Enter();

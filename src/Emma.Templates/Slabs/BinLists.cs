@@ -41,9 +41,9 @@ static unsafe partial class EmmaHeap
 
             // Gives the pages of an idle slab back to its segment.
             // Returns: the segment, in which nothing may live any more; null if no slab was idle.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal Segment* ReleaseIdleSlab()
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 Segment* segment = null;
                 Enter();
                 Slab* slab = null;
@@ -74,9 +74,10 @@ static unsafe partial class EmmaHeap
             // Finds the bin's slabs again after a thread died while it changed them: every page with the bin's class belongs to a whole
             // slab, whose bitmap says what is free. Lost are blocks that the thread had taken, and pages that were to become a slab or were
             // one no more.
-            [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private void Recover()
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 ForgetSlabs();
                 long live = 0;
                 SlotWalk walk = Heap->Space.Walk();

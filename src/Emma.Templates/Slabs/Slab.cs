@@ -105,7 +105,7 @@ static unsafe partial class EmmaHeap
 
             // Takes the lowest free blocks, so many of them as there are.
             // Returns: how many.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static int TakeMany(Slab* slab, ulong* blocks, int count)
             {
                 ulong* bitmap = BitmapOf(slab);
@@ -148,7 +148,7 @@ static unsafe partial class EmmaHeap
             // Gives back the last of some blocks, and those before it as far as they are of the same slab. Blocks that are free already
             // stay so.
             // Returns: how many were not free.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static int GiveMany(Slab* slab, ulong* blocks, ref int count)
             {
                 ulong* bitmap = BitmapOf(slab);

@@ -51,7 +51,7 @@ static unsafe partial class EmmaHeap
         }
 
         // Not of the instance, whose one word would go to the stack.
-        [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         private static void* AllocLocallyOrSlowly(HeapInternals.ThreadCache* cache, nuint byteCount)
         {
             void* block = HeapInternals.ThreadCache.TryTakeSized(cache, byteCount);

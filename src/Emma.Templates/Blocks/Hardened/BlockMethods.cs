@@ -48,7 +48,7 @@ static unsafe partial class EmmaHeap
             return block != 0 ? (void*)block : AllocateBlockSlowly(size);
         }
 
-        [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static void* AllocateBlockSlowly(nuint size)
         {
             HeapState.EnsureRunning();

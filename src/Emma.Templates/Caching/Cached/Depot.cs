@@ -43,7 +43,7 @@ static unsafe partial class EmmaHeap
 
             // A full magazine, or null.
             // home: Any number: which stack the caller begins with.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal Magazine* TryTake(int home)
             {
                 Magazine* magazine = null;
@@ -55,7 +55,7 @@ static unsafe partial class EmmaHeap
             // Takes a full magazine in. False: it keeps as many as it may.
             // magazine: The magazine.
             // home: Any number: which stack the caller begins with.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal bool TryGive(Magazine* magazine, int home)
             {
                 for (int i = 0; i < Stacks; i++)
@@ -75,7 +75,6 @@ static unsafe partial class EmmaHeap
             // sizeClass: The depot's class.
             // maxMagazines: How many magazines at most; how many more afterwards.
             // Returns: bytes unmapped.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint Flush(int sizeClass, ref int maxMagazines)
             {
                 nuint unmapped = 0;

@@ -17,7 +17,6 @@ static unsafe partial class EmmaHeap
             // Blocks below this size, two cache lines, are likely to share one with a neighbour.
             private const nuint SharesLines = 128;
 
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private static nuint TakeSlowly(ThreadCache* cache, int sizeClass)
             {
                 ClrVolatile.Write(ref cache->_changing, 1);
@@ -37,7 +36,6 @@ static unsafe partial class EmmaHeap
 
             // Takes a block of a class in, by way of the spare or the depot if the loaded magazine is full. It is marked live no more.
             // False: it is the last block of the class that this thread has freed, and is here still.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal static bool GiveSlowly(ThreadCache* cache, int sizeClass, nuint block)
             {
                 if (!ChecksBoundaries && WasJustFreed(TopsOf(cache)[sizeClass], block))
@@ -75,7 +73,7 @@ static unsafe partial class EmmaHeap
             private static bool IsFull(ulong top) => *(ulong*)top == Magazine.Full;
 
             // Copies what finds the class of a block; another thread may have mapped the window since, or Destroy unmapped it.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static void LookAtWindow(ThreadCache* cache)
             {
                 ref AddressSpace space = ref Heap->Space;
@@ -99,7 +97,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Loads a full magazine of the depot; the empty one that was loaded becomes the spare.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static bool TryLoadFull(ThreadCache* cache, int sizeClass)
             {
                 Depot* depot = SmallBlocks.DepotOf(sizeClass);
@@ -120,7 +118,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Fills the loaded magazine, or a new one, from the slabs. False: there is no memory for one, or none for a block.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static bool TryRefill(ThreadCache* cache, int sizeClass)
             {
                 int capacity = SmallBlocks.DepotOf(sizeClass)->Capacity;
@@ -144,7 +142,7 @@ static unsafe partial class EmmaHeap
             // class, so another thread had, which probably uses its neighbours: if it were handed out next, the two threads would write to
             // one cache line (Berger and others, "Hoard", 2000). Where that freed block is not on top, the magazine seems full, so that the
             // next block that is freed comes by GiveSlowly, which finds it if it is the same.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static void Cover(ThreadCache* cache, int sizeClass)
             {
                 ulong* top = (ulong*)TopsOf(cache)[sizeClass];
@@ -167,7 +165,7 @@ static unsafe partial class EmmaHeap
 
             // Has a magazine with room loaded where the loaded one is full: the spare; or an empty one, and a full one goes to the depot
             // or, where that keeps enough, to slabs or segments. False: there is no memory for a magazine.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static bool TryMakeRoom(ThreadCache* cache, int sizeClass)
             {
                 if (!IsFull(TopsOf(cache)[Spare + sizeClass]))

@@ -2,8 +2,6 @@ namespace Emma.Templates;
 
 using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
-using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
-using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
 using ClrVolatile = global::System.Threading.Volatile;
 
@@ -115,7 +113,6 @@ static unsafe partial class EmmaHeap
                 get => Magazine.DepthOf(AddressIn(ClrVolatile.Read(in _head)));
             }
 
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal void Push(Magazine* magazine)
             {
                 while (true)
@@ -128,7 +125,6 @@ static unsafe partial class EmmaHeap
             }
 
             // Takes the magazine pushed last, or returns null.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal Magazine* TryPop()
             {
                 while (true)

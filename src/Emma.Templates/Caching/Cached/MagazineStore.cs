@@ -33,7 +33,7 @@ static unsafe partial class EmmaHeap
             internal readonly nuint MappedBytes => (nuint)ClrVolatile.Read(in _mapped) * Magazine.Bytes;
 
             // Hands out an empty magazine; null if the limit or the kernel refuses.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal Magazine* Take(int capacity)
             {
                 Magazine* magazine = _unused.TryPop();
@@ -45,14 +45,13 @@ static unsafe partial class EmmaHeap
             }
 
             // Takes back a magazine, whose slots hold nothing of worth.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal void Give(Magazine* magazine) => _unused.Push(magazine);
 
             // Discards all magazines if none is in use.
             // Returns: bytes discarded.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint DiscardIfUnused()
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 // Or those who want one meanwhile would carve more.
                 if (_unused.Depth < ClrVolatile.Read(ref _carved))
                     return 0;

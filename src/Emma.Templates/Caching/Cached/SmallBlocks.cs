@@ -179,7 +179,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Allocates a block, or returns 0 if no memory is to be had.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal nuint Allocate(int sizeClass)
             {
                 ThreadCache* cache = Caches.Current();
@@ -213,7 +213,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Frees a block of a class; where the options have it checked, what is none changes nothing.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal PointerCheck Free(nuint address, int sizeClass)
             {
                 PointerCheck check = ChecksBoundaries ? Examine(address, sizeClass) : PointerCheck.Valid;
@@ -268,7 +268,7 @@ static unsafe partial class EmmaHeap
 
             // Takes blocks from slabs. Before a segment is mapped for them, the caches of some dead threads are looked through.
             // Returns: how many; 0: no memory is to be had.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal int FromSlabs(int sizeClass, ulong* blocks, int count, int home)
             {
                 Bin* bin = Bin.Of(sizeClass);

@@ -81,7 +81,7 @@ static unsafe partial class EmmaHeap
             internal static void* TryTakeSized(ThreadCache* cache, nuint size) =>
                 size > SizeClasses.MaxTableSize ? TryTakeLarge(cache, size) : TryTake(cache, SizeClasses.OfTable(size));
 
-            [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private static void* TryTakeLarge(ThreadCache* cache, nuint size) =>
                 size <= SizeClasses.MaxCachedSize
                     ? TryTake(
@@ -91,7 +91,7 @@ static unsafe partial class EmmaHeap
 
             // Takes a block from the loaded magazine of a class or, where that has none, from the spare, the depot or the slabs.
             // Returns: the block; 0: no memory is to be had, or, of a class of page runs, none is kept.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nuint TakeAnyhow(ThreadCache* cache, int sizeClass)
             {
                 nuint block = TakeLoaded(cache, sizeClass);

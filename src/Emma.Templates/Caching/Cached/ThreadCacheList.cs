@@ -90,9 +90,9 @@ static unsafe partial class EmmaHeap
             // Gives slabs and segments what dead threads have left. The caller holds the lock of giving back.
             // checks: How many owners are looked at, at most.
             // Returns: bytes unmapped.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal nuint ReclaimDead(int checks)
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 Assert(Heap->Space.Giving.IsHeld);
                 nuint unmapped = 0;
                 int count = ClrVolatile.Read(ref _count);
@@ -111,17 +111,17 @@ static unsafe partial class EmmaHeap
             }
 
             // Empties every cache, whoever owns it, without giving anything back.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal readonly void ResetAll()
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 for (ThreadCache* cache = First; cache != null; cache = cache->Next)
                     ThreadCache.Reset(cache, SmallBlocks.SentinelTop);
             }
 
             // The blocks in all caches, their bytes, and how many of the caches belong to threads.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal readonly long CachedBlocks(out long bytes, out long owned)
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 long blocks = 0;
                 bytes = 0;
                 owned = 0;
@@ -134,9 +134,9 @@ static unsafe partial class EmmaHeap
                 return blocks;
             }
 
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal readonly ulong Fingerprint()
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 ulong fingerprint = 0;
                 for (ThreadCache* cache = First; cache != null; cache = cache->Next)
                     fingerprint = unchecked(fingerprint * 31 + ThreadCache.Fingerprint(cache));
@@ -144,9 +144,9 @@ static unsafe partial class EmmaHeap
             }
 
             // Whether the owner of a cache reads about a block in a segment, other than a dead one.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             internal readonly bool IsAnyReading(nuint segment)
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 for (ThreadCache* cache = First; cache != null; cache = cache->Next)
                 {
                     if ((nuint)Segment.Of(ThreadCache.ReadAt(cache)) == segment

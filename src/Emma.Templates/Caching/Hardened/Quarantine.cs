@@ -103,7 +103,7 @@ static unsafe partial class EmmaHeap
                 return oldest;
             }
 
-            [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private void HoldSlowly(ThreadCache* cache, ulong slot)
             {
                 int blockSize = SizeIn(slot);
