@@ -64,14 +64,14 @@ internal static class Plots
         points.LegendText = column;
         points.MarkerSize = MarkerSize;
         points.MarkerShape = s_markers[index % s_markers.Length];
-        points.LineWidth = table.Chart == Chart.Lines ? 2 : 0;
+        points.LineWidth = table.HasSteps ? 2 : 0;
     }
 
     private static void LabelAxes(Plot plot, ResultTable table)
     {
         double[] rows = [.. Enumerable.Range(0, table.Rows.Count).Select(row => (double)row)];
         plot.Axes.Bottom.SetTicks(rows, [.. table.Rows.Select(row => row.Name)]);
-        if (table.Chart == Chart.Lines)
+        if (table.HasSteps)
         {
             plot.XLabel(table.RowHeader, size: 14);
         }

@@ -12,6 +12,9 @@ internal enum Chart
 
     // A line for each column over the rows, which are steps of a growing quantity.
     Lines,
+
+    // The same, of columns that do not do the same work.
+    Figures,
 }
 
 // Figures of one kind: a row for each thing measured, a column for each peer. Less is better.
@@ -42,7 +45,10 @@ internal sealed class ResultTable(string name, string title, string rowHeader, I
     internal string? Baseline { get; init; }
 
     // Whether the columns do the same work, so that ratios of them mean something.
-    internal bool IsComparison => Chart != Chart.None;
+    internal bool IsComparison => Chart is Chart.Ratios or Chart.Lines;
+
+    // Whether the rows are steps of a growing quantity.
+    internal bool HasSteps => Chart is Chart.Lines or Chart.Figures;
 
     // The columns that geometric means are taken against; those that this machine lacks, and empty ones, are left out.
     internal IEnumerable<string> References =>

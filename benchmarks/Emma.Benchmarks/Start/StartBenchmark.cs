@@ -8,36 +8,30 @@ internal static class StartBenchmark
 {
     private const int FullRounds = 5;
 
-    private static readonly (string Name, string Probe)[] s_probes =
-    [
-        ("plain", "OneHeap"),
-        ("locked", "OneLockedHeap"),
-        ("checked", "OneCheckedHeap"),
-        ("hardened", "OneHardenedHeap"),
-        ("NativeMemory", "NoHeapNativeMemory"),
-        ("empty", "NoHeap"),
-    ];
+    internal static IEnumerable<ResultTable> Run(Settings settings, Progress progress) =>
+        [RunFirstBlocks(settings, progress), .. PluginMemory.Run(settings, progress)];
 
-    internal static IEnumerable<ResultTable> Run(Settings settings, Progress progress)
+    private static ResultTable RunFirstBlocks(Settings settings, Progress progress)
     {
+        IReadOnlyList<StartProbe> probes = StartProbe.Present;
         int rounds = settings.Quick ? 1 : FullRounds;
-        ResultTable table = new("start", "The first block of a heap", "figure", [.. s_probes.Select(probe => probe.Name)])
+        ResultTable table = new("start", "The first block of a heap", "figure", [.. probes.Select(probe => probe.Column)])
         {
             Note = "Compiled before the first `Alloc` returned; times are the least (the median) of the runs. Each case is a process of "
-                + "its own that has nothing else. \"NativeMemory\" and \"empty\" are the same plugin without a heap.",
+                + "its own that has nothing else. The last columns are the same plugin without a heap, the last one without any allocator.",
         };
         progress.Begin(table.Title, 2 * (rounds + 1));
         foreach (bool collectible in new[] { false, true })
         {
             string context = collectible ? "collectible" : "main program";
-            StartJob.Compiled?[] lists = [.. s_probes.Select(probe => Failures.Try(() => StartJob.List(probe.Probe, collectible)))];
+            StartJob.Compiled?[] lists = [.. probes.Select(probe => Failures.Try(() => StartJob.List(probe.Assembly!, collectible), probe.Column))];
             progress.Step(context);
-            List<StartJob.Times>[] times = [.. s_probes.Select(_ => new List<StartJob.Times>())];
+            List<StartJob.Times>[] times = [.. probes.Select(_ => new List<StartJob.Times>())];
             for (int round = 0; round < rounds; round++)
             {
-                for (int i = 0; i < s_probes.Length; i++)
+                for (int i = 0; i < probes.Count; i++)
                 {
-                    if (Failures.Try(() => StartJob.Time(s_probes[i].Probe, collectible)) is StartJob.Times time)
+                    if (Failures.Try(() => StartJob.Time(probes[i].Assembly!, collectible), probes[i].Column) is StartJob.Times time)
                         times[i].Add(time);
                 }
 
@@ -48,6 +42,7 @@ internal static class StartBenchmark
             AddCount("their native code, KB", list => list.HeapNativeBytes / 1000.0);
             AddCount("all methods", list => list.Methods);
             AddCount("all native code, KB", list => list.NativeBytes / 1000.0);
+            AddTime("all IL, KB", time => time.ILBytes / 1000.0);
             AddTime("CPU time, ms", time => time.CpuMilliseconds);
             AddTime("wall time in the JIT, ms", time => time.JitMilliseconds);
 
@@ -58,7 +53,7 @@ internal static class StartBenchmark
                 table.Add($"{context}: {row}", [.. times.Select(all => Summarize(all, figure))]);
         }
 
-        yield return table;
+        return table;
     }
 
     private static Sample? Summarize(List<StartJob.Times> times, Func<StartJob.Times, double> figure) =>

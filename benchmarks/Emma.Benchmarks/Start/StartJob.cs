@@ -14,7 +14,13 @@ internal static partial class StartJob
     // What was compiled before the first block was there, and what that took. The heap's figures are those of its own methods.
     internal sealed record Compiled(int Methods, int NativeBytes, int HeapMethods, int HeapNativeBytes);
 
-    internal sealed record Times(double CpuMilliseconds, double JitMilliseconds);
+    internal sealed record Times(double CpuMilliseconds, double JitMilliseconds, long ILBytes);
+
+    // What copies of a probe took together: the last two by kind of mapping.
+    internal sealed record Many(long Methods, double CpuMilliseconds, long AllocatedBytes, string[] Kinds, long[] ResidentKilobytes)
+    {
+        internal long Resident => ResidentKilobytes.Sum();
+    }
 
     // The JIT lists what it compiles, with sizes; that takes time, so times are taken without.
     internal static Compiled List(string probe, bool collectible)
@@ -46,16 +52,34 @@ internal static partial class StartJob
 
     internal static Times Time(string probe, bool collectible)
     {
-        string[] figures = Run(probe, collectible, [])[^1].Split(' ');
-        return new(double.Parse(figures[3], CultureInfo.InvariantCulture), double.Parse(figures[2], CultureInfo.InvariantCulture));
+        double[] figures = Figures(Run(probe, collectible, [])[0]);
+        return new(figures[3], figures[2], (long)figures[1]);
     }
 
-    private static string[] Run(string probe, bool collectible, Dictionary<string, string> environment)
+    // Some copies of a probe, each in a collectible load context, in a process of their own. Without a probe, the contexts alone.
+    internal static Many Load(string? probe, int count)
+    {
+        string[] lines = Run(probe, collectible: true, [], count);
+        double[] figures = Figures(lines[0]);
+        string[][] kinds = [.. lines.Skip(1).Select(line => line.Split(' ', 2))];
+        return new(
+            (long)figures[0],
+            figures[3],
+            (long)figures[4],
+            [.. kinds.Select(kind => kind[1])],
+            [.. kinds.Select(kind => long.Parse(kind[0], CultureInfo.InvariantCulture))]);
+    }
+
+    private static double[] Figures(string line) => [.. line.Split(' ').Select(text => double.Parse(text, CultureInfo.InvariantCulture))];
+
+    private static string[] Run(string? probe, bool collectible, Dictionary<string, string> environment, int count = 1)
     {
         string host = Path.Combine(AppContext.BaseDirectory, Host);
         string settings = Path.ChangeExtension(typeof(StartJob).Assembly.Location, ".runtimeconfig.json");
         string kind = collectible ? "collectible" : "main";
-        return ChildProcess.RunPlain(environment, "exec", "--runtimeconfig", settings, host, IdleHeaps.AssemblyPath(probe), kind);
+        string assembly = probe is null ? "" : IdleHeaps.AssemblyPath(probe);
+        string copies = count.ToString(CultureInfo.InvariantCulture);
+        return ChildProcess.RunPlain(environment, "exec", "--runtimeconfig", settings, host, assembly, kind, copies);
     }
 
     // "  12: JIT compiled Some.Type:Method(int) [Tier0, IL size=13, code size=88]"

@@ -4,25 +4,25 @@ using System.Runtime;
 using System.Runtime.CompilerServices;
 using System.Runtime.Loader;
 
-// Has copies of a probe allocate their first block and writes what that took: methods compiled, bytes of IL, the JIT's time, the process's
-// CPU time, and what is resident since before their contexts were made, KiB by kind.
+// Has copies of a probe allocate their first block, and writes what that took: methods compiled, bytes of IL, the JIT's time, the process's
+// CPU time, bytes allocated from the garbage collector; then KiB that became resident since before their contexts were made, by kind.
 internal static class Program
 {
     private static readonly List<object> s_kept = [];
 
+    // args: the assembly, empty for contexts with nothing in them; "main" or "collectible"; how many copies.
     private static void Main(string[] args)
     {
-        string? assembly = args[0].Length == 0 ? null : args[0];
+        string assembly = args[0];
         bool isCollectible = args[1] == "collectible";
         int count = int.Parse(args[2], CultureInfo.InvariantCulture);
 
         // Each once before the measurement, so that it compiles nothing of itself.
-        Span<long> before = stackalloc long[Residents.Kinds.Length];
-        Span<long> after = stackalloc long[Residents.Kinds.Length];
+        Span<long> before = stackalloc long[Residents.Kinds.Count];
+        Span<long> after = stackalloc long[Residents.Kinds.Count];
         Figures first = Figures.Take();
-        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
-        Residents.Take(before);
-        Residents.Take(before);
+        TakeResidents(before);
+        TakeResidents(before);
 
         Func<nint>[] starts = new Func<nint>[count];
         for (int i = 0; i < count; i++)
@@ -35,24 +35,28 @@ internal static class Program
         Figures last = Figures.Take();
         MarkEnd();
 
-        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
-        Residents.Take(after);
+        TakeResidents(after);
         GC.KeepAlive(s_kept);
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{last.Methods - first.Methods - 1} {last.IL - first.IL} {last.Jit - first.Jit} {last.Cpu - first.Cpu}"));
+            $"{last.Methods - first.Methods - 1} {last.IL - first.IL} {last.Jit - first.Jit} {last.Cpu - first.Cpu} {last.Allocated - first.Allocated}"));
         for (int kind = 0; kind < after.Length; kind++)
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{after[kind] - before[kind]} {Residents.Kinds[kind]}"));
-        if (args.Length > 3)
-            Console.WriteLine(File.ReadAllText("/proc/self/smaps"));
+    }
+
+    // What objects that are garbage took does not count.
+    private static void TakeResidents(Span<long> kilobytes)
+    {
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        Residents.Take(kilobytes);
     }
 
     // A copy of the probe in a context of its own; without an assembly, the context alone.
-    private static Func<nint> Load(string? assembly, bool isCollectible)
+    private static Func<nint> Load(string assembly, bool isCollectible)
     {
         AssemblyLoadContext context = isCollectible ? new("plugin", isCollectible: true) : AssemblyLoadContext.Default;
         s_kept.Add(context);
-        if (assembly is null)
+        if (assembly.Length == 0)
             return static () => 0;
 
         Type probe = context.LoadFromAssemblyPath(assembly).GetType("Probe")!;
@@ -70,12 +74,13 @@ internal static class Program
     {
     }
 
-    private readonly record struct Figures(long Methods, long IL, double Jit, double Cpu)
+    private readonly record struct Figures(long Methods, long IL, double Jit, double Cpu, long Allocated)
     {
         internal static Figures Take() => new(
             JitInfo.GetCompiledMethodCount(),
             JitInfo.GetCompiledILBytes(),
             JitInfo.GetCompilationTime().TotalMilliseconds,
-            Environment.CpuUsage.TotalTime.TotalMilliseconds);
+            Environment.CpuUsage.TotalTime.TotalMilliseconds,
+            GC.GetAllocatedBytesForCurrentThread());
     }
 }

@@ -1,77 +1,95 @@
 using System.Buffers.Text;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
-// What of this process is resident, by kind of mapping, read without allocating: the reader must not show in its own figures.
+// What of this process is resident, by kind of mapping, read without allocating much: the reader must not show in its own figures.
 internal static unsafe class Residents
 {
-    // Enough for what the kernel says of some 6000 mappings; touched before it is first read.
+    // Enough for what the kernel says of some 6000 mappings.
     private const int BufferBytes = 4 << 20;
 
-    private const string Maps = "/proc/self/smaps";
-
-    // Between these a heap's windows begin, and nothing else (Window.LowestBase, HighestBase).
+    // Between these lie the windows of heaps, and nothing else (Window.LowestBase and HighestBase, with what is below and above).
     private const ulong LowestWindow = 0x0F00_0000_0000, HighestWindow = 0x5100_0000_0000;
 
+    // Touched before it is first read into.
     private static readonly byte[] s_buffer = NewBuffer();
 
-    internal static string[] Kinds { get; } =
-        ["heaps' memory", "heaps' code page", "runtime: code", "runtime: loader data", "malloc", "GC heap", "files", "other"];
+    internal static IReadOnlyList<string> Kinds { get; } =
+        ["heaps' memory", "heaps' code pages", "runtime, code", "runtime, data", "malloc", "GC heap", "files", "other"];
+
+    private enum Kind
+    {
+        Heaps,
+        HeapCode,
+        RuntimeCode,
+        RuntimeData,
+        Malloc,
+        Collected,
+        Files,
+        Other,
+    }
 
     // KiB of each kind.
     internal static void Take(Span<long> kilobytes)
     {
         kilobytes.Clear();
-        int length = Read();
-        ReadOnlySpan<byte> text = s_buffer.AsSpan(0, length);
-        (ulong gcStart, ulong gcEnd) = FindCollected(text);
-        int kind = 0;
+        ReadOnlySpan<byte> text = s_buffer.AsSpan(0, Read());
+        (ulong first, ulong end) = FindCollected(text);
+        Kind kind = Kind.Other;
         while (!text.IsEmpty)
         {
             ReadOnlySpan<byte> line = NextLine(ref text);
-            if (TryReadAddresses(line, out ulong start, out ulong end))
-                kind = KindOf(line, start, start >= gcStart && end <= gcEnd);
+            if (TryReadAddresses(line, out ulong start, out _))
+                kind = start >= first && start < end ? Kind.Collected : KindOf(line, start);
             else if (line.StartsWith("Rss:"u8))
-                kilobytes[kind] += Number(line);
+                kilobytes[(int)kind] += ReadNumber(line["Rss:"u8.Length..]);
         }
     }
 
-    private static int KindOf(ReadOnlySpan<byte> line, ulong start, bool isCollected)
+    private static Kind KindOf(ReadOnlySpan<byte> line, ulong start)
     {
-        bool isExecutable = line[line.IndexOf((byte)' ')..].Slice(3, 1)[0] == (byte)'x';
         if (line.IndexOf("/memfd:emma"u8) >= 0)
-            return 1;
+            return Kind.HeapCode;
+
+        // The runtime maps what it writes code to, and what it runs, in two places; data of its own lies in the same file.
         if (line.IndexOf("/memfd:"u8) >= 0)
-            return isExecutable ? 2 : 3;
+            return IsExecutable(line) ? Kind.RuntimeCode : Kind.RuntimeData;
+
         if (line.IndexOf("[heap]"u8) >= 0)
-            return 4;
-        if (isCollected)
-            return 5;
+            return Kind.Malloc;
+
         if (line.IndexOf((byte)'/') >= 0)
-            return 6;
-        return start is > LowestWindow and < HighestWindow ? 0 : 7;
+            return Kind.Files;
+
+        return start is > LowestWindow and < HighestWindow ? Kind.Heaps : Kind.Other;
     }
 
-    // The mappings without a gap around an object: the garbage collector's reservation.
+    // "start-end rwxp …"
+    private static bool IsExecutable(ReadOnlySpan<byte> line) => line[line.IndexOf((byte)' ') + 3] == (byte)'x';
+
+    // The mappings without a gap around an object: what the garbage collector has reserved.
     private static (ulong Start, ulong End) FindCollected(ReadOnlySpan<byte> text)
     {
-        // Pinned, as are all arrays of its kind.
+        // It is pinned.
         ulong address = (ulong)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(s_buffer));
-        ulong runStart = 0, runEnd = 0;
+        ulong runStart = 0;
+        ulong runEnd = 0;
         while (!text.IsEmpty)
         {
             ReadOnlySpan<byte> line = NextLine(ref text);
             if (!TryReadAddresses(line, out ulong start, out ulong end))
                 continue;
-            bool isPlain = line.IndexOf((byte)'/') < 0 && line.IndexOf((byte)'[') < 0;
-            if (!isPlain || start != runEnd)
+
+            bool isAnonymous = line.IndexOf((byte)'/') < 0 && line.IndexOf((byte)'[') < 0;
+            if (!isAnonymous || start != runEnd)
             {
                 if (address >= runStart && address < runEnd)
                     break;
-                runStart = isPlain ? start : 0;
+                runStart = isAnonymous ? start : 0;
             }
 
-            runEnd = isPlain ? end : 0;
+            runEnd = isAnonymous ? end : 0;
         }
 
         return (runStart, runEnd);
@@ -80,7 +98,7 @@ internal static unsafe class Residents
     private static ReadOnlySpan<byte> NextLine(ref ReadOnlySpan<byte> text)
     {
         int end = text.IndexOf((byte)'\n');
-        ReadOnlySpan<byte> line = text[..(end < 0 ? text.Length : end)];
+        ReadOnlySpan<byte> line = end < 0 ? text : text[..end];
         text = text[(end < 0 ? text.Length : end + 1)..];
         return line;
     }
@@ -88,23 +106,23 @@ internal static unsafe class Residents
     private static bool TryReadAddresses(ReadOnlySpan<byte> line, out ulong start, out ulong end)
     {
         end = 0;
-        return Utf8Parser.TryParse(line, out start, out int used, 'x') && used < line.Length && line[used] == (byte)'-'
+        return Utf8Parser.TryParse(line, out start, out int used, 'x')
+            && used < line.Length
+            && line[used] == (byte)'-'
             && Utf8Parser.TryParse(line[(used + 1)..], out end, out _, 'x');
     }
 
-    private static long Number(ReadOnlySpan<byte> line)
-    {
-        ReadOnlySpan<byte> digits = line["Rss:".Length..].TrimStart((byte)' ');
-        return Utf8Parser.TryParse(digits, out long number, out _) ? number : 0;
-    }
+    private static long ReadNumber(ReadOnlySpan<byte> text) =>
+        Utf8Parser.TryParse(text.TrimStart((byte)' '), out long number, out _) ? number : 0;
 
     private static int Read()
     {
-        using Microsoft.Win32.SafeHandles.SafeFileHandle file = File.OpenHandle(Maps);
+        using SafeFileHandle file = File.OpenHandle("/proc/self/smaps");
         int length = 0;
         for (int read; (read = RandomAccess.Read(file, s_buffer.AsSpan(length), length)) > 0;)
             length += read;
-        return length < BufferBytes ? length : throw new InvalidOperationException("More mappings than there is room for.");
+
+        return length < BufferBytes ? length : throw new InvalidOperationException("There are more mappings than there is room for.");
     }
 
     private static byte[] NewBuffer()
