@@ -66,10 +66,10 @@ static unsafe partial class EmmaHeap
 
         internal static void ThrowBadLimit(long limit) =>
             throw new ClrArgumentOutOfRangeException(
-                "value", $"{HeapName}: the MemoryLimit {limit.ToString()} is negative. It is a number of bytes, or 0 for no limit.");
+                "value", $"{HeapName}: the MemoryLimit {limit} is negative. It is a number of bytes, or 0 for no limit.");
 
         internal static void ThrowBadAlignment(nuint alignment) =>
-            throw new ClrArgumentException($"{HeapName}: the alignment {alignment.ToString()} is not a power of two.", nameof(alignment));
+            throw new ClrArgumentException($"{HeapName}: the alignment {alignment} is not a power of two.", nameof(alignment));
 
         // Refuses a pointer. Nothing has been changed.
         internal static void ThrowBadPointer(void* block, string operation, PointerCheck check)

@@ -2,8 +2,6 @@ namespace Emma.Templates;
 
 using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrMath = global::System.Math;
-using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
-using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrStackTraceHidden = global::System.Diagnostics.StackTraceHiddenAttribute;
 using ClrVolatile = global::System.Threading.Volatile;
 
@@ -119,9 +117,9 @@ static unsafe partial class EmmaHeap
             }
 
             // The requested size; ends the process if what lies around the block was overwritten.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private static nuint RequireIntact(nuint start, nuint block)
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 nuint recorded = BlockAt(start, out nuint size);
                 Assert(recorded == block);
                 ulong pattern = Canary.PatternOf(start);
@@ -137,9 +135,9 @@ static unsafe partial class EmmaHeap
                 return size;
             }
 
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
             private static void FillAround(nuint start, nuint block, nuint size, ulong pattern)
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 // The block begins at a multiple of 16 behind the start.
                 Canary.Fill(start, block, pattern);
                 for (nuint address = block + size; address < start + LengthFor(size); address++)

@@ -1,8 +1,6 @@
 namespace Emma.Templates;
 
 using ClrArgumentException = global::System.ArgumentException;
-using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
-using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -56,9 +54,9 @@ static unsafe partial class EmmaHeap
             return left;
         }
 
-        [ClrMethodImpl(ClrMethodImplOptions.AggressiveOptimization)]
         internal static nuint LeftInMappedBlock(nuint address)
         {
+            byte* whole = stackalloc byte[LongLoop.Bytes];
             Window* window = Heap->Space.Find(address);
             nuint slot = window->SlotOf(address);
             while (slot != 0 && (ClrVolatile.Read(ref window->Slots[slot]) & SlotKind.Mask) == SlotKind.Tail)

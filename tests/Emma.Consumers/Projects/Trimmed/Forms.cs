@@ -19,6 +19,7 @@ internal static unsafe partial class Workout
         Expect(
             CheckedHeap.GetStatistics().LiveBlocks + LockedHeap.GetStatistics().LiveBlocks + HardenedHeap.GetStatistics().LiveBlocks == 0,
             "blocks of the other heaps are live");
+        WorkoutHeap.Prepare();
         CheckedHeap.Prepare();
         LockedHeap.Prepare();
         HardenedHeap.Prepare();
