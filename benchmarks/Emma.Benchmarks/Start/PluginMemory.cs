@@ -13,7 +13,7 @@ internal static class PluginMemory
     internal static IEnumerable<ResultTable> Run(Settings settings, Progress progress)
     {
         int[] counts = settings.Quick ? s_quickCounts : s_counts;
-        StartProbe[] probes = [StartProbe.EmptyContext, .. StartProbe.Present.Reverse()];
+        StartProbe[] probes = [.. StartProbe.Present, StartProbe.EmptyContext];
         string[] columns = [.. probes.Select(probe => probe.Column)];
         progress.Begin("Plugins with a heap each", counts.Length);
         StartJob.Many?[][] all = new StartJob.Many?[counts.Length][];

@@ -6,8 +6,8 @@ using Microsoft.Win32.SafeHandles;
 // What of this process is resident, by kind of mapping, read without allocating much: the reader must not show in its own figures.
 internal static unsafe class Residents
 {
-    // Enough for what the kernel says of some 6000 mappings.
-    private const int BufferBytes = 4 << 20;
+    // Enough for what the kernel says of some 50,000 mappings.
+    private const int BufferBytes = 32 << 20;
 
     // Between these lie the windows of heaps, and nothing else (Window.LowestBase and HighestBase, with what is below and above).
     private const ulong LowestWindow = 0x0F00_0000_0000, HighestWindow = 0x5100_0000_0000;
