@@ -76,7 +76,6 @@ static unsafe partial class EmmaHeap
             }
 
             // Makes free slots the head or the tail of a mapping.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal void Take(nuint slot, nuint count, nuint kind)
             {
                 byte* whole = stackalloc byte[LongLoop.Bytes];
@@ -153,7 +152,6 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal readonly bool HasRoomFor(nuint count) => _taken + count <= Size >> SlotShift;
 
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private readonly nuint FindFree(nuint from, nuint count, nuint step)
             {
                 byte* whole = stackalloc byte[LongLoop.Bytes];
@@ -180,7 +178,6 @@ static unsafe partial class EmmaHeap
             }
 
             // The first slot from one on that is taken, or free; the end if there is none before it.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private readonly nuint NextWith(bool taken, nuint from, nuint end)
             {
                 byte* whole = stackalloc byte[LongLoop.Bytes];

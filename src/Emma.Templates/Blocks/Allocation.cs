@@ -68,7 +68,7 @@ static unsafe partial class EmmaHeap
         }
 
         // The same after giving back what is free; 0: out of memory.
-        [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static nuint AllocateReclaimed(int sizeClass)
         {
             ref Root root = ref *Heap;

@@ -73,9 +73,10 @@ static unsafe partial class EmmaHeap
 
             // Somebody else holds it. Where what follows has not been compiled, and could not be, the lock will be free soon, unless its
             // owner died: then this waits until any thread has found memory for the compiler.
-            [ClrMethodImpl(ClrMethodImplOptions.NoInlining | ClrMethodImplOptions.AggressiveOptimization)]
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private bool AcquireSlow(long self)
             {
+                byte* whole = stackalloc byte[LongLoop.Bytes];
                 while (!Compilation.Has(CompilationGroups.Sharing))
                 {
                     if (ClrVolatile.Read(ref _owner) == 0 && ClrInterlocked.CompareExchange(ref _owner, self, 0) == 0)
