@@ -100,7 +100,8 @@ static unsafe partial class EmmaHeap
                 }
 
                 Compilation.LoadBaseLibrary();
-                Window.SetLabel($"{HeapName} of {typeof(Root).Assembly.GetName().Name}");
+                // The assembly's own name has a culture, for which a program compiled to native code would load the library of cultures.
+                Window.SetLabel($"{HeapName} of {typeof(Root).Module.ScopeName.Replace(".dll", "")}");
                 // Before there is anything for it to unmap, so that a start that fails half-way leaves nothing behind either.
                 if (IsCollectible)
                     KeepSentinel();
