@@ -1,3 +1,8 @@
+[assembly: global::System.Reflection.AssemblyMetadataAttribute(
+    "Emma.Heap",
+    "Emma.Templates.EmmaHeap+HeapInternals+HostEntry; 0.1.0.0; BoundaryChecks=false (default); Hardened=false (default); "
+        + "MemoryLimit=0 (default); Public=false (default); ThreadCache=true (default)")]
+
 namespace Emma.Templates;
 
 /// <summary>

@@ -49,6 +49,9 @@ static unsafe partial class EmmaHeap
             // The most bytes the heap may map; 0: no limit (Policy).
             internal long Limit;
 
+            // How many allocations have failed.
+            internal long Failures;
+
             // In a hardened heap that has started: random numbers that canaries depend on, and the choice of blocks.
             internal ulong Cookie;
             internal ulong Chance;

@@ -3,6 +3,14 @@
 #pragma warning disable
 #nullable enable
 
+[assembly: global::System.Reflection.AssemblyMetadataAttribute(
+    "Emma.Heap",
+    "Audio.Memory.Mixer+HeapInternals+HostEntry; {version}; "
+        + "BoundaryChecks=true; "
+        + "Hardened=true; MemoryLimit=1099511627776; "
+        + "Public=true; "
+        + "ThreadCache=true (default)")]
+
 namespace Audio.Memory;
 
 /// <summary>

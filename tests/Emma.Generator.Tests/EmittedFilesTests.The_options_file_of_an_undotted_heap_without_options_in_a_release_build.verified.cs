@@ -3,6 +3,14 @@
 #pragma warning disable
 #nullable enable
 
+[assembly: global::System.Reflection.AssemblyMetadataAttribute(
+    "Emma.Heap",
+    "MyHeap+HeapInternals+HostEntry; {version}; "
+        + "BoundaryChecks=false (default); "
+        + "Hardened=false (default); MemoryLimit=0 (default); "
+        + "Public=false (default); "
+        + "ThreadCache=true (default)")]
+
 
 
 /// <summary>

@@ -171,7 +171,8 @@ public partial class EmittedFilesTests
         return WithoutVersion(project.Generate()[$"{heap}/Options.g.cs"]);
     }
 
-    private static string WithoutVersion(string text) => Version().Replace(text, "\"Emma.Generator\", \"{version}\"");
+    private static string WithoutVersion(string text) =>
+        HostedVersion().Replace(Version().Replace(text, "\"Emma.Generator\", \"{version}\""), "HostEntry; {version};");
 
     private static string CutOnce(string text, string line, string path)
     {
@@ -197,4 +198,7 @@ public partial class EmittedFilesTests
         "Emma\.Generator", "[0-9.]+"
         """)]
     private static partial Regex Version();
+
+    [GeneratedRegex("HostEntry; [0-9.]+;")]
+    private static partial Regex HostedVersion();
 }

@@ -4,6 +4,7 @@ class MyHeap
 enum MyHeap.KernelAccess
 public T* MyHeap.LocalHeap.Alloc<T>([nuint count = 1]) where T : unmanaged
 public long MyHeap.HeapStatistics.CachedBytes { get; }
+public long MyHeap.HeapStatistics.FailedAllocations { get; }
 public long MyHeap.HeapStatistics.FreeBytes { get; }
 public long MyHeap.HeapStatistics.HeaderBytes { get; }
 public long MyHeap.HeapStatistics.InUseBytes { get; }
@@ -18,6 +19,7 @@ public override string MyHeap.HeapStatistics.ToString()
 public static MyHeap.HeapStatistics MyHeap.GetStatistics()
 public static MyHeap.KernelAccess MyHeap.Kernel { get; }
 public static MyHeap.LocalHeap MyHeap.Local { get; }
+public static System.Func<nuint, bool>? MyHeap.OutOfMemoryHandler { get; set; }
 public static System.Span<T> MyHeap.AllocSpan<T>(int length) where T : unmanaged
 public static T* MyHeap.Alloc<T>([nuint count = 1]) where T : unmanaged
 public static T* MyHeap.TryAlloc<T>([nuint count = 1]) where T : unmanaged

@@ -21,8 +21,8 @@ public class TemplateNamesTests
             [
                 "AlignedAlloc", "AlignedFree", "AlignedRealloc", "Alloc", "AllocSpan", "AllocZeroed", "Clear", "Copy", "Destroy", "Fill",
                 "Free", "GetStatistics", "GoodSize", "HeapInternals", "HeapStatistics", "Kernel", "KernelAccess", "LoadBaseLibrary",
-                "Local", "LocalHeap", "MemoryLimit", "Owns", "Prepare", "Realloc", "Trim", "TryAlignedAlloc", "TryAlignedRealloc",
-                "TryAlloc", "TryAllocZeroed", "TryRealloc", "UsableSize",
+                "Local", "LocalHeap", "MemoryLimit", "OutOfMemoryHandler", "Owns", "Prepare", "Realloc", "Trim", "TryAlignedAlloc",
+                "TryAlignedRealloc", "TryAlloc", "TryAllocZeroed", "TryRealloc", "UsableSize",
             ],
             names);
     }

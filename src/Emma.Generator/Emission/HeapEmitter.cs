@@ -10,6 +10,10 @@ internal static class HeapEmitter
     // The tool that the emitted types name in their `[GeneratedCode]`.
     public const string ToolName = "Emma.Generator";
 
+    // The assembly's metadata under this key name each heap's entry for hosts, its version and its options: a host finds a heap without
+    // running or loading anything of it.
+    public const string HostKey = "Emma.Heap";
+
     // What stands before every file. The emitted text compiles without a warning, as a test shows with the pragma taken out; the pragma is
     // for the warnings that compilers yet to come will add, which must not break a build that treats warnings as errors.
     public const string Header =
@@ -74,9 +78,21 @@ internal static class HeapEmitter
             """;
     }
 
+    // An option's value as the package Emma.Hosting reads it.
+    private static string Value<T>(T value, bool isDefault) =>
+        Convert.ToString(value, CultureInfo.InvariantCulture).ToLowerInvariant() + (isDefault ? " (default)" : "");
+
     private static string Options(Heap heap) =>
         $$"""
-        {{Header}}{{NamespaceLine(heap)}}
+        {{Header}}[assembly: global::System.Reflection.AssemblyMetadataAttribute(
+            "{{HostKey}}",
+            "{{heap.FullName}}+HeapInternals+HostEntry; {{ToolVersion}}; "
+                + "BoundaryChecks={{Value(heap.BoundaryChecks, !heap.BoundaryChecks || heap.ChecksAreDefaulted)}}; "
+                + "Hardened={{Value(heap.Hardened, !heap.Hardened)}}; MemoryLimit={{Value(heap.MemoryLimit, heap.MemoryLimit == 0)}}; "
+                + "Public={{Value(heap.IsPublic, !heap.IsPublic)}}; "
+                + "ThreadCache={{Value(heap.ThreadCache || heap.Hardened, heap.ThreadCache || heap.Hardened)}}")]
+
+        {{NamespaceLine(heap)}}
 
         /// <summary>
         /// A native-memory heap of its own: no block, lock or mapping of it is shared with any other heap of the process.

@@ -15,6 +15,7 @@ static unsafe partial class EmmaHeap
             internal long Header;
             internal long Cached;
             internal long LiveBlocks;
+            internal long Failed;
             internal long LargeBlocks;
             internal long Segments;
             internal long ThreadCaches;

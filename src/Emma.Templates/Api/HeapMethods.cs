@@ -1,5 +1,7 @@
 namespace Emma.Templates;
 
+using ClrHandler = global::System.Func<nuint, bool>;
+
 // What a heap tells of itself, and how it gives memory back.
 static unsafe partial class EmmaHeap
 {
@@ -64,6 +66,27 @@ static unsafe partial class EmmaHeap
                 HeapInternals.ThrowBadLimit(value);
             HeapInternals.SetLimit(value);
         }
+    }
+
+    /// <summary>
+    /// Is asked when an allocation finds no room and the heap has reclaimed all it can, before it fails: with the bytes wanted; true: try
+    /// again. Null, as it is to begin with: nobody is. <c>Destroy</c> leaves it as it is.
+    /// </summary>
+    /// <remarks>
+    /// <para>
+    /// It runs on the thread that allocates, and no lock is held: it may use the heap, free, trim, raise the limit, or set another handler;
+    /// but not free a block that is being resized. Several threads may run it at once. What it allocates itself does not ask again. It is
+    /// asked for as long as it says true and there is no room, so it must not say so for ever. Its exceptions reach whoever allocates, and
+    /// the heap is unchanged. The methods that return null instead of throwing ask it, too.
+    /// </para>
+    /// <para>
+    /// A host's handler, which the package <c>Emma.Hosting</c> sets, is asked after this one, if this one says false.
+    /// </para>
+    /// </remarks>
+    public static ClrHandler? OutOfMemoryHandler
+    {
+        get => HeapInternals.OutOfMemoryHandlers.Own;
+        set => HeapInternals.OutOfMemoryHandlers.SetOwn(value);
     }
 
     /// <summary>

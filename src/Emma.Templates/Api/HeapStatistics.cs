@@ -46,6 +46,11 @@ static unsafe partial class EmmaHeap
         /// <summary>Blocks that were allocated and not freed.</summary>
         public long LiveBlocks => _count.LiveBlocks;
 
+        /// <summary>
+        /// Allocations that failed since the heap was loaded, <c>Destroy</c> or not: that threw for want of memory, or returned null.
+        /// </summary>
+        public long FailedAllocations => _count.Failed;
+
         /// <summary>Segments of 4 MiB, of less under a limit, that serve blocks of up to 2 MiB.</summary>
         public long Segments => _count.Segments;
 

@@ -73,13 +73,8 @@ static unsafe partial class EmmaHeap
     /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
     /// unchanged.</exception>
     /// <exception cref="global::System.ArgumentException"><paramref name="ptr"/> is no block of this heap.</exception>
-    public static void* Realloc(void* ptr, nuint byteCount)
-    {
-        void* block = TryRealloc(ptr, byteCount);
-        if (block == null)
-            HeapInternals.ThrowOutOfMemory(byteCount);
-        return block;
-    }
+    public static void* Realloc(void* ptr, nuint byteCount) =>
+        HeapInternals.Resize(ptr, byteCount, HeapInternals.SizeClasses.Granularity, throws: true);
 
     /// <summary>Frees a block, aligned or not.</summary>
     /// <param name="ptr">A block of this heap; null: nothing happens.</param>
@@ -108,7 +103,7 @@ static unsafe partial class EmmaHeap
     {
         void* block = HeapInternals.TryTakeAligned(byteCount, alignment);
         if (block == null)
-            block = HeapInternals.AlignedAllocSlowly(byteCount, alignment);
+            block = HeapInternals.AlignedAllocSlowly(byteCount, alignment, throws: true);
         return block;
     }
 
@@ -124,10 +119,8 @@ static unsafe partial class EmmaHeap
     /// unchanged.</exception>
     public static void* AlignedRealloc(void* ptr, nuint byteCount, nuint alignment)
     {
-        void* block = TryAlignedRealloc(ptr, byteCount, alignment);
-        if (block == null)
-            HeapInternals.ThrowOutOfMemory(byteCount);
-        return block;
+        HeapInternals.RequireAlignment(alignment);
+        return HeapInternals.Resize(ptr, byteCount, alignment, throws: true);
     }
 
     /// <summary>Frees a block, aligned or not: the same as <c>Free</c>.</summary>

@@ -12,32 +12,48 @@ static unsafe partial class EmmaHeap
         internal static void* AllocSlowly(nuint byteCount)
         {
             void* block = AllocateBlock(byteCount, false);
-            if (block == null)
-                ThrowOutOfMemory(byteCount);
-            return block;
+            return block != null ? block : FailAllocation(null, byteCount, SizeClasses.Granularity, zeroed: false, throws: true);
         }
 
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static void* AllocZeroedSlowly(nuint byteCount)
         {
             void* block = AllocateBlock(byteCount, true);
-            if (block == null)
-                ThrowOutOfMemory(byteCount);
-            return block;
+            return block != null ? block : FailAllocation(null, byteCount, SizeClasses.Granularity, zeroed: true, throws: true);
         }
 
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-        internal static void* AlignedAllocSlowly(nuint byteCount, nuint alignment)
+        internal static void* AlignedAllocSlowly(nuint byteCount, nuint alignment, bool throws)
         {
             RequireAlignment(alignment);
             void* block = AllocateAlignedBlock(byteCount, alignment);
-            if (block == null)
-                ThrowOutOfMemory(byteCount);
-            return block;
+            return block != null ? block : FailAllocation(null, byteCount, alignment, zeroed: false, throws);
         }
 
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-        internal static void* TryAllocSlowly(nuint byteCount) => AllocateBlock(byteCount, false);
+        internal static void* TryAllocSlowly(nuint byteCount)
+        {
+            void* block = AllocateBlock(byteCount, false);
+            return block != null ? block : FailAllocation(null, byteCount, SizeClasses.Granularity, zeroed: false, throws: false);
+        }
+
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+        internal static void* TryAllocZeroedSlowly(nuint byteCount)
+        {
+            void* block = AllocateBlock(byteCount, true);
+            return block != null ? block : FailAllocation(null, byteCount, SizeClasses.Granularity, zeroed: true, throws: false);
+        }
+
+        // Resizes a block, or allocates one where there is none.
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static void* Resize(void* ptr, nuint byteCount, nuint alignment, bool throws)
+        {
+            void* block =
+                ptr != null ? ReallocateBlock(ptr, byteCount, alignment)
+                : alignment > SizeClasses.Granularity ? AllocateAlignedBlock(byteCount, alignment)
+                : AllocateBlock(byteCount, false);
+            return block != null ? block : FailAllocation(ptr, byteCount, alignment, zeroed: false, throws);
+        }
 
         // The fast half of an aligned allocation; null: the slow half does the whole.
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]

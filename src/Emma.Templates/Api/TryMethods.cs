@@ -33,7 +33,7 @@ static unsafe partial class EmmaHeap
     /// <returns>The block, at a multiple of 16, or null if there is no room for it. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
-    public static void* TryAllocZeroed(nuint byteCount) => HeapInternals.AllocateBlock(byteCount, true);
+    public static void* TryAllocZeroed(nuint byteCount) => HeapInternals.TryAllocZeroedSlowly(byteCount);
 
     /// <summary>Allocates a block of zeros for a number of elements, or returns null.</summary>
     /// <param name="elementCount">Elements.</param>
@@ -42,7 +42,7 @@ static unsafe partial class EmmaHeap
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
     public static void* TryAllocZeroed(nuint elementCount, nuint elementSize) =>
-        HeapInternals.AllocateBlock(HeapInternals.Product(elementCount, elementSize), true);
+        HeapInternals.TryAllocZeroedSlowly(HeapInternals.Product(elementCount, elementSize));
 
     /// <summary>Changes the size of a block as <c>Realloc</c> does, or returns null.</summary>
     /// <param name="ptr">A block of this heap; null: as <c>TryAlloc</c>.</param>
@@ -50,8 +50,7 @@ static unsafe partial class EmmaHeap
     /// <returns>The block, which may have moved, or null: then the old block is as it was.</returns>
     /// <exception cref="global::System.ArgumentException"><paramref name="ptr"/> is no block of this heap.</exception>
     public static void* TryRealloc(void* ptr, nuint byteCount) =>
-        ptr == null ? HeapInternals.AllocateBlock(byteCount, false)
-        : HeapInternals.ReallocateBlock(ptr, byteCount, HeapInternals.SizeClasses.Granularity);
+        HeapInternals.Resize(ptr, byteCount, HeapInternals.SizeClasses.Granularity, throws: false);
 
     /// <summary>Allocates a block at a multiple of an alignment, or returns null. Its contents are undefined.</summary>
     /// <param name="byteCount">Bytes; 0 gives a unique block too.</param>
@@ -62,11 +61,7 @@ static unsafe partial class EmmaHeap
     public static void* TryAlignedAlloc(nuint byteCount, nuint alignment)
     {
         void* block = HeapInternals.TryTakeAligned(byteCount, alignment);
-        if (block != null)
-            return block;
-
-        HeapInternals.RequireAlignment(alignment);
-        return HeapInternals.AllocateAlignedBlock(byteCount, alignment);
+        return block != null ? block : HeapInternals.AlignedAllocSlowly(byteCount, alignment, throws: false);
     }
 
     /// <summary>Changes the size and the alignment of a block as <c>AlignedRealloc</c> does, or returns null.</summary>
@@ -79,8 +74,6 @@ static unsafe partial class EmmaHeap
     public static void* TryAlignedRealloc(void* ptr, nuint byteCount, nuint alignment)
     {
         HeapInternals.RequireAlignment(alignment);
-        return ptr == null
-            ? HeapInternals.AllocateAlignedBlock(byteCount, alignment)
-            : HeapInternals.ReallocateBlock(ptr, byteCount, alignment);
+        return HeapInternals.Resize(ptr, byteCount, alignment, throws: false);
     }
 }

@@ -8,6 +8,7 @@ using ClrFile = global::System.IO.File;
 using ClrFileAccess = global::System.IO.FileAccess;
 using ClrFileMode = global::System.IO.FileMode;
 using ClrFileShare = global::System.IO.FileShare;
+using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrMath = global::System.Math;
 using ClrMemoryExtensions = global::System.MemoryExtensions;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
@@ -16,13 +17,30 @@ using ClrNumberStyles = global::System.Globalization.NumberStyles;
 using ClrOutOfMemoryException = global::System.OutOfMemoryException;
 using ClrRandomAccess = global::System.IO.RandomAccess;
 using ClrSafeFileHandle = global::Microsoft.Win32.SafeHandles.SafeFileHandle;
+using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        internal static void ThrowOutOfMemory(nuint size)
+        // What becomes of an allocation for which no room was found, all being reclaimed. The caller holds no lock.
+        // ptr: The block to be resized; null: a new one.
+        // Returns: a block, if a handler has made room; else null, unless it is to throw.
+        internal static void* FailAllocation(void* ptr, nuint size, nuint alignment, bool zeroed, bool throws)
         {
+            if (ClrVolatile.Read(ref OutOfMemoryHandlers.Current) is not null
+                && size <= AddressSpace.MaxBytes
+                && alignment <= AddressSpace.MaxBytes)
+            {
+                void* block = OutOfMemoryHandlers.Retry(ptr, size, alignment, zeroed);
+                if (block != null)
+                    return block;
+            }
+
+            ClrInterlocked.Increment(ref Heap->Failures);
+            if (!throws)
+                return null;
+
             // There may be no memory for the code that counts either.
             string reason = HeapState.IsRunning && Compilation.TryRequire(CompilationGroups.ForUpkeep)
                 ? ReasonForRefusal(size)

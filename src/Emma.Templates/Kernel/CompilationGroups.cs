@@ -54,7 +54,7 @@ static unsafe partial class EmmaHeap
                 + "Depot -MaxDepthOf -StackAt -TryGive -TryTake -get_Capacity\n"
                 + "Guards Close\n"
                 + "HeapInternals -AlignUp AllocSlowly -Allocate -AllocateBlock AllocateSmall Assert FinishRelease Release"
-                + " ReleaseBlock ThrowOutOfMemory TryAllocSlowly\n"
+                + " ReleaseBlock FailAllocation TryAllocSlowly\n"
                 + "HeapState -EnsureRunning -get_IsRunning\n"
                 + "KernelEntry Invoke -get_MappedBytes\n"
                 + "LiveMarks Discard -Map MarkOf -SetIfChecked -TryUnmap\n"

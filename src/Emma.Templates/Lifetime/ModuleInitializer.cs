@@ -1,14 +1,17 @@
 namespace Emma.Templates;
 
+using ClrDynamicDependency = global::System.Diagnostics.CodeAnalysis.DynamicDependencyAttribute;
 using ClrEditorBrowsable = global::System.ComponentModel.EditorBrowsableAttribute;
 using ClrEditorBrowsableState = global::System.ComponentModel.EditorBrowsableState;
 using ClrException = global::System.Exception;
+using ClrMemberTypes = global::System.Diagnostics.CodeAnalysis.DynamicallyAccessedMemberTypes;
 using ClrModuleInitializer = global::System.Runtime.CompilerServices.ModuleInitializerAttribute;
 using ClrRuntimeHelpers = global::System.Runtime.CompilerServices.RuntimeHelpers;
 
 static unsafe partial class EmmaHeap
 {
     // Runs when the assembly is first used, before any code of it. Sets the root's few kilobytes aside; maps nothing and starts nothing.
+    [ClrDynamicDependency(ClrMemberTypes.NonPublicMethods, typeof(HeapInternals.HostEntry))]
     [ClrModuleInitializer]
     [ClrEditorBrowsable(ClrEditorBrowsableState.Never)]
     internal static void LoadBaseLibrary()

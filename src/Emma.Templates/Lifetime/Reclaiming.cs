@@ -1,6 +1,7 @@
 namespace Emma.Templates;
 
 using ClrMath = global::System.Math;
+using ClrVolatile = global::System.Threading.Volatile;
 
 // What looks at the heap as a whole: giving back what is free, and counting.
 static unsafe partial class EmmaHeap
@@ -73,12 +74,15 @@ static unsafe partial class EmmaHeap
         internal static HeapCount CountIfRunning()
         {
             HeapCount count = default;
-            count.Limit = Policy.Limit;
-            if (!HeapState.IsRunning)
-                return count;
+            if (HeapState.IsRunning)
+            {
+                Compilation.Require(CompilationGroups.ForUpkeep);
+                count = Count();
+            }
 
-            Compilation.Require(CompilationGroups.ForUpkeep);
-            return Count();
+            count.Limit = Policy.Limit;
+            count.Failed = ClrVolatile.Read(ref Heap->Failures);
+            return count;
         }
 
         // What the heap holds. Takes each of its locks for a moment.
@@ -90,7 +94,6 @@ static unsafe partial class EmmaHeap
                 Bin.Of(sizeClass)->AddTo(ref count);
             root.Segments.AddTo(ref count);
             root.Small.AddTo(ref count);
-            count.Limit = Policy.Limit;
             count.Mapped = (long)root.Space.Mapped;
             // What another thread is just mapping is counted already, and the peak is not noted before it has succeeded.
             count.PeakMapped = ClrMath.Max((long)root.Space.PeakMapped, count.Mapped);

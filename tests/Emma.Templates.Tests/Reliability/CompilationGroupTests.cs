@@ -14,6 +14,7 @@ public static unsafe partial class EmmaHeap
             private static readonly string[] s_lockless =
             [
                 "HeapState.Start", "HeapInternals.ThrowBadPointer", "HeapInternals.ThrowNotLive", "Compilation.*", "Corruption.*",
+                "OutOfMemoryHandlers.*",
             ];
 
             private static readonly string[] s_coreRoots =
@@ -21,7 +22,7 @@ public static unsafe partial class EmmaHeap
                 "HeapInternals.AllocSlowly", "HeapInternals.TryAllocSlowly", "HeapInternals.AllocateSmall",
                 "HeapInternals.AllocateBlockSlowly", "HeapInternals.ReleaseBlock", "HeapInternals.ReleaseBlockSlowly",
                 "HeapInternals.Release", "ThreadCache.Free", "HeapInternals.AllocateSmallBlock", "ThreadCache.TryAllocateMany",
-                "HeapInternals.ThrowOutOfMemory",
+                "HeapInternals.FailAllocation",
             ];
 
             // Whoever calls one of these has asked for the group, or has found a lock to be a dead thread's, which takes the group.
