@@ -28,9 +28,7 @@ static unsafe partial class EmmaHeap
         // Returns: a block, if a handler has made room; else null, unless it is to throw.
         internal static void* FailAllocation(void* ptr, nuint size, nuint alignment, bool zeroed, bool throws)
         {
-            if (ClrVolatile.Read(ref OutOfMemoryHandlers.Current) is not null
-                && size <= AddressSpace.MaxBytes
-                && alignment <= AddressSpace.MaxBytes)
+            if (ClrVolatile.Read(ref OutOfMemoryHandlers.Current) is not null)
             {
                 void* block = OutOfMemoryHandlers.Retry(ptr, size, alignment, zeroed);
                 if (block != null)

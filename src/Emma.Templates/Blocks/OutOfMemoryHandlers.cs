@@ -56,6 +56,10 @@ static unsafe partial class EmmaHeap
             // ptr: The block to be resized; null: a new one.
             internal static void* Retry(void* ptr, nuint size, nuint alignment, bool zeroed)
             {
+                // No handler can make room for what no process can have.
+                if (size > AddressSpace.MaxBytes || alignment > AddressSpace.MaxBytes)
+                    return null;
+
                 try
                 {
                     while (ClrVolatile.Read(ref Current) is OutOfMemoryHandlers handlers && handlers.Ask(size))

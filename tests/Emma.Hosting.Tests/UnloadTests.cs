@@ -1,0 +1,177 @@
+using System.Reflection;
+using System.Runtime.CompilerServices;
+
+namespace Emma.Hosting.Tests;
+
+/// <summary>A host's view keeps no plugin alive, and bears its end at any moment.</summary>
+public sealed class UnloadTests
+{
+    private const long MiB = 1 << 20;
+
+    [Fact]
+    public void A_plugin_whose_heaps_the_host_has_used_in_every_way_goes_with_its_memory()
+    {
+        List<EmmaHeap> kept = [];
+        nuint block = 0;
+        WeakReference context = Plugin.UseAndUnload(plugin =>
+        {
+            foreach (EmmaHeap heap in EmmaHeap.In(plugin.Context))
+            {
+                UseEveryMember(heap);
+                heap.OutOfMemoryHandler = wanted => heap.MemoryLimit == (long)wanted;
+                kept.Add(heap);
+                block = (nuint)plugin.Alloc(heap.Name, 5 * (nint)MiB);
+                Assert.Equal(0, plugin.TryAlloc(heap.Name, 500 * (nint)MiB));
+            }
+        });
+        Plugin.CollectUntil(() => !context.IsAlive && !ProcessMaps.IsMapped(block), "the plugin and its memory are gone");
+
+        Assert.Equal(Plugin.Forms.Length, kept.Count);
+        Assert.All(kept, AssertGone);
+    }
+
+    /// <summary>An operation that has begun sees a living heap to its end; one that comes later sees none. Nothing else happens.</summary>
+    [Fact]
+    public void Every_member_races_with_unloading_and_collections()
+    {
+        List<EmmaHeap> heaps = [];
+        int round = 0;
+        bool done = false;
+        Exception? failure = null;
+        Thread[] threads = [.. Enumerable.Range(0, 3).Select(_ => new Thread(() =>
+        {
+            try
+            {
+                while (!Volatile.Read(ref done))
+                {
+                    foreach (EmmaHeap heap in Volatile.Read(ref heaps))
+                        UseEveryMember(heap);
+                }
+            }
+            catch (Exception exception)
+            {
+                failure = exception;
+            }
+        }))];
+        Array.ForEach(threads, thread => thread.Start());
+        List<WeakReference> contexts = [];
+        try
+        {
+            for (; round < Length.Of(15, 300); round++)
+            {
+                contexts.Add(Plugin.UseAndUnload(plugin =>
+                {
+                    foreach (string form in Plugin.Forms)
+                        plugin.Alloc(form, 1000);
+                    Volatile.Write(ref heaps, [.. EmmaHeap.In(plugin.Assembly)]);
+                }));
+                GC.Collect();
+                GC.WaitForPendingFinalizers();
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref done, true);
+            Array.ForEach(threads, thread => thread.Join());
+        }
+
+        Assert.True(failure is null, $"round {round}: {failure}");
+        Plugin.CollectUntil(() => !contexts.Exists(context => context.IsAlive), "all contexts are gone");
+        Assert.All(heaps, AssertGone);
+    }
+
+    /// <summary>Thousands in the long form.</summary>
+    [Fact]
+    public void Many_plugins_come_and_go_and_nothing_of_them_stays()
+    {
+        int many = Length.Of(100, 10_000);
+        const int atOnce = 20;
+        using HeapMetrics metrics = HeapMetrics.Watch();
+        using Listener listener = new();
+        List<EmmaHeap> kept = [];
+        Churn(atOnce, kept, listener);
+        long managed = ManagedBytes();
+        int codePages = ProcessMaps.CodePages().Count;
+        for (int i = 0; i < many; i += atOnce)
+        {
+            kept.Clear();
+            Churn(atOnce, kept, listener);
+        }
+
+        long grown = ManagedBytes() - managed;
+        Assert.True(grown < 100_000 + many * 20, $"{many} plugins left {grown} bytes of managed memory.");
+        Assert.True(ProcessMaps.CodePages().Count <= codePages, "code pages are left");
+        Assert.All(kept, AssertGone);
+        // No instrument's tags either.
+        listener.Collect();
+        Assert.DoesNotContain(listener.Measurements, one => one.Tags["emma.heap.context"] is string context && context.StartsWith("many"));
+    }
+
+    private static void Churn(int count, List<EmmaHeap> kept, Listener listener)
+    {
+        List<WeakReference> contexts = [];
+        for (int i = 0; i < count; i++)
+            contexts.Add(UseOne(i, kept, listener));
+        Plugin.CollectUntil(() => !contexts.Exists(context => context.IsAlive), "all contexts are gone");
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static WeakReference UseOne(int number, List<EmmaHeap> kept, Listener listener) => Plugin.UseAndUnload(
+        plugin =>
+        {
+            EmmaHeap heap = plugin.Heap(Plugin.Plain);
+            plugin.Alloc(heap.Name, 1000);
+            heap.OutOfMemoryHandler = wanted => heap.GetStatistics().MappedBytes > (long)wanted;
+            UseEveryMember(heap);
+            kept.Add(heap);
+            if (number % 10 == 0)
+                listener.Collect();
+        },
+        $"many {number}");
+
+    private static long ManagedBytes()
+    {
+        for (int i = 0; i < 3; i++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        return GC.GetTotalMemory(forceFullCollection: true);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void UseEveryMember(EmmaHeap heap)
+    {
+        heap.MemoryLimit = 64 * MiB;
+        long limit = heap.MemoryLimit;
+        Assert.True(limit is 64 * MiB or 0);
+        HeapStatistics statistics = heap.GetStatistics();
+        Assert.True(statistics.MemoryLimit is 64 * MiB or 0);
+        Assert.False(heap.Owns(1));
+        heap.Trim();
+        heap.OutOfMemoryHandler = null;
+        // Another thread may do the same.
+        Assert.Null(heap.OutOfMemoryHandler);
+        Assembly? assembly = heap.Assembly;
+        Assert.True(assembly is null || EmmaHeap.In(assembly).Contains(heap));
+        Assert.True(assembly is null || !heap.IsUnloaded);
+        GC.KeepAlive(assembly);
+    }
+
+    private static void AssertGone(EmmaHeap heap)
+    {
+        Assert.True(heap.IsUnloaded);
+        Assert.Null(heap.Assembly);
+        Assert.Equal(default, heap.GetStatistics());
+        heap.MemoryLimit = 1;
+        Assert.Equal(0, heap.MemoryLimit);
+        heap.OutOfMemoryHandler = _ => true;
+        Assert.Null(heap.OutOfMemoryHandler);
+        Assert.Equal(0u, heap.Trim());
+        Assert.False(heap.Owns(1));
+        Assert.StartsWith("Forms.", heap.Name);
+        Assert.Equal("Emma.Hosting.Plugin", heap.AssemblyName);
+        Assert.NotNull(heap.Options.Hardened);
+    }
+}
