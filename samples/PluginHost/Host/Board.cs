@@ -14,18 +14,25 @@ internal sealed class Board
     {
         const int refreshes = 600;
         const int milliseconds = 100;
-        AnsiConsole.Live(Draw(folder)).Start(live =>
+        void Wait(Action refresh)
         {
             for (int i = 0; i < refreshes && !happened(); i++)
             {
                 Thread.Sleep(milliseconds);
-                // A file gets the last table alone.
-                if (AnsiConsole.Profile.Capabilities.Ansi)
-                    live.UpdateTarget(Draw(folder));
+                refresh();
             }
+        }
 
-            live.UpdateTarget(Draw(folder));
-        });
+        if (AnsiConsole.Profile.Capabilities.Ansi)
+        {
+            AnsiConsole.Live(Draw(folder)).AutoClear(true).Start(live => Wait(() => live.UpdateTarget(Draw(folder))));
+        }
+        else
+        {
+            Wait(() => { });
+        }
+
+        AnsiConsole.Write(Draw(folder));
     }
 
     public void Check(string claim, bool holds)
@@ -39,13 +46,13 @@ internal sealed class Board
     private static Table Draw(PluginFolder folder)
     {
         Table table = new Table().Border(TableBorder.Rounded);
-        foreach (string column in (string[])["plugin", "heap", "state", "rounds", "in use", "mapped", "quota", "failed"])
+        foreach (string column in (string[])["plugin", "state", "rounds", "in use", "mapped", "quota", "failed"])
             table.AddColumn(new TableColumn(column).NoWrap());
         foreach (HostedPlugin plugin in folder.Plugins)
         {
             table.AddRow(
-                plugin.Name, string.Join('\n', plugin.Heaps.Select(heap => heap.Name)), plugin.State, $"{plugin.Rounds}", Size(plugin.InUse),
-                Size(plugin.Mapped), Size(plugin.Quota), $"{plugin.Failed}");
+                plugin.Name, plugin.State, $"{plugin.Rounds}", Size(plugin.InUse), Size(plugin.Mapped), Size(plugin.Quota),
+                $"{plugin.Failed}");
         }
 
         return table;

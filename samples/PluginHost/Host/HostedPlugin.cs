@@ -52,7 +52,9 @@ internal sealed class HostedPlugin
     public int Rounds { get; private set; }
 
     // Whether the host has told the plugin that it has used most of its quota.
-    public bool IsWarned { get; private set; }
+    public bool IsWarned => WarnedInRound > 0;
+
+    public int WarnedInRound { get; private set; }
 
     // How often the plugin's heaps asked the host because they found no room.
     public int TimesAtLimit { get; private set; }
@@ -106,7 +108,7 @@ internal sealed class HostedPlugin
                 Rounds++;
                 if (!IsWarned && InUse > LowShare * Quota)
                 {
-                    IsWarned = true;
+                    WarnedInRound = Rounds;
                     _plugin.MemoryIsLow();
                 }
 

@@ -9,8 +9,8 @@ HostedPlugin words = folder["Words"];
 HostedPlugin thumbnails = folder["Thumbnails"];
 
 board.ShowUntil(folder, () => leaky.Failure is not null);
-board.Check($"Leaky was told when it had used four fifths of its quota, after {leaky.Rounds} rounds", leaky.IsWarned);
-board.Check($"At its quota its heap asked the host, {leaky.TimesAtLimit} time, and then refused it a block: \"{leaky.Failure}\"",
+board.Check($"Leaky was told when it had used four fifths of its quota, in round {leaky.WarnedInRound}", leaky.IsWarned);
+board.Check($"At its quota its heap asked the host, {leaky.TimesAtLimit} times, and then refused it a block: \"{leaky.Failure}\"",
     leaky.TimesAtLimit > 0 && leaky.Failure?.Contains("MemoryLimit", StringComparison.Ordinal) == true);
 board.Check($"It never had more than its quota of {Board.Size(leaky.Quota)} mapped",
     leaky.Heaps.All(heap => heap.GetStatistics().PeakMappedBytes <= leaky.Quota));
@@ -56,7 +56,15 @@ static void CollectUntil(Func<bool> holds)
     }
 }
 
-// Addresses that are mapped, the first number of /proc/self/statm, in pages.
-static long MappedBytesOfProcess() =>
-    long.Parse(File.ReadAllText("/proc/self/statm").Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture)
-    * Environment.SystemPageSize;
+// What can be written, of all that the kernel says is mapped: the rest is code, and addresses that the runtime reserves.
+static long MappedBytesOfProcess()
+{
+    long bytes = 0;
+    foreach (string line in File.ReadLines("/proc/self/maps").Where(line => line.Contains(" rw", StringComparison.Ordinal)))
+    {
+        string[] ends = line[..line.IndexOf(' ', StringComparison.Ordinal)].Split('-');
+        bytes += Convert.ToInt64(ends[1], 16) - Convert.ToInt64(ends[0], 16);
+    }
+
+    return bytes;
+}

@@ -33,8 +33,15 @@ public sealed partial class Workspace : IDisposable
 
     public static string RepositoryRoot { get; } = FindRepositoryRoot();
 
-    /// <summary>The nupkg's path.</summary>
+    /// <summary>The generator's nupkg's path.</summary>
     public Task<string> Package => _package.Value;
+
+    /// <summary>The path of the nupkg for hosts, which is packed with the generator's.</summary>
+    public async Task<string> GetHostingPackageAsync()
+    {
+        await Package;
+        return Assert.Single(Directory.GetFiles(Path.Combine(Folder, "feed"), "Emma.Hosting.*.nupkg"));
+    }
 
     public async Task<string> GetVersionAsync() => VersionInName().Match(Path.GetFileName(await Package)).Groups[1].Value;
 
@@ -64,24 +71,40 @@ public sealed partial class Workspace : IDisposable
         return await CommandLine.RunAsync(Folder, "dotnet", [verb, .. arguments, .. options], ("EmmaVersion", await GetVersionAsync()));
     }
 
+    /// <summary>A copy of what a folder of the repository has, but for what was built there and some files.</summary>
+    /// <returns>Its path.</returns>
+    public string CopyFromRepository(string path, string[] without)
+    {
+        string from = Path.Combine(RepositoryRoot, path);
+        string to = Path.Combine(Folder, Path.GetFileName(path));
+        CopyFolder(from, to, file => !file.Split('/').Any(part => part is "bin" or "obj" or "feed" || without.Contains(part)));
+        return to;
+    }
+
     public void Dispose()
     {
         Directory.Delete(Folder, recursive: true);
         string packages = Environment.GetEnvironmentVariable("NUGET_PACKAGES")
             ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
-        string extracted = Path.Combine(packages, "emma.generator");
-        foreach (string version in Directory.Exists(extracted) ? Directory.GetDirectories(extracted, $"*{_versionSuffix}") : [])
-            Directory.Delete(version, recursive: true);
+        foreach (string extracted in new[] { Path.Combine(packages, "emma.generator"), Path.Combine(packages, "emma.hosting") })
+        {
+            foreach (string version in Directory.Exists(extracted) ? Directory.GetDirectories(extracted, $"*{_versionSuffix}") : [])
+                Directory.Delete(version, recursive: true);
+        }
     }
 
     private async Task<string> PackAsync()
     {
         string feed = Path.Combine(Folder, "feed");
-        Finished pack = await CommandLine.RunAsync(RepositoryRoot, "dotnet",
-            ["pack", Path.Combine("src", "Emma.Generator"), "-o", feed, "--artifacts-path", Path.Combine(Folder, "pack"),
-            "--version-suffix", _versionSuffix, .. s_buildOptions]);
-        pack.MustSucceed();
-        return Assert.Single(Directory.GetFiles(feed, "*.nupkg"));
+        foreach (string project in new[] { "Emma.Generator", "Emma.Hosting" })
+        {
+            Finished pack = await CommandLine.RunAsync(RepositoryRoot, "dotnet",
+                ["pack", Path.Combine("src", project), "-o", feed, "--artifacts-path", Path.Combine(Folder, "pack"),
+                "--version-suffix", _versionSuffix, .. s_buildOptions]);
+            pack.MustSucceed();
+        }
+
+        return Assert.Single(Directory.GetFiles(feed, "Emma.Generator.*.nupkg"));
     }
 
     private static string FindRepositoryRoot()
@@ -93,10 +116,13 @@ public sealed partial class Workspace : IDisposable
         return folder ?? throw new InvalidOperationException("The tests run from the repository they were built in.");
     }
 
-    private static void CopyFolder(string from, string to)
+    private static void CopyFolder(string from, string to, Func<string, bool>? isWanted = null)
     {
         foreach (string file in Directory.GetFiles(from, "*", SearchOption.AllDirectories))
         {
+            if (isWanted?.Invoke(Path.GetRelativePath(from, file)) == false)
+                continue;
+
             string copy = Path.Combine(to, Path.GetRelativePath(from, file));
             Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
             File.Copy(file, copy);

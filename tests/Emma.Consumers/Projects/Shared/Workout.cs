@@ -31,6 +31,7 @@ internal static unsafe partial class Workout
         CheckSpecialBlocks();
         CheckRefusals();
         CheckMore();
+        CheckHost();
         WorkoutHeap.Trim();
         WorkoutHeap.Destroy();
         WorkoutHeap.Free(WorkoutHeap.Alloc(64));
@@ -41,6 +42,8 @@ internal static unsafe partial class Workout
 
     // What only some of the projects do.
     static partial void CheckMore();
+
+    static partial void CheckHost();
 
     // Every byte of a block holds the block's own mark, which is looked at before the block is resized or freed.
     private static void AllocateAndFreeAtRandom(int seed)

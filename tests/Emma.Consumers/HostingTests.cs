@@ -1,0 +1,73 @@
+using System.IO.Compression;
+using System.Text.RegularExpressions;
+using Emma.Consumers.Harness;
+
+namespace Emma.Consumers;
+
+/// <summary>The second package, the guide and the sample that use it, for somebody who has nothing but the packages.</summary>
+public sealed partial class HostingTests(Workspace workspace)
+{
+    [Fact]
+    public async Task Package_is_a_library_with_documentation_for_each_framework_and_depends_on_nothing()
+    {
+        using ZipArchive package = ZipFile.OpenRead(await workspace.GetHostingPackageAsync());
+        string[] files = package.Entries.Select(entry => entry.FullName).ToArray();
+
+        Assert.Equal(
+            ["lib/net10.0/Emma.Hosting.dll", "lib/net10.0/Emma.Hosting.xml", "lib/net8.0/Emma.Hosting.dll", "lib/net8.0/Emma.Hosting.xml"],
+            files.Where(file => file.StartsWith("lib/", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
+        Assert.Contains("README.md", files);
+        using StreamReader nuspec = new(package.GetEntry("Emma.Hosting.nuspec")!.Open());
+        string text = await nuspec.ReadToEndAsync(TestContext.Current.CancellationToken);
+        Assert.DoesNotContain("<dependency ", text);
+        Assert.Contains(">MIT OR Apache-2.0<", text);
+        Assert.Contains($"<version>{await workspace.GetVersionAsync()}</version>", text);
+    }
+
+    [Fact]
+    public async Task Programs_of_the_guide_run()
+    {
+        string guide = await File.ReadAllTextAsync(
+            Path.Combine(Workspace.RepositoryRoot, "docs", "guide", "host-plugins.md"), TestContext.Current.CancellationToken);
+        string folder = Path.Combine(workspace.Folder, "Guide");
+        Match[] programs = [.. Program().Matches(guide)];
+        Assert.Equal(["Host/Program.cs", "Plugin/Work.cs", "Service/Program.cs"], programs.Select(program => program.Groups[1].Value).Order());
+        foreach (Match program in programs)
+        {
+            await File.WriteAllTextAsync(
+                Path.Combine(folder, program.Groups[1].Value), program.Groups[2].Value, TestContext.Current.CancellationToken);
+        }
+
+        Finished build = (await workspace.BuildAsync(Path.Combine(folder, "Guide.slnx"))).MustSucceed();
+        Assert.Contains("0 Warning(s)", build.Output);
+
+        Finished host = (await workspace.DotnetAsync(Built("Host"), Built("Plugin"))).MustSucceed();
+        Match said = OutputOfGuide().Match(guide);
+        string[] expected = said.Groups[1].Value.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(expected.Select(WithoutFigures), host.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(WithoutFigures));
+        (await workspace.DotnetAsync(Built("Service"))).MustSucceed();
+
+        string Built(string project) => Path.Combine(folder, project, "bin", "Debug", "net10.0", $"{project}.dll");
+    }
+
+    [Fact]
+    public async Task Sample_host_checks_all_that_it_claims()
+    {
+        string folder = workspace.CopyFromRepository("samples/PluginHost", without: ["nuget.config"]);
+        (await workspace.BuildAsync(Path.Combine(folder, "Host"))).MustSucceed();
+
+        Finished run = (await workspace.DotnetAsync(Path.Combine(folder, "Host", "bin", "Debug", "net10.0", "Host.dll"))).MustSucceed();
+        Assert.Equal(8, run.Output.Split('✓').Length - 1);
+    }
+
+    private static string WithoutFigures(string line) => Figure().Replace(line, "#");
+
+    [GeneratedRegex("```csharp\n// ([A-Za-z/]+\\.cs)\n(.*?)```", RegexOptions.Singleline)]
+    private static partial Regex Program();
+
+    [GeneratedRegex("```text\n(.*?)```", RegexOptions.Singleline)]
+    private static partial Regex OutputOfGuide();
+
+    [GeneratedRegex("[0-9]+([.][0-9]+)*")]
+    private static partial Regex Figure();
+}
