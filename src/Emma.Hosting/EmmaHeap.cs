@@ -124,7 +124,10 @@ public sealed class EmmaHeap
             bool isSet = (entry.TryWriteHandler ?? throw NotSupported(nameof(OutOfMemoryHandler)))(value);
             GC.KeepAlive(assembly);
             if (!isSet)
-                throw new InvalidOperationException($"A host has set the {nameof(OutOfMemoryHandler)} of {this} already. Set it to null first.");
+            {
+                throw new InvalidOperationException(
+                    $"A host has set the {nameof(OutOfMemoryHandler)} of {this} already. Set it to null first.");
+            }
         }
     }
 

@@ -54,8 +54,12 @@ internal sealed class HeapMetadata
             if (IsMetadataAttribute(reader, attribute))
             {
                 BlobReader value = reader.GetBlobReader(attribute.Value);
-                if (value.ReadUInt16() == AttributeProlog && value.ReadSerializedString() == Key && value.ReadSerializedString() is string text)
+                if (value.ReadUInt16() == AttributeProlog
+                    && value.ReadSerializedString() == Key
+                    && value.ReadSerializedString() is string text)
+                {
                     found.Add(new HeapMetadata(text));
+                }
             }
         }
 

@@ -30,8 +30,10 @@ public sealed partial class HostingTests(Workspace workspace)
         string guide = await File.ReadAllTextAsync(
             Path.Combine(Workspace.RepositoryRoot, "docs", "guide", "host-plugins.md"), TestContext.Current.CancellationToken);
         string folder = Path.Combine(workspace.Folder, "Guide");
-        Match[] programs = [.. Program().Matches(guide)];
-        Assert.Equal(["Host/Program.cs", "Plugin/Work.cs", "Service/Program.cs"], programs.Select(program => program.Groups[1].Value).Order());
+        Match[] programs = Program().Matches(guide).ToArray();
+        Assert.Equal(
+            ["Host/Program.cs", "Plugin/Work.cs", "Service/Program.cs"],
+            programs.Select(program => program.Groups[1].Value).Order(StringComparer.Ordinal));
         foreach (Match program in programs)
         {
             await File.WriteAllTextAsync(
@@ -44,7 +46,8 @@ public sealed partial class HostingTests(Workspace workspace)
         Finished host = (await workspace.DotnetAsync(Built("Host"), Built("Plugin"))).MustSucceed();
         Match said = OutputOfGuide().Match(guide);
         string[] expected = said.Groups[1].Value.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.Equal(expected.Select(WithoutFigures), host.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(WithoutFigures));
+        string[] lines = host.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(expected.Select(WithoutFigures), lines.Select(WithoutFigures));
         (await workspace.DotnetAsync(Built("Service"))).MustSucceed();
 
         string Built(string project) => Path.Combine(folder, project, "bin", "Debug", "net10.0", $"{project}.dll");

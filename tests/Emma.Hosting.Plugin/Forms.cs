@@ -12,15 +12,16 @@ namespace Forms;
 /// <summary>What the plugin does with each of its heaps, by the heap's name, in plain types.</summary>
 public static unsafe class Entry
 {
+    private const string StartsName = "Emma.Hosting.Plugin.Starts";
     private const string Plain = "Forms.Plain";
     private const string Locked = "Forms.Locked";
     private const string Checked = "Forms.Checked";
     private const string Hardened = "Forms.Hardened";
 
-    /// <summary>Whether each load of the assembly has run its module initializers: the host sees it without running anything here.</summary>
+    /// <summary>Counts the loads that have run their module initializers: the host sees it without running anything here.</summary>
     [ModuleInitializer]
     internal static void CountStart() =>
-        AppContext.SetData("Emma.Hosting.Plugin.Starts", (int)(AppContext.GetData("Emma.Hosting.Plugin.Starts") ?? 0) + 1);
+        AppContext.SetData(StartsName, (int)(AppContext.GetData(StartsName) ?? 0) + 1);
 
     public static nint Alloc(string heap, nint size) => heap switch
     {

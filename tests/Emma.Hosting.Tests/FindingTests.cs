@@ -80,7 +80,8 @@ public sealed class FindingTests
     public void A_heap_of_another_version_is_found_and_named_and_what_it_lacks_names_both_versions()
     {
         AssemblyLoadContext context = new("other", isCollectible: true);
-        EmmaHeap heap = Assert.Single(EmmaHeap.In(context.LoadFromStream(BuildOther("Old.Heap+HeapInternals+HostEntry; 7.8.9.0; Novel=9"))));
+        const string text = "Old.Heap+HeapInternals+HostEntry; 7.8.9.0; Novel=9";
+        EmmaHeap heap = Assert.Single(EmmaHeap.In(context.LoadFromStream(BuildOther(text))));
         Assert.Equal("Old.Heap", heap.Name);
         Assert.Equal(new Version(7, 8, 9, 0), heap.Version);
         Assert.Null(heap.Options.Hardened);
