@@ -113,7 +113,7 @@ public sealed class HeapMetrics : IDisposable
             if (!TryRead(heap, out HeapStatistics statistics))
                 continue;
 
-            var key = (heap.Name, heap.AssemblyName, heap.ContextName);
+            (string, string, string) key = (heap.Name, heap.AssemblyName, heap.ContextName);
             if (!series.TryGetValue(key, out Series? one))
                 series[key] = one = new Series(heap);
             one.Add(statistics);
