@@ -63,6 +63,27 @@ public sealed partial class HostingTests(Workspace workspace)
         Assert.Equal(8, run.Output.Split('✓').Length - 1);
     }
 
+    /// <summary>What a terminal shows: the tool that .NET has for it, from the registry.</summary>
+    [LongFact]
+    public async Task Counters_show_the_meter()
+    {
+        string folder = Path.Combine(workspace.Folder, "Counters");
+        (await workspace.BuildAsync(folder)).MustSucceed();
+        (await workspace.DotnetAsync("tool", "install", "dotnet-counters", "--version", "10.0.750501", "--tool-path", folder))
+            .MustSucceed();
+
+        string figures = Path.Combine(folder, "figures.csv");
+        string program = Path.Combine(folder, "bin", "Debug", "net10.0", "Counters.dll");
+        Finished run = await CommandLine.RunAsync(folder, Path.Combine(folder, "dotnet-counters"),
+            ["collect", "--counters", "Emma.Heap", "--duration", "00:00:20", "--format", "csv", "-o", figures, "--", "dotnet", program]);
+        Assert.True(File.Exists(figures), run.ToString());
+        string shown = await File.ReadAllTextAsync(figures, TestContext.Current.CancellationToken);
+        const string attributes = "[emma.heap.assembly=Counters;emma.heap.context=Default;emma.heap.name=Counters.Heap]";
+        Assert.Contains($"emma.heap.memory.in_use (By){attributes},Metric,3145728", shown);
+        Assert.Contains($"emma.heap.memory.limit (By){attributes},Metric,67108864", shown);
+        Assert.Contains($"emma.heap.blocks ({{block}}){attributes},Metric,1", shown);
+    }
+
     private static string WithoutFigures(string line) => Figure().Replace(line, "#");
 
     [GeneratedRegex("```csharp\n// ([A-Za-z/]+\\.cs)\n(.*?)```", RegexOptions.Singleline)]
