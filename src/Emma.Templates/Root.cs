@@ -13,6 +13,7 @@ using ClrStackTraceHidden = global::System.Diagnostics.StackTraceHiddenAttribute
 //   Lifetime      start, Destroy, unloading, and giving back what is free
 //   Blocks        from a size to a block and back: what the API calls
 //   Api           what a user sees
+//   Managed       the same as .NET's types of memory, and arenas
 //
 // A folder named after a form within a layer (Cached or Locked, Plain or Hardened) holds what only heaps of that form have; the other
 // form's folder declares the same members.
@@ -38,6 +39,7 @@ static unsafe partial class EmmaHeap
             internal AddressSpace Space;
             internal LargeBlocks Large;
             internal SegmentManager Segments;
+            internal Loans Loans;
             internal BinTable Bins;
             internal SmallBlocks Small;
             internal HeapState State;

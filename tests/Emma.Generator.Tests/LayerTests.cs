@@ -14,7 +14,7 @@ public class LayerTests
 
     /// <summary>From the bottom up, as Root.cs lists them.</summary>
     private static readonly string[] s_layers =
-        ["Policy", "Kernel", "AddressSpace", "Segments", "Slabs", "Caching", "Lifetime", "Blocks", "Api"];
+        ["Policy", "Kernel", "AddressSpace", "Segments", "Slabs", "Caching", "Lifetime", "Blocks", "Api", "Managed"];
 
     [Fact]
     public void No_layer_names_what_is_above_it_but_for_those_listed_here()
@@ -39,6 +39,7 @@ public class LayerTests
                 // They compile all of the heap before it runs.
                 "Kernel/Compilation.cs: Api's HeapStatistics",
                 "Kernel/Compilation.cs: Api's LocalHeap",
+                "Kernel/Compilation.cs: Managed's ManagedTypes",
                 // It keeps what a host may call from being trimmed away.
                 "Lifetime/ModuleInitializer.cs: Api's HostEntry",
             ],

@@ -38,6 +38,8 @@ public class NameDiagnosticTests
     [InlineData("\"HeapInternals\"")]
     [InlineData("\"Audio.KernelAccess\"")]
     [InlineData("\"Audio.LocalHeap\"")]
+    [InlineData("\"Audio.HeapArena\"")]
+    [InlineData("\"Rent\"")]
     [InlineData("\"Audio.Free\"")]
     [InlineData("\"Audio.ClrInterlocked\"")]
     public async Task A_text_that_cannot_name_a_class_is_refused(string name) =>
@@ -68,6 +70,8 @@ public class NameDiagnosticTests
     [InlineData("Audio.Free", "Audio.Free")]
     [InlineData("Audio.LocalHeap", "Audio.LocalHeap")]
     [InlineData("KernelAccess", "KernelAccess")]
+    [InlineData("Audio.HeapArena", "Audio.HeapArena")]
+    [InlineData("HeapPooledMemory", "HeapPooledMemory")]
     [InlineData("Audio.HeapInternals", "Audio.HeapInternals")]
     [InlineData("Audio.ClrInterlocked", "Audio.ClrInterlocked")]
     [InlineData("class", "@class")]

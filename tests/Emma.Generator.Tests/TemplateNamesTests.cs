@@ -19,10 +19,12 @@ public class TemplateNamesTests
 
         Assert.Equal(
             [
-                "AlignedAlloc", "AlignedFree", "AlignedRealloc", "Alloc", "AllocSpan", "AllocZeroed", "Clear", "Copy", "Destroy", "Fill",
-                "Free", "GetStatistics", "GoodSize", "HeapInternals", "HeapStatistics", "Kernel", "KernelAccess", "LoadBaseLibrary",
-                "Local", "LocalHeap", "MemoryLimit", "OutOfMemoryHandler", "Owns", "Prepare", "Realloc", "Trim", "TryAlignedAlloc",
-                "TryAlignedRealloc", "TryAlloc", "TryAllocZeroed", "TryRealloc", "UsableSize",
+                "AlignedAlloc", "AlignedFree", "AlignedRealloc", "Alloc", "AllocHGlobal", "AllocSpan", "AllocZeroed", "Clear", "Copy",
+                "CreateArena", "CreateBufferWriter", "CreateSequenceWriter", "Destroy", "Fill", "Free", "FreeHGlobal", "GetStatistics",
+                "GoodSize", "HeapArena", "HeapBufferWriter", "HeapInternals", "HeapPooledMemory", "HeapScopedArena",
+                "HeapSequenceWriter", "HeapStatistics", "Kernel", "KernelAccess", "LoadBaseLibrary", "Local", "LocalHeap",
+                "MemoryLimit", "OutOfMemoryHandler", "Owns", "Pool", "Prepare", "ReAllocHGlobal", "Realloc", "Rent", "RentPooled", "RentZeroed",
+                "ScopedArena", "Trim", "TryAlignedAlloc", "TryAlignedRealloc", "TryAlloc", "TryAllocZeroed", "TryRealloc", "UsableSize",
             ],
             names);
     }

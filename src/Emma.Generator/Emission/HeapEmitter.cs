@@ -31,7 +31,10 @@ internal static class HeapEmitter
 
     // The types that declarations of the user's may name. A class has no member of its own name
     private static readonly (string Kind, string Name)[] s_types =
-        [("enum", "KernelAccess"), ("struct", "HeapStatistics"), ("struct", "LocalHeap")];
+    [
+        ("enum", "KernelAccess"), ("struct", "HeapStatistics"), ("struct", "LocalHeap"), ("class", "HeapArena"), ("class", "HeapBufferWriter"),
+        ("class", "HeapSequenceWriter"), ("struct", "HeapScopedArena"), ("struct", "HeapPooledMemory<T>"),
+    ];
 
     public static void Emit(SourceProductionContext context, Heap heap)
     {
@@ -66,7 +69,7 @@ internal static class HeapEmitter
     // 7.3, because an older language may be the error, and with every name escaped, because a keyword may be.
     private static string Refused(Heap heap)
     {
-        string members = string.Concat(s_types.Where(type => type.Name != heap.ClassName)
+        string members = string.Concat(s_types.Where(type => type.Name.Split('<')[0] != heap.ClassName)
             .Select(type => $"internal {type.Kind} {type.Name} {{ }} "));
         string declaration = $"static partial class @{heap.ClassName} {{ {members}}}";
         return

@@ -19,6 +19,9 @@ static unsafe partial class EmmaHeap
             internal long LargeBlocks;
             internal long Segments;
             internal long ThreadCaches;
+            internal long Owners;
+            internal long Pins;
+            internal long Arenas;
         }
     }
 }

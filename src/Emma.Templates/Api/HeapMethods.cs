@@ -32,6 +32,17 @@ static unsafe partial class EmmaHeap
     /// </remarks>
     public static nuint GoodSize(nuint byteCount) => HeapInternals.UsableSizeFor(byteCount);
 
+    /// <summary>The bytes that a block at a multiple of an alignment has if so many are asked for.</summary>
+    /// <param name="byteCount">Bytes.</param>
+    /// <param name="alignment">Bytes; a power of two.</param>
+    /// <returns>Bytes, not fewer than <paramref name="byteCount"/>; see <c>GoodSize</c> without an alignment.</returns>
+    /// <exception cref="global::System.ArgumentException"><paramref name="alignment"/> is not a power of two.</exception>
+    public static nuint GoodSize(nuint byteCount, nuint alignment)
+    {
+        HeapInternals.RequireAlignment(alignment);
+        return HeapInternals.UsableSizeFor(byteCount, alignment);
+    }
+
     /// <summary>
     /// Whether an address lies in a live block of this heap, or in pages that the heap keeps for blocks of up to 256 KiB.
     /// </summary>
@@ -96,6 +107,9 @@ static unsafe partial class EmmaHeap
     public static HeapStatistics GetStatistics()
     {
         HeapInternals.HeapCount count = HeapInternals.CountIfRunning();
+        count.Owners = HeapInternals.Heap->Loans.Of(HeapInternals.Loans.Owners);
+        count.Pins = HeapInternals.Heap->Loans.Of(HeapInternals.Loans.Pins);
+        count.Arenas = HeapInternals.Heap->Loans.Of(HeapInternals.Loans.Arenas);
         return new HeapStatistics(&count);
     }
 

@@ -63,6 +63,18 @@ static unsafe partial class EmmaHeap
         /// </summary>
         public long ThreadCaches => _count.ThreadCaches;
 
+        /// <summary>
+        /// Owners of memory, from <c>Rent</c>, <c>RentPooled</c> and <c>Pool</c>, that were not disposed, or are still pinned. A buffer
+        /// writer counts as one, a sequence writer as one for each of its blocks.
+        /// </summary>
+        public long LiveOwners => _count.Owners;
+
+        /// <summary>Pins of their memory that were not undone.</summary>
+        public long LivePins => _count.Pins;
+
+        /// <summary>Arenas that were not disposed.</summary>
+        public long LiveArenas => _count.Arenas;
+
         /// <summary>The figures in one line, in binary units (1 MiB is 1 048 576 bytes).</summary>
         /// <returns>The heap's name and its figures.</returns>
         public override string ToString()
@@ -71,8 +83,11 @@ static unsafe partial class EmmaHeap
             return $"{HeapInternals.HeapName}: {Size(InUseBytes)} in {LiveBlocks.ToString(ClrCultureInfo.InvariantCulture)} blocks, " +
                 $"{Size(MappedBytes)} mapped (peak {Size(PeakMappedBytes)}, {limit}): " +
                 $"{Size(FreeBytes)} free, {Size(CachedBytes)} cached, {Size(HeaderBytes)} headers" +
+                ((LiveOwners | LiveArenas) == 0 ? "" : $"; {Number(LiveOwners)} owners, {Number(LiveArenas)} arenas out") +
                 (HeapInternals.ChecksAreDefaulted ? "; BoundaryChecks by default (debug build), marks not counted" : "");
         }
+
+        private static string Number(long number) => number.ToString(ClrCultureInfo.InvariantCulture);
 
         private static string Size(long bytes)
         {

@@ -92,7 +92,9 @@ static unsafe partial class EmmaHeap
         {
             bool ours = Heap->Space.Find((nuint)block) != null;
             string finding =
-                check == PointerCheck.NotABlock
+                check == PointerCheck.NotABlock && ArenaChunk.Holds((nuint)block)
+                ? "which lies in an arena. Its Reset, Rewind or Dispose gives it back"
+                : check == PointerCheck.NotABlock
                 ? "which lies inside a block or behind the last one. Pass the pointer that the allocation returned"
                 : Heap->Space.HadBeforeDestroy((nuint)block) ? "which lay in this heap before its Destroy. No block of then is valid"
                 : ours ? "where no live block of this heap begins. It was freed already, or never allocated"

@@ -119,12 +119,7 @@ static unsafe partial class EmmaHeap
                     UseBaseLibrary();
                 if (group == CompilationGroups.Rest)
                 {
-                    PrepareMethods(typeof(HeapInternals).DeclaringType, names: null);
-                    PrepareMethods(typeof(HeapStatistics), names: null);
-                    PrepareMethods(typeof(LocalHeap), names: null);
-                    PrepareMethods(typeof(HeapInternals), names: null);
-                    foreach (ClrType part in typeof(HeapInternals).GetNestedTypes(ClrBindingFlags.NonPublic))
-                        PrepareMethods(part, names: null);
+                    PrepareRest();
                     return;
                 }
 
@@ -140,6 +135,18 @@ static unsafe partial class EmmaHeap
                         : typeof(HeapInternals).GetNestedType(names[0], ClrBindingFlags.NonPublic);
                     PrepareMethods(type, names);
                 }
+            }
+
+            private static void PrepareRest()
+            {
+                PrepareMethods(typeof(HeapInternals).DeclaringType, names: null);
+                PrepareMethods(typeof(HeapStatistics), names: null);
+                PrepareMethods(typeof(LocalHeap), names: null);
+                foreach (ClrType type in ManagedTypes.All)
+                    PrepareMethods(type, names: null);
+                PrepareMethods(typeof(HeapInternals), names: null);
+                foreach (ClrType part in typeof(HeapInternals).GetNestedTypes(ClrBindingFlags.NonPublic))
+                    PrepareMethods(part, names: null);
             }
 
             // Has methods of a type compiled: those of some names, or all. To list a type's methods once takes less than to ask for each.

@@ -34,6 +34,9 @@ static unsafe partial class EmmaHeap
             // Held by the trimming after collections and by Destroy, so that neither meets the other.
             internal Lock Trimming;
 
+            // How often Clear was called: what was lent out before is gone.
+            internal int Era;
+
             private int _state;
 
             private static UnloadSentinel? s_sentinel;
@@ -60,6 +63,8 @@ static unsafe partial class EmmaHeap
             // Unmaps all blocks and everything that describes them. No other thread uses the heap meanwhile.
             internal static void Clear()
             {
+                ClrVolatile.Write(ref Heap->State.Era, unchecked(Heap->State.Era + 1));
+                Heap->Loans.Reset();
                 Heap->State.Trimming.Acquire();
                 // Forgotten before it is unmapped: if the thread dies in between, memory is lost, and nobody reads what is gone.
                 Heap->Small.Reset();

@@ -206,6 +206,8 @@ static unsafe partial class EmmaHeap
         // The usable bytes that a block asked for with a size has: those.
         internal static nuint UsableSizeFor(nuint size) => size;
 
+        internal static nuint UsableSizeFor(nuint size, nuint alignment) => size;
+
         internal static void ThrowNotLive(nuint address, int pageClass, string operation)
         {
             bool mayBegin = pageClass switch

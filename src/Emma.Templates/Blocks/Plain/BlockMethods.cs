@@ -1,5 +1,6 @@
 namespace Emma.Templates;
 
+using ClrMath = global::System.Math;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 
@@ -35,6 +36,18 @@ static unsafe partial class EmmaHeap
             if (!LargeBlocks.Takes(size, 1))
                 return (nuint)Segment.PagesFor(size) << Segment.PageShift;
             return size <= AddressSpace.MaxBytes ? LargeBlocks.LengthFor(size) : size;
+        }
+
+        // The same for a block at a multiple of an alignment.
+        internal static nuint UsableSizeFor(nuint size, nuint alignment)
+        {
+            if (size <= SizeClasses.MaxSize && alignment <= SizeClasses.MaxSize)
+                return SizeClasses.SizeOf(SizeClasses.OfAligned(size, alignment));
+            if (size > AddressSpace.MaxBytes)
+                return size;
+
+            size = ClrMath.Max(size, 1);
+            return LargeBlocks.Takes(size, alignment) ? LargeBlocks.LengthFor(size) : (nuint)Segment.PagesFor(size) << Segment.PageShift;
         }
 
         // Whether memory about to be read or written lies within one block: nobody asks here.

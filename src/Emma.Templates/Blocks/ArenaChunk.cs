@@ -1,0 +1,109 @@
+namespace Emma.Templates;
+
+using ClrException = global::System.Exception;
+using ClrFile = global::System.IO.File;
+using ClrFileAccess = global::System.IO.FileAccess;
+using ClrFileMode = global::System.IO.FileMode;
+using ClrFileShare = global::System.IO.FileShare;
+using ClrMath = global::System.Math;
+using ClrSafeFileHandle = global::Microsoft.Win32.SafeHandles.SafeFileHandle;
+
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        // The beginning of a block that an arena hands out in pieces. It bears a signature, so that the refusal of a pointer to a piece can
+        // say what it is.
+        internal struct ArenaChunk
+        {
+            // What pieces begin behind: a multiple of the granularity.
+            internal const nuint HeaderBytes = 32;
+
+            // What the memory of pieces that were given up is filled with in a heap that checks.
+            internal const byte Poison = 0xDD;
+
+            private const ulong SignatureKey = 0x41_72_65_6E_61_43_68_6B;
+
+            private ulong _signature;
+            internal nuint Bytes;
+
+            // The next of an arena's chunks in the order of their use, or the chunk of its own before this one.
+            internal ArenaChunk* Next;
+
+            // Ascends from chunk to chunk.
+            internal long Number;
+
+            internal readonly nuint End => Bytes & ~(SizeClasses.Granularity - 1);
+
+            // Allocates a chunk; null: there is no room.
+            internal static ArenaChunk* TryCreate(nuint bytes, long number)
+            {
+                ArenaChunk* chunk = (ArenaChunk*)AllocateBlock(bytes, zeroed: false);
+                if (chunk != null)
+                {
+                    Assert((nuint)sizeof(ArenaChunk) <= HeaderBytes);
+                    chunk->Bytes = bytes;
+                    chunk->Next = null;
+                    chunk->Number = number;
+                    chunk->_signature = SignatureAt((nuint)chunk);
+                }
+
+                return chunk;
+            }
+
+            // Frees a chunk.
+            internal static void Destroy(ArenaChunk* chunk)
+            {
+                chunk->_signature = 0;
+                ReleaseBlock(chunk);
+            }
+
+            // Whether an address lies in the chunk of an arena of this heap, for an error's message. The memory is read through the kernel,
+            // because it may be going.
+            internal static bool Holds(nuint address)
+            {
+                // A block of a slab may begin before its page, one that is not begins in the first of its pages.
+                nuint start = address & ~(Segment.PageSize - 1);
+                int pageClass = PageMap.ClassOf(start);
+                if (PageMap.IsSmall(pageClass))
+                    start = ClrMath.Max(Segment.AddressOf(Segment.Of(address), 1), address - SizeClasses.MaxSize);
+                while (pageClass is PageMap.RunTail or PageMap.LargeTail)
+                {
+                    start -= Segment.PageSize;
+                    pageClass = PageMap.ClassOf(start);
+                }
+
+                int length = (int)(ClrMath.Min(address - start, Segment.PageSize) & ~(SizeClasses.Granularity - 1));
+                try
+                {
+                    using ClrSafeFileHandle memory =
+                        ClrFile.OpenHandle("/proc/self/mem", ClrFileMode.Open, ClrFileAccess.Read, ClrFileShare.ReadWrite);
+                    byte[] bytes = new byte[length];
+                    fixed (byte* copy = bytes)
+                        return Read(memory, start, copy, length) && HasChunk(copy, start, length, address);
+                }
+                catch (ClrException)
+                {
+                    // No /proc, or no right to read it.
+                    return false;
+                }
+            }
+
+            // Whether a chunk that reaches an address begins in memory of which there is a copy.
+            private static bool HasChunk(byte* copy, nuint start, int length, nuint address)
+            {
+                for (int offset = 0; offset + sizeof(ArenaChunk) <= length; offset += (int)SizeClasses.Granularity)
+                {
+                    ArenaChunk* chunk = (ArenaChunk*)(copy + offset);
+                    nuint place = start + (nuint)offset;
+                    if (chunk->_signature == SignatureAt(place) && address - place < chunk->Bytes)
+                        return true;
+                }
+
+                return false;
+            }
+
+            private static ulong SignatureAt(nuint address) => address ^ SignatureKey;
+        }
+    }
+}
