@@ -1,4 +1,5 @@
 using Emma.Benchmarks.Footprint;
+using Emma.Benchmarks.Lifetimes;
 using Emma.Benchmarks.Micro;
 using Emma.Benchmarks.Peers;
 using Emma.Benchmarks.Processes;
@@ -45,6 +46,7 @@ internal static class Program
         List<ResultTable> tables = [];
         Measure("lookup", BenchHeap.LookupBenchmark.Run);
         Measure("micro", MicroBenchmark.Run);
+        Measure("lifetimes", LifetimeBenchmark.Run);
         Measure("workloads", WorkloadBenchmark.Run);
         Measure("start", StartBenchmark.Run);
         Measure("footprint", FootprintBenchmark.Run);

@@ -9,6 +9,7 @@ internal sealed record Settings
         usage: dotnet run -c Release --project benchmarks/Emma.Benchmarks -- [mode] [options]
 
           micro      what one thread does over and over, every peer in turn in one process
+          lifetimes  arenas and memory owners beside pairs, the stack, arrays of a pool and NativeMemory
           workloads  allocator workloads with one and two threads, every peer in a process of its own
           start      what is compiled before a heap's first block is there, and how long it takes
           footprint  what idle heaps cost: resident bytes, mappings, addresses, time, size of the assembly
@@ -23,7 +24,7 @@ internal sealed record Settings
                      its functions are found by what stands before "malloc" in their names
         """;
 
-    internal static IReadOnlyList<string> Modes { get; } = ["micro", "workloads", "start", "footprint", "scaling", "lookup"];
+    internal static IReadOnlyList<string> Modes { get; } = ["micro", "lifetimes", "workloads", "start", "footprint", "scaling", "lookup"];
 
     internal string Mode { get; private init; } = "all";
 

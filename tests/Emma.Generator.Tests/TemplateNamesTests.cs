@@ -23,8 +23,9 @@ public class TemplateNamesTests
                 "CreateArena", "CreateBufferWriter", "CreateSequenceWriter", "Destroy", "Fill", "Free", "FreeHGlobal", "GetStatistics",
                 "GoodSize", "HeapArena", "HeapBufferWriter", "HeapInternals", "HeapPooledMemory", "HeapScopedArena",
                 "HeapSequenceWriter", "HeapStatistics", "Kernel", "KernelAccess", "LoadBaseLibrary", "Local", "LocalHeap",
-                "MemoryLimit", "OutOfMemoryHandler", "Owns", "Pool", "Prepare", "ReAllocHGlobal", "Realloc", "Rent", "RentPooled", "RentZeroed",
-                "ScopedArena", "Trim", "TryAlignedAlloc", "TryAlignedRealloc", "TryAlloc", "TryAllocZeroed", "TryRealloc", "UsableSize",
+                "MemoryLimit", "OutOfMemoryHandler", "Owns", "Pool", "Prepare", "ReAllocHGlobal", "Realloc", "Rent", "RentPooled",
+                "RentZeroed", "ScopedArena", "Trim", "TryAlignedAlloc", "TryAlignedRealloc", "TryAlloc", "TryAllocZeroed", "TryRealloc",
+                "UsableSize",
             ],
             names);
     }

@@ -32,8 +32,8 @@ internal static class HeapEmitter
     // The types that declarations of the user's may name. A class has no member of its own name
     private static readonly (string Kind, string Name)[] s_types =
     [
-        ("enum", "KernelAccess"), ("struct", "HeapStatistics"), ("struct", "LocalHeap"), ("class", "HeapArena"), ("class", "HeapBufferWriter"),
-        ("class", "HeapSequenceWriter"), ("struct", "HeapScopedArena"), ("struct", "HeapPooledMemory<T>"),
+        ("enum", "KernelAccess"), ("struct", "HeapStatistics"), ("struct", "LocalHeap"), ("class", "HeapArena"),
+        ("class", "HeapBufferWriter"), ("class", "HeapSequenceWriter"), ("struct", "HeapScopedArena"), ("struct", "HeapPooledMemory<T>"),
     ];
 
     public static void Emit(SourceProductionContext context, Heap heap)

@@ -73,20 +73,34 @@ static unsafe partial class EmmaHeap
                     pageClass = PageMap.ClassOf(start);
                 }
 
-                int length = (int)(ClrMath.Min(address - start, Segment.PageSize) & ~(SizeClasses.Granularity - 1));
                 try
                 {
                     using ClrSafeFileHandle memory =
                         ClrFile.OpenHandle("/proc/self/mem", ClrFileMode.Open, ClrFileAccess.Read, ClrFileShare.ReadWrite);
-                    byte[] bytes = new byte[length];
-                    fixed (byte* copy = bytes)
-                        return Read(memory, start, copy, length) && HasChunk(copy, start, length, address);
+                    return Holds(memory, start, address);
                 }
                 catch (ClrException)
                 {
                     // No /proc, or no right to read it.
                     return false;
                 }
+            }
+
+            // Looks page by page, backwards: in a hardened heap there are some that cannot be read, and no block lies on both sides of those.
+            private static bool Holds(ClrSafeFileHandle memory, nuint start, nuint address)
+            {
+                byte* copy = stackalloc byte[(int)AddressSpace.OsPageSize + sizeof(ArenaChunk)];
+                nuint page = ClrMath.Min(address, start + (Segment.PageSize - 1)) & ~(AddressSpace.OsPageSize - 1);
+                for (; page + AddressSpace.OsPageSize > start; page -= AddressSpace.OsPageSize)
+                {
+                    int length = (int)ClrMath.Min(address - page, AddressSpace.OsPageSize + (nuint)sizeof(ArenaChunk));
+                    if (!Read(memory, page, copy, length))
+                        return false;
+                    if (HasChunk(copy, page, length, address))
+                        return true;
+                }
+
+                return false;
             }
 
             // Whether a chunk that reaches an address begins in memory of which there is a copy.

@@ -8,8 +8,8 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // How much of the heap is in the hands of objects of its own: owners, pins and arenas. Counted in a few places, each thread in one of
-        // them, so that threads do not wait for each other's cache line; the sums are right, whichever thread gives back.
+        // How much of the heap is in the hands of objects of its own: owners, pins and arenas. Counted in a few places, each thread in one
+        // of them, so that threads do not wait for each other's cache line; the sums are right, whichever thread gives back.
         internal struct Loans
         {
             internal const int Owners = 0;

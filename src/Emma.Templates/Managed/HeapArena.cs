@@ -198,7 +198,11 @@ static unsafe partial class EmmaHeap
                 RequireLive();
                 long current = NumberOf(_current);
                 if (mark.Arena != this || mark.Number > current || (mark.Number == current && mark.Next > _next))
-                    throw new ClrArgumentException($"{HeapInternals.HeapName}: the mark is none of this arena, or was given up.", nameof(mark));
+                {
+                    throw new ClrArgumentException(
+                        $"{HeapInternals.HeapName}: the mark is none of this arena, or was given up.", nameof(mark));
+                }
+
                 RewindTo(mark);
             }
             finally
@@ -225,7 +229,9 @@ static unsafe partial class EmmaHeap
             }
         }
 
-        /// <summary>Frees all blocks and the chunks. A second call does nothing, and so does one after <c>Destroy</c> of the heap.</summary>
+        /// <summary>
+        /// Frees all blocks and the chunks. A second call does nothing, and so does one after <c>Destroy</c> of the heap.
+        /// </summary>
         public void Dispose()
         {
             Enter();

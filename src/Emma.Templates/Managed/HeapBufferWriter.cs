@@ -13,8 +13,8 @@ static unsafe partial class EmmaHeap
     /// the other. Beyond 2 MiB it grows by moving pages and copies nothing.
     /// </summary>
     /// <remarks>
-    /// One thread at a time. A <c>Span</c> of it must not be used after more has been written; a <c>Memory</c> may. While a <c>Memory</c> is
-    /// pinned the buffer cannot grow. No finalizer: dispose it.
+    /// One thread at a time. A <c>Span</c> of it must not be used after more has been written; a <c>Memory</c> may. While a
+    /// <c>Memory</c> is pinned the buffer cannot grow. No finalizer: dispose it.
     /// </remarks>
     public sealed class HeapBufferWriter : global::System.Buffers.IBufferWriter<byte>, global::System.IDisposable
     {

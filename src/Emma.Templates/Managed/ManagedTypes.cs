@@ -6,13 +6,14 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // The heap's own types of this layer, for what has all of the heap compiled. Generic ones are compiled for each type of element that
-        // is used, when it is.
+        // The heap's own types of this layer, for what has all of the heap compiled. Generic ones are compiled for each type of element
+        // that is used, when it is.
         internal static class ManagedTypes
         {
             internal static ClrType[] All =>
             [
-                typeof(HeapArena), typeof(HeapArena.Checkpoint), typeof(HeapBufferWriter), typeof(HeapScopedArena), typeof(HeapSequenceWriter),
+                typeof(HeapArena), typeof(HeapArena.Checkpoint), typeof(HeapBufferWriter), typeof(HeapScopedArena),
+                typeof(HeapSequenceWriter),
             ];
         }
     }

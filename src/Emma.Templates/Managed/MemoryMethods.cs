@@ -69,7 +69,9 @@ static unsafe partial class EmmaHeap
         return HeapPooledMemory<T>.Rent(length, zeroed: false);
     }
 
-    /// <summary>Makes a buffer that grows as it is written to, for <c>Utf8JsonWriter</c> and others that take an <c>IBufferWriter</c>.</summary>
+    /// <summary>
+    /// Makes a buffer that grows as it is written to, for <c>Utf8JsonWriter</c> and others that take an <c>IBufferWriter</c>.
+    /// </summary>
     /// <param name="initialCapacity">Bytes to have ready; 0: none before something is written.</param>
     /// <returns>The writer. Dispose it; it has no finalizer.</returns>
     /// <exception cref="global::System.ArgumentOutOfRangeException"><paramref name="initialCapacity"/> is negative.</exception>

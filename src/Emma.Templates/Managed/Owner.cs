@@ -9,14 +9,18 @@ using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplO
 using ClrObjectDisposedException = global::System.ObjectDisposedException;
 using ClrVolatile = global::System.Threading.Volatile;
 
-// Managed, the topmost layer: memory of the heap in the types that .NET code hands around. Nothing of it is compiled, and nothing allocated,
-// before it is used.
+// Managed, the topmost layer: memory of the heap in the types that .NET code hands around. Nothing of it is compiled, and nothing
+// allocated, before it is used.
 //
 // Basic design
-//   An Owner stands between a block and everybody who has a Memory of it. One word says whether it was disposed, how often it is pinned and,
-//   for owners that are used again, the how manieth use this is. Of all who dispose and unpin at once, one finds that it was disposed and
+//   An Owner stands between a block and everybody who has a Memory of it. One word says whether it was disposed, how often it is pinned
+//   and, for owners that are used again, how often it was rented. Of all who dispose and unpin at once, one finds that it was disposed and
 //   that no pin is left, and frees. There is no finalizer: an owner that is dropped keeps its block, as a dropped pointer does, and the
 //   statistics say how many are out. Destroy begins another era of the heap: owners and arenas of before free nothing any more.
+//
+// Invariants
+//   * An owner's state becomes "disposed, no pin" once for each use, and whoever brings it there frees the block.
+//   * An owner lies in the pool only in that state; its token ascends from use to use.
 static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals

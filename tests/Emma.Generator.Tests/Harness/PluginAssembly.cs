@@ -10,8 +10,11 @@ internal sealed class PluginAssembly : IDisposable
 
     private readonly Assembly _assembly;
 
-    public PluginAssembly(byte[] assembly)
+    /// <summary>An assembly, and those that it refers to.</summary>
+    public PluginAssembly(byte[] assembly, params byte[][] libraries)
     {
+        foreach (byte[] library in libraries)
+            _context.LoadFromStream(new MemoryStream(library));
         _assembly = _context.LoadFromStream(new MemoryStream(assembly));
     }
 

@@ -19,6 +19,10 @@ public static unsafe partial class EmmaHeap
             {
                 ShadowModel model = new ShadowModel(12, 16 << 20);
                 model.Run(50);
+                HeapArena arena = CreateArena();
+                arena.Alloc(100);
+                s_kept.AddRange([arena, Rent<byte>(100), RentPooled<int>(100), Pool.Rent(), CreateBufferWriter(100)]);
+                RentPooled<int>(100).Dispose();
                 void* small = Alloc(64);
                 void* run = Alloc(1 << 20);
                 void* large = Alloc(5 << 20);
