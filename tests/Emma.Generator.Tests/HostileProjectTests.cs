@@ -35,7 +35,7 @@ public class HostileProjectTests
     [Theory]
     [MemberData(nameof(Languages))]
     public void A_class_of_every_name_in_the_heaps_namespace_and_globally(LanguageVersion language) =>
-        AssertCompiles(language, Classes("Audio.Memory") + Classes(""));
+        AssertCompiles(language, Classes("Audio.Voices") + Classes(""));
 
     [Theory]
     [MemberData(nameof(Languages))]
@@ -56,7 +56,7 @@ public class HostileProjectTests
         StringBuilder aliases = new();
         foreach (string name in s_names)
             aliases.Append($"global using {name} = global::Hostile.Nothing;\n");
-        aliases.Append("namespace Hostile { class Nothing { } }\n").Append(Classes("Audio.Memory")).Append(Classes("Audio"));
+        aliases.Append("namespace Hostile { class Nothing { } }\n").Append(Classes("Audio.Voices")).Append(Classes("Audio"));
 
         AssertCompiles(language, aliases.ToString());
     }
@@ -82,9 +82,9 @@ public class HostileProjectTests
         new TestProject(
             """
             [assembly: Emma.EmmaAllocator("MyHeap", BoundaryChecks = false, Public = true)]
-            [assembly: Emma.EmmaAllocator("Audio.Memory.Mixer", BoundaryChecks = true)]
+            [assembly: Emma.EmmaAllocator("Audio.Voices.Mixer", BoundaryChecks = true)]
             [assembly: Emma.EmmaAllocator("MySmallHeap", ThreadCache = false, BoundaryChecks = true)]
-            [assembly: Emma.EmmaAllocator("Audio.Memory.Sampler", ThreadCache = false, BoundaryChecks = false, Public = true)]
+            [assembly: Emma.EmmaAllocator("Audio.Voices.Sampler", ThreadCache = false, BoundaryChecks = false, Public = true)]
             """,
             hostile)
         {
