@@ -5,7 +5,9 @@ using Microsoft.CodeAnalysis;
 
 namespace Emma.Generator.Tests;
 
-/// <summary>The programs of docs/guide, taken from the pages: each compiles without a warning, runs, and prints what the page says.</summary>
+/// <summary>
+/// The programs of docs/guide, taken from the pages: each compiles without a warning, runs, and prints what the page says.
+/// </summary>
 public partial class GuideTests
 {
     /// <summary>What a console project of the SDK imports.</summary>

@@ -86,7 +86,8 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            // Looks page by page, backwards: in a hardened heap there are some that cannot be read, and no block lies on both sides of those.
+            // Looks page by page, backwards: in a hardened heap there are some that cannot be read, and no block lies on both sides of
+            // those.
             private static bool Holds(ClrSafeFileHandle memory, nuint start, nuint address)
             {
                 byte* copy = stackalloc byte[(int)AddressSpace.OsPageSize + sizeof(ArenaChunk)];
