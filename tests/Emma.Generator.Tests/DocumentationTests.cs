@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Emma.Generator.Diagnostics;
+using Emma.Generator.Misuse;
 using Emma.Generator.Tests.Harness;
 using Microsoft.CodeAnalysis;
 
@@ -8,7 +9,11 @@ namespace Emma.Generator.Tests;
 public partial class DocumentationTests
 {
     private static readonly DiagnosticDescriptor[] s_descriptors =
-        [.. new AllocatorAnalyzer().SupportedDiagnostics, .. new BypassedAliasAnalyzer().SupportedDiagnostics];
+    [
+        .. new AllocatorAnalyzer().SupportedDiagnostics,
+        .. new BypassedAliasAnalyzer().SupportedDiagnostics,
+        .. new MisuseAnalyzer().SupportedDiagnostics,
+    ];
 
     public static TheoryData<string> Ids => [.. s_descriptors.Select(descriptor => descriptor.Id)];
 

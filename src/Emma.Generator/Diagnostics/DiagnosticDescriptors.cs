@@ -131,6 +131,69 @@ internal static class DiagnosticDescriptors
         isEnabledByDefault: true,
         helpLinkUri: HelpLink("EMMA1001"));
 
+    public static readonly DiagnosticDescriptor ResultDropped = new(
+        "EMMA1002",
+        "Result of an allocation is dropped",
+        "Nothing takes what '{0}' returns, and what nobody knows cannot be freed",
+        Category,
+        DiagnosticSeverity.Warning,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA1002"));
+
+    public static readonly DiagnosticDescriptor FreedElsewhere = new(
+        "EMMA1003",
+        "Block is freed by another allocator",
+        "This block is one of '{0}', which '{1}' cannot free",
+        Category,
+        DiagnosticSeverity.Warning,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA1003"));
+
+    public static readonly DiagnosticDescriptor FreedTwice = new(
+        "EMMA1004",
+        "Block is freed twice",
+        "'{0}' was freed already, in line {1}",
+        Category,
+        DiagnosticSeverity.Warning,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA1004"));
+
+    public static readonly DiagnosticDescriptor UsedAfterFree = new(
+        "EMMA1005",
+        "Block is used after it was freed",
+        "'{0}' was freed or moved in line {1}: what lies there now may be another's",
+        Category,
+        DiagnosticSeverity.Warning,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA1005"));
+
+    public static readonly DiagnosticDescriptor NotAllocated = new(
+        "EMMA1006",
+        "What is freed is no block",
+        "'{0}' frees blocks of its heap, and this is the address of {1}",
+        Category,
+        DiagnosticSeverity.Warning,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA1006"));
+
+    public static readonly DiagnosticDescriptor NeverFreed = new(
+        "EMMA1007",
+        "Block is never freed",
+        "What '{0}' returns is neither freed nor known outside this method",
+        Category,
+        DiagnosticSeverity.Warning,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA1007"));
+
+    public static readonly DiagnosticDescriptor UsedAfterDestroy = new(
+        "EMMA1008",
+        "Block is used after its heap was destroyed",
+        "'{0}' is gone: '{1}' in line {2} freed every block",
+        Category,
+        DiagnosticSeverity.Warning,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA1008"));
+
     // The address of a diagnostic's page; without a public address of the project, its path in the repository.
     private static string HelpLink(string id)
     {
