@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.Reflection.Metadata;
 using System.Reflection.PortableExecutable;
 using System.Xml.Linq;
 using Emma.Consumers.Harness;
@@ -13,7 +14,9 @@ public sealed class PackageTests(Workspace workspace)
     {
         string[] files = await ListFilesAsync();
 
-        Assert.Equal(["analyzers/dotnet/cs/Emma.Generator.dll"], files.Where(file => file.EndsWith(".dll", StringComparison.Ordinal)));
+        Assert.Equal(
+            ["analyzers/dotnet/cs/Emma.CodeFixes.dll", "analyzers/dotnet/cs/Emma.Generator.dll"],
+            files.Where(file => file.EndsWith(".dll", StringComparison.Ordinal)).Order());
         Assert.DoesNotContain(files, file => Path.GetExtension(file) is ".so" or ".exe" or ".pdb" or ".a");
         Assert.DoesNotContain(files, file => TopFolder(file) is "lib" or "ref" or "runtimes" or "content" or "contentFiles" or "tools");
     }
@@ -64,12 +67,29 @@ public sealed class PackageTests(Workspace workspace)
         Assert.Equal([0x89, (byte)'P', (byte)'N', (byte)'G'], start);
     }
 
-    [Fact]
-    public async Task Analyzer_carries_its_symbols()
+    [Theory]
+    [InlineData("Emma.Generator")]
+    [InlineData("Emma.CodeFixes")]
+    public async Task Analyzer_carries_its_symbols(string name)
     {
-        using var analyzer = new PEReader(await OpenAsync("analyzers/dotnet/cs/Emma.Generator.dll"));
+        using var analyzer = new PEReader(await OpenAsync($"analyzers/dotnet/cs/{name}.dll"));
 
         Assert.Contains(analyzer.ReadDebugDirectory(), entry => entry.Type == DebugDirectoryEntryType.EmbeddedPortablePdb);
+    }
+
+    /// <summary>A compiler has no workspaces to load it with.</summary>
+    [Theory]
+    [InlineData("Emma.Generator", false)]
+    [InlineData("Emma.CodeFixes", true)]
+    public async Task Code_fixes_alone_reference_workspaces_and_neither_assembly_the_other(string name, bool hasWorkspaces)
+    {
+        using var analyzer = new PEReader(await OpenAsync($"analyzers/dotnet/cs/{name}.dll"));
+        MetadataReader metadata = analyzer.GetMetadataReader();
+        string[] references = [.. metadata.AssemblyReferences
+            .Select(handle => metadata.GetString(metadata.GetAssemblyReference(handle).Name))];
+
+        Assert.Equal(hasWorkspaces, references.Any(reference => reference.Contains("Workspaces", StringComparison.Ordinal)));
+        Assert.DoesNotContain(references, reference => reference.StartsWith("Emma.", StringComparison.Ordinal));
     }
 
     private static string TopFolder(string file) => file.Split('/')[0];

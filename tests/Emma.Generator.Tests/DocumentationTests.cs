@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Emma.Generator.Diagnostics;
+using Emma.Generator.Migration;
 using Emma.Generator.Misuse;
 using Emma.Generator.Tests.Harness;
 using Microsoft.CodeAnalysis;
@@ -13,6 +14,7 @@ public partial class DocumentationTests
         .. new AllocatorAnalyzer().SupportedDiagnostics,
         .. new BypassedAliasAnalyzer().SupportedDiagnostics,
         .. new MisuseAnalyzer().SupportedDiagnostics,
+        .. new MigrationAnalyzer().SupportedDiagnostics,
     ];
 
     public static TheoryData<string> Ids => [.. s_descriptors.Select(descriptor => descriptor.Id)];

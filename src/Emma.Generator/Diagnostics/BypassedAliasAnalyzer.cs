@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Emma.Generator.Migration;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
@@ -13,10 +14,6 @@ namespace Emma.Generator.Diagnostics;
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
 public sealed class BypassedAliasAnalyzer : DiagnosticAnalyzer
 {
-    // Copy, Clear and Fill do the same in both, to blocks of either
-    private static readonly HashSet<string> s_methods =
-        ["Alloc", "AllocZeroed", "Realloc", "Free", "AlignedAlloc", "AlignedRealloc", "AlignedFree"];
-
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [DiagnosticDescriptors.AliasIsBypassed];
 
@@ -37,21 +34,20 @@ public sealed class BypassedAliasAnalyzer : DiagnosticAnalyzer
     private static void AnalyzeName(SyntaxNodeAnalysisContext context, Lazy<NativeMemoryAliases> aliases)
     {
         var name = (IdentifierNameSyntax)context.Node;
-        if (!s_methods.Contains(name.Identifier.ValueText)
+        if (!BaseLibraryMemory.NativeMemoryMethods.Contains(name.Identifier.ValueText)
             || name.IsPartOfStructuredTrivia()
             || aliases.Value.HeapMeantIn(name.SyntaxTree) is not INamedTypeSymbol heap
             || context.SemanticModel.GetSymbolInfo(name, context.CancellationToken).Symbol is not IMethodSymbol method
-            || !IsNativeMemory(method.ContainingType))
+            || !BaseLibraryMemory.IsNativeMemory(method.ContainingType))
         {
             return;
         }
 
         SyntaxNode used = name.Parent is MemberAccessExpressionSyntax access && access.Name == name ? access : name;
+        string heapName = heap.ToDisplayString();
+        ImmutableDictionary<string, string?> properties =
+            ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.Heaps, heapName);
         context.ReportDiagnostic(
-            Diagnostic.Create(DiagnosticDescriptors.AliasIsBypassed, used.GetLocation(), method.Name, heap.ToDisplayString()));
+            Diagnostic.Create(DiagnosticDescriptors.AliasIsBypassed, used.GetLocation(), properties, method.Name, heapName));
     }
-
-    private static bool IsNativeMemory(INamedTypeSymbol? type) =>
-        type is { Name: "NativeMemory", Arity: 0, ContainingType: null }
-            && type.ToDisplayString() == "System.Runtime.InteropServices.NativeMemory";
 }

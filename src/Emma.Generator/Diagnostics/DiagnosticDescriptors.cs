@@ -194,6 +194,24 @@ internal static class DiagnosticDescriptors
         isEnabledByDefault: true,
         helpLinkUri: HelpLink("EMMA1008"));
 
+    public static readonly DiagnosticDescriptor CallCouldBeOfHeap = new(
+        "EMMA1009",
+        "NativeMemory could be a heap",
+        "'{0}' could be that of the heap '{1}', which this assembly has",
+        Category,
+        DiagnosticSeverity.Info,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA1009"));
+
+    public static readonly DiagnosticDescriptor MarshalCouldBeHeap = new(
+        "EMMA1010",
+        "Memory of Marshal could be a heap's",
+        "'{0}' could be that of the heap '{1}', which this assembly has",
+        Category,
+        DiagnosticSeverity.Info,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLink("EMMA1010"));
+
     // The address of a diagnostic's page; without a public address of the project, its path in the repository.
     private static string HelpLink(string id)
     {

@@ -20,10 +20,12 @@ internal static class HeapRules
         HeapRequest first = all.First(other =>
             string.Equals(other.Name, request.Name, StringComparison.OrdinalIgnoreCase) && HeapName.WhyInvalid(other.Name) is null);
         if (first != request)
-            return Diagnostic.Create(DiagnosticDescriptors.DuplicateName, request.NameLocation, request.Name, first.Name);
+            return Diagnostic.Create(
+                DiagnosticDescriptors.DuplicateName, request.NameLocation, Proposal(request, all, compilation), request.Name, first.Name);
 
-        if (NameCollision.Find(request, all, compilation) is string collision)
-            return Diagnostic.Create(DiagnosticDescriptors.NameCollides, request.NameLocation, request.Name, collision);
+        if (NameCollision.Find(request.Name, all, compilation) is string collision)
+            return Diagnostic.Create(
+                DiagnosticDescriptors.NameCollides, request.NameLocation, Proposal(request, all, compilation), request.Name, collision);
 
         return null;
     }
@@ -72,6 +74,10 @@ internal static class HeapRules
         if (request.BoundaryChecks == false)
             yield return NoEffect(request, nameof(request.BoundaryChecks), false, "checks every pointer in any case");
     }
+
+    private static ImmutableDictionary<string, string?> Proposal(
+        HeapRequest request, ImmutableArray<HeapRequest> all, Compilation compilation) =>
+        ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.Name, FreeName.For(request, all, compilation));
 
     private static Diagnostic NoEffect(HeapRequest request, string option, bool value, string instead) =>
         Diagnostic.Create(

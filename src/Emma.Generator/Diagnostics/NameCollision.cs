@@ -9,10 +9,9 @@ namespace Emma.Generator.Diagnostics;
 // Finds what else in a compilation has the name that a heap asks for.
 internal static class NameCollision
 {
-    // What collides with the heap, as the end of a sentence; null where nothing does.
-    public static string? Find(HeapRequest request, ImmutableArray<HeapRequest> all, Compilation compilation)
+    // What collides with a heap of that name, as the end of a sentence; null where nothing does.
+    public static string? Find(string name, ImmutableArray<HeapRequest> all, Compilation compilation)
     {
-        string name = request.Name;
         HeapRequest? inside = all.FirstOrDefault(other =>
             other.Name.StartsWith(name + ".", StringComparison.Ordinal) && HeapName.WhyInvalid(other.Name) is null);
         if (inside is not null)
