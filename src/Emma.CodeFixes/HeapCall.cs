@@ -26,10 +26,10 @@ internal static class HeapCall
                 SyntaxFactory.ParseExpression(NameAt(called.SpanStart, heap, model)),
                 method.WithoutTrivia())
             .WithTriviaFrom(called);
-        SyntaxNode statement = called.AncestorsAndSelf().FirstOrDefault(static node => node is StatementSyntax or MemberDeclarationSyntax) ?? called;
         if (comment is null)
             return document.WithSyntaxRoot(root.ReplaceNode(called, replacement));
 
+        SyntaxNode statement = called.Ancestors().First(static node => node is StatementSyntax or MemberDeclarationSyntax);
         SyntaxNode changed = statement.ReplaceNode(called, replacement);
         return document.WithSyntaxRoot(root.ReplaceNode(statement, WithComment(changed, comment)));
     }

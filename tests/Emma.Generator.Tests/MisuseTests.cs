@@ -183,7 +183,7 @@ public class MisuseTests
             isProgram: true);
 
     [Theory]
-    [InlineData("static nint P { get { void* q = Audio.Mixer.Alloc(8); Audio.Mixer.Free(q); Audio.Mixer.Free({|EMMA1004:q|}); return 0; } }")]
+    [InlineData("nint P { get { void* q = Audio.Mixer.Alloc(8); Audio.Mixer.Free(q); Audio.Mixer.Free({|EMMA1004:q|}); return 0; } }")]
     [InlineData("static nint P { set { Audio.Mixer.FreeHGlobal(value); Audio.Mixer.FreeHGlobal({|EMMA1004:value|}); } }")]
     [InlineData("C(void* p) { Audio.Mixer.Free(p); Audio.Mixer.Free({|EMMA1004:p|}); }")]
     [InlineData("~C() { void* p = Audio.Mixer.Alloc(8); Audio.Mixer.Free(p); Audio.Mixer.Free({|EMMA1004:p|}); }")]

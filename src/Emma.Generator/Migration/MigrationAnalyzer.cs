@@ -80,7 +80,8 @@ public sealed class MigrationAnalyzer : DiagnosticAnalyzer
                 .Add(DiagnosticProperties.Heaps, string.Join(";", of.Select(static heap => heap.ToDisplayString())));
             if (isPaired)
                 properties = properties.Add(DiagnosticProperties.IsPaired, "true");
-            context.ReportDiagnostic(Diagnostic.Create(descriptor, used.GetLocation(), properties, used.ToString(), of[0].ToDisplayString()));
+            context.ReportDiagnostic(
+                Diagnostic.Create(descriptor, used.GetLocation(), properties, used.ToString(), of[0].ToDisplayString()));
         }
     }
 }

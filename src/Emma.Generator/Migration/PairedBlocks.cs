@@ -4,8 +4,8 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Emma.Generator.Migration;
 
-// Whether a block of AllocHGlobal is allocated and freed within sight: it lies in a local variable or a private field, which is given nothing
-// else and is freed there. All of its calls can move to a heap together then.
+// Whether a block of AllocHGlobal is allocated and freed within sight: it lies in a local variable or a private field, which is given
+// nothing else and is freed there. All of its calls can move to a heap together then.
 internal static class PairedBlocks
 {
     public static bool IsPaired(InvocationExpressionSyntax call, string method, SemanticModel model, CancellationToken token)
@@ -98,7 +98,8 @@ internal static class PairedBlocks
     // The variable that an expression names, with its conversions.
     private static ISymbol? VariableIn(ExpressionSyntax? expression, SemanticModel model, CancellationToken token) =>
         expression is null || Inner(expression) is not ExpressionSyntax inner
-            || inner is not (IdentifierNameSyntax or MemberAccessExpressionSyntax { Expression: ThisExpressionSyntax or IdentifierNameSyntax })
+            || inner is not (IdentifierNameSyntax
+                or MemberAccessExpressionSyntax { Expression: ThisExpressionSyntax or IdentifierNameSyntax })
             ? null
             : model.GetSymbolInfo(inner, token).Symbol;
 
@@ -113,7 +114,8 @@ internal static class PairedBlocks
             _ => null,
         };
 
-    private static ExpressionSyntax? FirstArgument(InvocationExpressionSyntax call) => call.ArgumentList.Arguments.FirstOrDefault()?.Expression;
+    private static ExpressionSyntax? FirstArgument(InvocationExpressionSyntax call) =>
+        call.ArgumentList.Arguments.FirstOrDefault()?.Expression;
 
     private static string? NameOf(InvocationExpressionSyntax call) =>
         ((call.Expression as MemberAccessExpressionSyntax)?.Name ?? call.Expression as SimpleNameSyntax)?.Identifier.ValueText;

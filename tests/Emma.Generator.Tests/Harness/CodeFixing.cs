@@ -63,7 +63,7 @@ internal sealed class CodeFixing : IDisposable
         Solution = operations.OfType<ApplyChangesOperation>().Single().ChangedSolution;
     }
 
-    /// <summary>Applies the first offer at each diagnostic of an id that has one, all of them at once, as an editor's "fix all" does.</summary>
+    /// <summary>Applies the first offer at every diagnostic of an id that has it, at once, as an editor's "fix all" does.</summary>
     public async Task FixAllAsync(CodeFixProvider provider, string id)
     {
         Diagnostic[] diagnostics = [.. (await DiagnosticsAsync()).Where(diagnostic => diagnostic.Id == id)];

@@ -22,11 +22,12 @@ public partial class GuideTests
             internal static void WriteLine(object value) => Text.Append(value).Append('\n');
         }
 
+        // Calls what the compiler makes of the page's statements, which is static (8) and not public (32).
         public static class Runner
         {
             public static string Run()
             {
-                var main = typeof(Program).GetMethod("<Main>$", (System.Reflection.BindingFlags)40)!; // static, not public
+                var main = typeof(Program).GetMethod("<Main>$", (System.Reflection.BindingFlags)(8 | 32))!;
                 main.Invoke(null, new object?[] { null });
                 return Console.Text.ToString();
             }
@@ -43,6 +44,7 @@ public partial class GuideTests
         TestProject project = new(program, Surroundings)
         {
             References = [.. Net100.References.All],
+            Documentation = DocumentationMode.None,
             Options = new CSharpCompilationOptions(
                 OutputKind.ConsoleApplication, allowUnsafe: true, nullableContextOptions: NullableContextOptions.Enable),
         };
