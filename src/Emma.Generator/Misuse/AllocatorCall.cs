@@ -61,6 +61,13 @@ internal readonly struct AllocatorCall(CallKind kind, Allocator allocator)
         .. Named(CallKind.Touches, "Clear", "Copy", "Fill"),
     ]);
 
+    // Methods that end a block, of heaps, arenas and others.
+    private static readonly HashSet<string> s_ending =
+    [
+        "Free", "AlignedFree", "FreeHGlobal", "FreeCoTaskMem", "Realloc", "AlignedRealloc", "TryRealloc", "TryAlignedRealloc",
+        "ReAllocHGlobal", "ReAllocCoTaskMem", "Destroy", "Reset", "Rewind", "Dispose",
+    ];
+
     private static readonly Allocator s_native = new("NativeMemory", IsHeap: false);
     private static readonly Allocator s_global = new("Marshal.AllocHGlobal", IsHeap: false);
     private static readonly Allocator s_task = new("Marshal.AllocCoTaskMem", IsHeap: false);
@@ -71,6 +78,9 @@ internal readonly struct AllocatorCall(CallKind kind, Allocator allocator)
 
     // Whether a name is that of a heap's method: worth finding out whose it is.
     public static bool MayBeOfHeap(string name) => s_heap.ContainsKey(name);
+
+    // Whether a name is that of a method that ends a block: without one there is nothing to follow.
+    public static bool MayEndBlock(string name) => s_ending.Contains(name);
 
     public static bool IsOfHeap(IMethodSymbol method) =>
         s_heap.TryGetValue(method.Name, out CallKind kind) && HeapOf(method.ContainingType) is not null

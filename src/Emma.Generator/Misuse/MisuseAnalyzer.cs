@@ -44,9 +44,14 @@ public sealed class MisuseAnalyzer : DiagnosticAnalyzer
     {
         // Names first, then what they mean: all else is for the few methods that call a heap
         bool hasCall = false;
+        bool hasEnd = false;
         foreach (SyntaxNode node in context.CodeBlock.DescendantNodes())
         {
-            if (node is SimpleNameSyntax name && AllocatorCall.MayBeOfHeap(name.Identifier.ValueText)
+            if (node is not SimpleNameSyntax name)
+                continue;
+
+            hasEnd |= AllocatorCall.MayEndBlock(name.Identifier.ValueText);
+            if (AllocatorCall.MayBeOfHeap(name.Identifier.ValueText)
                 && context.SemanticModel.GetSymbolInfo(name, context.CancellationToken).Symbol is IMethodSymbol method
                 && AllocatorCall.IsOfHeap(method))
             {
@@ -60,6 +65,9 @@ public sealed class MisuseAnalyzer : DiagnosticAnalyzer
             return;
 
         BlockVariables variables = new(root, context.OwningSymbol);
+        if (!hasEnd && !variables.Kept.Any())
+            return;
+
         ControlFlowGraph? graph = root switch
         {
             IMethodBodyOperation body => ControlFlowGraph.Create(body, context.CancellationToken),
@@ -72,7 +80,8 @@ public sealed class MisuseAnalyzer : DiagnosticAnalyzer
         if (graph is null)
             return;
 
-        BlockFlow.Analyze(graph, variables, context.ReportDiagnostic, context.CancellationToken);
+        if (hasEnd)
+            BlockFlow.Analyze(graph, variables, context.ReportDiagnostic, context.CancellationToken);
         if (graph.Blocks[graph.Blocks.Length - 1].IsReachable && !IsEntryPoint(context))
             CheckLeaks(context, variables, destroys);
     }
@@ -149,6 +158,10 @@ public sealed class MisuseAnalyzer : DiagnosticAnalyzer
     {
         foreach (SyntaxTree file in compilation.SyntaxTrees)
         {
+            // What the generator writes is large, and calls no heap
+            if (file.FilePath.Contains(typeof(EmmaGenerator).FullName!))
+                continue;
+
             foreach (SyntaxNode node in file.GetRoot(token).DescendantNodes())
             {
                 if (node is IdentifierNameSyntax { Identifier.ValueText: "Destroy" })
