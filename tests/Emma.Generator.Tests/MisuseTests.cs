@@ -212,7 +212,10 @@ public class MisuseTests
     public void Methods_of_emitted_heaps_that_give_and_take_blocks_are_known()
     {
         GeneratorOutput output = new TestProject("""[assembly: Emma.EmmaAllocator("MyHeap")]""").Generate();
-        IMethodSymbol[] methods = [.. PublicSurface.Of(output).OfType<IMethodSymbol>()];
+        IMethodSymbol[] methods =
+        [
+            .. PublicSurface.Of(output).OfType<IMethodSymbol>().Where(method => method.ContainingType.Name is "MyHeap" or "LocalHeap"),
+        ];
         IMethodSymbol[] giving = [.. methods.Where(method => method.ReturnType.ToString() is "void*" or "T*" or "System.Span<T>")];
         IMethodSymbol[] freeing = [.. methods.Where(method => method.Name.EndsWith("Free", StringComparison.Ordinal))];
 
