@@ -35,10 +35,12 @@ static unsafe partial class EmmaHeap
 
             internal readonly nuint End => Bytes & ~(SizeClasses.Granularity - 1);
 
-            // Allocates a chunk; null: there is no room.
-            internal static ArenaChunk* TryCreate(nuint bytes, long number)
+            // Allocates a chunk; null: there is no room, unless it is to throw, which is when a handler is asked.
+            internal static ArenaChunk* TryCreate(nuint bytes, long number, bool throws)
             {
                 ArenaChunk* chunk = (ArenaChunk*)AllocateBlock(bytes, zeroed: false);
+                if (chunk == null && throws)
+                    chunk = (ArenaChunk*)FailAllocation(null, bytes, SizeClasses.Granularity, zeroed: false, throws);
                 if (chunk != null)
                 {
                     Assert((nuint)sizeof(ArenaChunk) <= HeaderBytes);

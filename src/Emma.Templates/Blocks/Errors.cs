@@ -36,9 +36,14 @@ static unsafe partial class EmmaHeap
             }
 
             ClrInterlocked.Increment(ref Heap->Failures);
-            if (!throws)
-                return null;
+            if (throws)
+                ThrowOutOfMemory(size);
+            return null;
+        }
 
+        // Says why there was no room for an allocation that has failed.
+        internal static void ThrowOutOfMemory(nuint size)
+        {
             // There may be no memory for the code that counts either.
             string reason = HeapState.IsRunning && Compilation.TryRequire(CompilationGroups.ForUpkeep)
                 ? ReasonForRefusal(size)

@@ -278,7 +278,7 @@ static unsafe partial class EmmaHeap
             {
                 RequireLive();
                 if (byteCount > HeapInternals.AddressSpace.MaxBytes || alignment > HeapInternals.AddressSpace.MaxBytes)
-                    HeapInternals.ThrowOutOfMemory(byteCount);
+                    HeapInternals.FailAllocation(null, byteCount, alignment, zeroed: false, throws: true);
 
                 nuint bytes = HeapInternals.AlignUp(ClrMath.Max(byteCount, 1), Granularity);
                 nuint block = HeapInternals.AlignUp(_next, alignment);
@@ -287,7 +287,7 @@ static unsafe partial class EmmaHeap
                     // As much as the block takes wherever the chunk begins.
                     nuint most = bytes + alignment - Granularity;
                     if (!TryMoveOn(most))
-                        return AllocAlone(byteCount, most, alignment);
+                        return AllocAlone(most, alignment);
                     block = HeapInternals.AlignUp(_next, alignment);
                 }
 
@@ -311,7 +311,7 @@ static unsafe partial class EmmaHeap
 
             if (next == null)
             {
-                next = HeapInternals.ArenaChunk.TryCreate(_chunkBytes, _lastNumber + 1);
+                next = HeapInternals.ArenaChunk.TryCreate(_chunkBytes, _lastNumber + 1, throws: false);
                 if (next == null)
                     return false;
 
@@ -335,12 +335,10 @@ static unsafe partial class EmmaHeap
         }
 
         // Allocates a block in a chunk of its own; what is left of the current one serves on.
-        private void* AllocAlone(nuint byteCount, nuint bytes, nuint alignment)
+        private void* AllocAlone(nuint bytes, nuint alignment)
         {
             HeapInternals.ArenaChunk* chunk = HeapInternals.ArenaChunk.TryCreate(
-                HeapInternals.ArenaChunk.HeaderBytes + bytes, _lastNumber + 1);
-            if (chunk == null)
-                HeapInternals.ThrowOutOfMemory(byteCount);
+                HeapInternals.ArenaChunk.HeaderBytes + bytes, _lastNumber + 1, throws: true);
             _lastNumber++;
             chunk->Next = _alone;
             _alone = chunk;
