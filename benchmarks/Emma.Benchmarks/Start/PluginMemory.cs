@@ -25,8 +25,8 @@ internal static class PluginMemory
 
         ResultTable growth = new("start-plugins", "Plugins with one block each: resident KiB for each of them", "plugins", columns)
         {
-            Note = "Growth since before the load contexts were made, after a collection, divided by their number. The first one's includes what a "
-                + "process needs once.",
+            Note = "Growth since before the load contexts were made, after a collection, divided by their number. The first one's includes "
+                + "what a process needs once.",
             Chart = Chart.Figures,
         };
         for (int i = 0; i < counts.Length; i++)
@@ -41,8 +41,8 @@ internal static class PluginMemory
         int before = counts[^2];
         ResultTable further = new("start-further", $"Each further plugin: ({last} − {before}) ÷ {last - before}", "each", columns)
         {
-            Note = $"Resident KiB by kind of mapping, and what \"{StartProbe.OneMethod}\" does not have; then methods compiled, CPU time, and what "
-                + "a collection frees again.",
+            Note = $"Resident KiB by kind of mapping, and what \"{StartProbe.OneMethod}\" does not have; then methods compiled, CPU time, and "
+                + "what a collection frees again.",
         };
         string[] kinds = all[^1].First(many => many is not null)!.Kinds;
         for (int kind = 0; kind < kinds.Length; kind++)

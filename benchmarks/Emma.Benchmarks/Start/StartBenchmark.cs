@@ -24,7 +24,8 @@ internal static class StartBenchmark
         foreach (bool collectible in new[] { false, true })
         {
             string context = collectible ? "collectible" : "main program";
-            StartJob.Compiled?[] lists = [.. probes.Select(probe => Failures.Try(() => StartJob.List(probe.Assembly!, collectible), probe.Column))];
+            StartJob.Compiled?[] lists =
+                [.. probes.Select(probe => Failures.Try(() => StartJob.List(probe.Assembly!, collectible), probe.Column))];
             progress.Step(context);
             List<StartJob.Times>[] times = [.. probes.Select(_ => new List<StartJob.Times>())];
             for (int round = 0; round < rounds; round++)

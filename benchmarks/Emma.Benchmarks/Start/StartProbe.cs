@@ -25,7 +25,9 @@ internal sealed record StartProbe(string Column, string? Assembly)
     [
         .. Heaps,
         new(PeerList.NativeMemoryName, "NoHeapNativeMemory"),
-        .. PeerList.Find(PeerList.MimallocName).IsPresent ? [new StartProbe(PeerList.MimallocName, "NoHeapMimalloc")] : Array.Empty<StartProbe>(),
+        .. PeerList.Find(PeerList.MimallocName).IsPresent
+            ? [new StartProbe(PeerList.MimallocName, "NoHeapMimalloc")]
+            : Array.Empty<StartProbe>(),
         new(OneMethod, "NoHeap"),
     ];
 }

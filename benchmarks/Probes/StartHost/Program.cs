@@ -39,7 +39,8 @@ internal static class Program
         GC.KeepAlive(s_kept);
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{last.Methods - first.Methods - 1} {last.IL - first.IL} {last.Jit - first.Jit} {last.Cpu - first.Cpu} {last.Allocated - first.Allocated}"));
+            $"{last.Methods - first.Methods - 1} {last.IL - first.IL} {last.Jit - first.Jit} {last.Cpu - first.Cpu} "
+            + $"{last.Allocated - first.Allocated}"));
         for (int kind = 0; kind < after.Length; kind++)
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{after[kind] - before[kind]} {Residents.Kinds[kind]}"));
     }
