@@ -159,7 +159,7 @@ public class CodeFixTests
     [InlineData("""[assembly: Emma.EmmaAllocator("A")] namespace A { class Heap { } }""", "EMMA0004", "AHeap")]
     [InlineData("""[assembly: Emma.EmmaAllocator("A"), Emma.EmmaAllocator("A.Heap")]""", "EMMA0004", "AHeap")]
     [InlineData("""[assembly: Emma.EmmaAllocator("A.Frames")] namespace A { class Frames { } }""", "EMMA0004", "A.FramesHeap")]
-    [InlineData("""[assembly: Emma.EmmaAllocator("Frames.Pool")] class Frames { }""", "EMMA0004", "FramesPoolHeap")]
+    [InlineData("""[assembly: Emma.EmmaAllocator("Frames.Cache")] class Frames { }""", "EMMA0004", "FramesCacheHeap")]
     public async Task A_name_that_is_taken_is_exchanged_for_one_that_is_free(string source, string id, string name)
     {
         using CodeFixing fixing = new(new TestProject(source, StubHeaps.Marker), generates: false);

@@ -55,6 +55,6 @@ public partial class GuideTests
             .Where(program => program.Item1.Contains("[assembly: EmmaAllocator", StringComparison.Ordinal)),
     ];
 
-    [GeneratedRegex("```csharp\n(.*?)```\n\n```text\n(.*?)```", RegexOptions.Singleline)]
+    [GeneratedRegex("```csharp\n((?:(?!```).)*)```\n\n```text\n(.*?)```", RegexOptions.Singleline)]
     private static partial Regex Program();
 }

@@ -154,9 +154,9 @@ internal static class Mutations
                 """)),
         new(Start, "RUNNING_FIRST", CodePage,
             new Edit(
-                "Compilation.LoadBaseLibrary(); Window.SetLabel(",
-                "ClrInterlocked.CompareExchange(ref Heap->State._state, Running, NotStarted); Compilation.LoadBaseLibrary(); " +
-                "Window.SetLabel(")),
+                "Compilation.Prepare(CompilationGroups.AtStart);",
+                "ClrInterlocked.CompareExchange(ref Heap->State._state, Running, NotStarted); " +
+                "Compilation.Prepare(CompilationGroups.AtStart);")),
         new(Start, "CODE_OF_THE_LOSER", CodePage,
             new Edit("private static KernelEntry? s_current;",
                 "private static KernelEntry? s_current; [global::System.ThreadStatic] private static KernelEntry? t_made;"),

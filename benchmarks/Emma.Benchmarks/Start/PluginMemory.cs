@@ -41,8 +41,8 @@ internal static class PluginMemory
         int before = counts[^2];
         ResultTable further = new("start-further", $"Each further plugin: ({last} − {before}) ÷ {last - before}", "each", columns)
         {
-            Note = $"Resident KiB by kind of mapping, and what \"{StartProbe.OneMethod}\" does not have; then methods compiled, CPU time, and "
-                + "what a collection frees again.",
+            Note = $"Resident KiB by kind of mapping, and what \"{StartProbe.OneMethod}\" does not have; then methods compiled, CPU time, "
+                + "and what a collection frees again.",
         };
         string[] kinds = all[^1].First(many => many is not null)!.Kinds;
         for (int kind = 0; kind < kinds.Length; kind++)

@@ -54,7 +54,7 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static string ReasonForRefusal(nuint size)
         {
-            HeapCount count = Count();
+            HeapCount count = CountIfRunning();
             return size > AddressSpace.MaxBytes
                 ? "no process can have so many. Look for a product that overflows, or a negative number that was converted"
                 : count.Limit != 0 && NeededBeyond(count.Limit - count.Mapped, size) is not 0 and long needed

@@ -28,7 +28,8 @@ static unsafe partial class EmmaHeap
         // programs allocate, so they are compiled in groups (CompilationGroups), each before the first lock of an operation that may need
         // it; what runs without a lock is compiled when it is called. A forked child cannot compile at all: the runtime writes machine code
         // to memory that child and parent share, so that both would go astray; programs that fork have everything compiled first.
-        [ClrUnconditionalSuppressMessage("Trimming", "IL2070")] // What is trimmed away is not called.
+        [ClrUnconditionalSuppressMessage("Trimming", "IL2026")] // What is trimmed away is not called.
+        [ClrUnconditionalSuppressMessage("Trimming", "IL2070")]
         [ClrUnconditionalSuppressMessage("Trimming", "IL2075")]
         internal static class Compilation
         {
@@ -130,10 +131,7 @@ static unsafe partial class EmmaHeap
 
                     string[] names = line.TrimStart(CompilationGroups.CheckedMark, CompilationGroups.LockedMark)
                         .Split(CompilationGroups.NameSeparator);
-                    ClrType? type = names[0] == nameof(HeapInternals)
-                        ? typeof(HeapInternals)
-                        : typeof(HeapInternals).GetNestedType(names[0], ClrBindingFlags.NonPublic);
-                    PrepareMethods(type, names);
+                    PrepareMethods(names[0] == nameof(HeapInternals) ? typeof(HeapInternals) : Part(names[0]), names);
                 }
             }
 
@@ -148,6 +146,12 @@ static unsafe partial class EmmaHeap
                 foreach (ClrType part in typeof(HeapInternals).GetNestedTypes(ClrBindingFlags.NonPublic))
                     PrepareMethods(part, names: null);
             }
+
+            // A type of the heap's. To ask for a nested type has the runtime load all of them, 20 KiB in each plugin; to ask by full name
+            // has the base library's parser of names compiled, 3 ms in each process.
+            private static ClrType? Part(string name) => IsCollectible
+                ? typeof(HeapInternals).Assembly.GetType($"{typeof(HeapInternals).FullName}+{name}")
+                : typeof(HeapInternals).GetNestedType(name, ClrBindingFlags.NonPublic);
 
             // Has methods of a type compiled: those of some names, or all. To list a type's methods once takes less than to ask for each.
             private static void PrepareMethods(ClrType? type, string[]? names)

@@ -24,6 +24,15 @@ public static unsafe partial class EmmaHeap
                 GC.SuppressFinalize(this);
             }
 
+            // What the heap holds: its statistics but for the number of failed allocations.
+            protected static string Figures()
+            {
+                HeapStatistics all = GetStatistics();
+                return string.Join(", ", typeof(HeapStatistics).GetProperties()
+                    .Where(property => property.Name != nameof(HeapStatistics.FailedAllocations))
+                    .Select(property => $"{property.Name}: {property.GetValue(all)}"));
+            }
+
             // Bytes that exist while no block memory does.
             protected static nuint BytesOfEmptyHeap => Kernel == KernelAccess.Trampolines ? (nuint)MachineCode.PageBytes : 0;
         }

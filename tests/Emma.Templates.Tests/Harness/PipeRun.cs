@@ -36,8 +36,8 @@ internal static class PipeRun
     private static long Sum(ReadOnlySpan<byte> bytes)
     {
         long sum = 0;
-        foreach (byte value in bytes)
-            sum += value;
+        for (int i = 0; i < bytes.Length; i++)
+            sum += bytes[i];
         return sum;
     }
 }

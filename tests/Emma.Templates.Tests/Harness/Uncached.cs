@@ -10,7 +10,7 @@ public static unsafe partial class EmmaHeap
         {
             internal static void* Alloc(nuint size)
             {
-                HeapState.EnsureRunning();
+                Prepare();
                 return (void*)Bin.Of(SizeClasses.Of(size))->Allocate();
             }
 

@@ -16,7 +16,7 @@ public static unsafe partial class EmmaHeap
 
             public LockProtocolTests()
             {
-                HeapState.EnsureRunning();
+                Prepare();
                 _lock = (Lock*)NativeMemory.AllocZeroed((nuint)sizeof(Lock));
             }
 

@@ -13,7 +13,7 @@ public static unsafe partial class EmmaHeap
 
             public LockTests()
             {
-                HeapState.EnsureRunning();
+                Prepare();
                 _lock = (Lock*)NativeMemory.AllocZeroed((nuint)sizeof(Lock));
             }
 

@@ -10,7 +10,7 @@ public static unsafe partial class EmmaHeap
         /// <summary>The slabs of one class as magazines see them, which take and give many blocks at once.</summary>
         public sealed class BatchTests : HeapTest
         {
-            public BatchTests() => HeapState.EnsureRunning();
+            public BatchTests() => Prepare();
 
             public static TheoryData<int> AllClasses => new(Enumerable.Range(1, SizeClasses.Count));
 
