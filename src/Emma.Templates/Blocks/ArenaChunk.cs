@@ -35,21 +35,22 @@ static unsafe partial class EmmaHeap
 
             internal readonly nuint End => Bytes & ~(SizeClasses.Granularity - 1);
 
-            // Allocates a chunk; null: there is no room, unless it is to throw, which is when a handler is asked.
-            internal static ArenaChunk* TryCreate(nuint bytes, long number, bool throws)
+            // Allocates a chunk; null: there is no room.
+            internal static ArenaChunk* TryCreate(nuint bytes, long number)
             {
-                ArenaChunk* chunk = (ArenaChunk*)AllocateBlock(bytes, zeroed: false);
-                if (chunk == null && throws)
-                    chunk = (ArenaChunk*)FailAllocation(null, bytes, SizeClasses.Granularity, zeroed: false, throws);
-                if (chunk != null)
-                {
-                    Assert((nuint)sizeof(ArenaChunk) <= HeaderBytes);
-                    chunk->Bytes = bytes;
-                    chunk->Next = null;
-                    chunk->Number = number;
-                    chunk->_signature = SignatureAt((nuint)chunk);
-                }
+                void* block = AllocateBlock(bytes, zeroed: false);
+                return block == null ? null : Begin(block, bytes, number);
+            }
 
+            // Makes a block a chunk.
+            internal static ArenaChunk* Begin(void* block, nuint bytes, long number)
+            {
+                Assert((nuint)sizeof(ArenaChunk) <= HeaderBytes);
+                ArenaChunk* chunk = (ArenaChunk*)block;
+                chunk->Bytes = bytes;
+                chunk->Next = null;
+                chunk->Number = number;
+                chunk->_signature = SignatureAt((nuint)chunk);
                 return chunk;
             }
 

@@ -36,7 +36,8 @@ static unsafe partial class EmmaHeap
             // Bytes from which the base library's methods for memory do their work in another way, twice.
             private const int ManyBytes = 8192;
 
-            private static readonly ThreadSet s_preparing = new ThreadSet();
+            // More threads than any process has may want a group at once.
+            private static readonly ThreadSet s_preparing = new ThreadSet(mostParts: 1000);
 
             private const ClrBindingFlags Declared = ClrBindingFlags.DeclaredOnly | ClrBindingFlags.Static | ClrBindingFlags.Instance
                 | ClrBindingFlags.Public | ClrBindingFlags.NonPublic;
@@ -96,8 +97,12 @@ static unsafe partial class EmmaHeap
                     {
                         for (int group = 1; group <= CompilationGroups.Rest; group <<= 1)
                         {
-                            if ((groups & ~ClrVolatile.Read(ref Heap->Prepared) & group) != 0)
-                                PrepareGroup(group);
+                            if ((groups & ~ClrVolatile.Read(ref Heap->Prepared) & group) == 0)
+                                continue;
+
+                            PrepareGroup(group);
+                            // Not with the last one: a resolver that is run for that may need this.
+                            ClrInterlocked.Or(ref Heap->Prepared, group);
                         }
                     }
                 }

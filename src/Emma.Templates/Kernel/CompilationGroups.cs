@@ -135,7 +135,7 @@ static unsafe partial class EmmaHeap
                 + " MapPages Recover Release ReleaseAllEmpty ReleaseShared Remove StepFrom TryGrow TryGrowTo TryReserve\n"
                 + "Slab Recount -Take\n"
                 + "SlotWalk -.ctor Next\n"
-                + "SmallBlocks AllocateFree AllocateUncached -AreMarksRead Flush ReclaimBeforeMapping\n"
+                + "SmallBlocks AllocateFree AllocateUncached AreMarksRead Flush ReclaimBeforeMapping\n"
                 + "SpareMappings NoteUnmapped\n"
                 + "Syscalls FutexWait TgKill\n"
                 + "ThreadCache Empty EmptyDead -ReadAt ResetClass Return TakenOver\n"

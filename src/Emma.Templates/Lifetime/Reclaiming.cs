@@ -1,6 +1,8 @@
 namespace Emma.Templates;
 
 using ClrMath = global::System.Math;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 // What looks at the heap as a whole: giving back what is free, and counting.
@@ -11,6 +13,7 @@ static unsafe partial class EmmaHeap
         // Unmaps whatever the heap keeps only to be faster, after waiting for what other threads are giving back right now.
         // maxMagazines: How many magazines of free blocks are emptied, about.
         // Returns: bytes given back to the kernel.
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static nuint Reclaim(int maxMagazines)
         {
             ref Root root = ref *Heap;
@@ -24,6 +27,7 @@ static unsafe partial class EmmaHeap
         // Unmaps, or frees for other uses, whatever the heap keeps only to be faster. The caller holds the lock of giving back; if it
         // allocates before it lets go of that, nothing free is out of its sight, because somebody is just giving it back.
         // Returns: bytes given back to the kernel.
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static nuint GiveBack(bool keepReserve)
         {
             ref Root root = ref *Heap;
@@ -44,6 +48,7 @@ static unsafe partial class EmmaHeap
         // maxMagazines: How many magazines of free blocks are emptied, about.
         // maxSegments: How many segments are unmapped or have free pages discarded.
         // Returns: bytes unmapped or discarded.
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static nuint TrimSome(int maxMagazines, int maxSegments)
         {
             byte* whole = stackalloc byte[LongLoop.Bytes];

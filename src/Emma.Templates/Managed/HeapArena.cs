@@ -49,6 +49,10 @@ static unsafe partial class EmmaHeap
         // Bytes of the chunk to be made next; 0: disposed.
         private nuint _chunkBytes;
         private long _lastNumber;
+
+        // Marks are numbered; those up to one were given up by Reset.
+        private long _lastMark;
+        private long _lastResetMark;
         private readonly int _era;
 
         // In a heap that checks: whether a thread is at work.
@@ -68,9 +72,11 @@ static unsafe partial class EmmaHeap
             internal readonly nuint Next;
             internal readonly long Number;
             internal readonly long LastNumber;
+            internal readonly long Mark;
 
-            internal Checkpoint(HeapArena arena, nuint next, long number, long lastNumber)
+            internal Checkpoint(HeapArena arena, nuint next, long number, long lastNumber, long mark)
             {
+                Mark = mark;
                 Arena = arena;
                 Next = next;
                 Number = number;
@@ -177,18 +183,18 @@ static unsafe partial class EmmaHeap
         }
 
         /// <summary>Notes how much is allocated, for <c>Rewind</c>.</summary>
-        /// <returns>The position. It holds until something before it is given up.</returns>
+        /// <returns>The position. It holds until <c>Reset</c>, or <c>Rewind</c> to an earlier one.</returns>
         /// <exception cref="global::System.ObjectDisposedException">The arena was disposed, or the heap destroyed.</exception>
         public Checkpoint Mark()
         {
             RequireLive();
-            return new Checkpoint(this, _next, NumberOf(_current), _lastNumber);
+            return new Checkpoint(this, _next, NumberOf(_current), _lastNumber, ++_lastMark);
         }
 
         /// <summary>Frees what was allocated since a mark, all at once. Chunks are kept, but for those of single large blocks.</summary>
         /// <param name="mark">A position of this arena.</param>
-        /// <exception cref="global::System.ArgumentException"><paramref name="mark"/> is of another arena, or what it stands behind was
-        /// given up: nothing has changed.</exception>
+        /// <exception cref="global::System.ArgumentException"><paramref name="mark"/> is of another arena, or of before <c>Reset</c>, or
+        /// what it stands behind was given up and is not allocated again: nothing has changed.</exception>
         /// <exception cref="global::System.ObjectDisposedException">The arena was disposed, or the heap destroyed.</exception>
         public void Rewind(Checkpoint mark)
         {
@@ -197,7 +203,10 @@ static unsafe partial class EmmaHeap
             {
                 RequireLive();
                 long current = NumberOf(_current);
-                if (mark.Arena != this || mark.Number > current || (mark.Number == current && mark.Next > _next))
+                if (mark.Arena != this
+                    || (mark.Number != 0 && mark.Mark <= _lastResetMark)
+                    || mark.Number > current
+                    || (mark.Number == current && mark.Next > _next))
                 {
                     throw new ClrArgumentException(
                         $"{HeapInternals.HeapName}: the mark is none of this arena, or was given up.", nameof(mark));
@@ -222,6 +231,7 @@ static unsafe partial class EmmaHeap
             {
                 RequireLive();
                 RewindTo(default);
+                _lastResetMark = _lastMark;
             }
             finally
             {
@@ -273,27 +283,57 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         private void* AllocSlowly(nuint byteCount, nuint alignment)
         {
+            if (byteCount > HeapInternals.AddressSpace.MaxBytes || alignment > HeapInternals.AddressSpace.MaxBytes)
+                HeapInternals.FailAllocation(null, byteCount, alignment, zeroed: false, throws: true);
+
+            nuint bytes = HeapInternals.AlignUp(ClrMath.Max(byteCount, 1), Granularity);
+            // As much as the block takes wherever its chunk begins.
+            nuint most = bytes + alignment - Granularity;
+            void* block = TryAllocSlowly(bytes, most, alignment);
+            return block != null ? block : AllocAfterFailure(most, alignment);
+        }
+
+        // Null: there is no room.
+        private void* TryAllocSlowly(nuint bytes, nuint most, nuint alignment)
+        {
             Enter();
             try
             {
                 RequireLive();
-                if (byteCount > HeapInternals.AddressSpace.MaxBytes || alignment > HeapInternals.AddressSpace.MaxBytes)
-                    HeapInternals.FailAllocation(null, byteCount, alignment, zeroed: false, throws: true);
-
-                nuint bytes = HeapInternals.AlignUp(ClrMath.Max(byteCount, 1), Granularity);
                 nuint block = HeapInternals.AlignUp(_next, alignment);
                 if (block + bytes > _end || _end == 0)
                 {
-                    // As much as the block takes wherever the chunk begins.
-                    nuint most = bytes + alignment - Granularity;
                     if (!TryMoveOn(most))
-                        return AllocAlone(most, alignment);
+                    {
+                        nuint length = HeapInternals.ArenaChunk.HeaderBytes + most;
+                        return AllocAlone(HeapInternals.ArenaChunk.TryCreate(length, _lastNumber + 1), alignment);
+                    }
+
                     block = HeapInternals.AlignUp(_next, alignment);
                 }
 
                 _next = block + bytes;
                 HeapInternals.Assert(_next <= _end);
                 return (void*)block;
+            }
+            finally
+            {
+                Leave();
+            }
+        }
+
+        // Asks the handler, which may use the arena, reset it or dispose it.
+        private void* AllocAfterFailure(nuint most, nuint alignment)
+        {
+            nuint length = HeapInternals.ArenaChunk.HeaderBytes + most;
+            void* memory = HeapInternals.FailAllocation(null, length, Granularity, zeroed: false, throws: true);
+            Enter();
+            try
+            {
+                if (!IsLive)
+                    HeapInternals.ReleaseBlock(memory);
+                RequireLive();
+                return AllocAlone(HeapInternals.ArenaChunk.Begin(memory, length, _lastNumber + 1), alignment);
             }
             finally
             {
@@ -311,7 +351,7 @@ static unsafe partial class EmmaHeap
 
             if (next == null)
             {
-                next = HeapInternals.ArenaChunk.TryCreate(_chunkBytes, _lastNumber + 1, throws: false);
+                next = HeapInternals.ArenaChunk.TryCreate(_chunkBytes, _lastNumber + 1);
                 if (next == null)
                     return false;
 
@@ -334,11 +374,12 @@ static unsafe partial class EmmaHeap
             _end = chunk == null ? 0 : (nuint)chunk + chunk->End;
         }
 
-        // Allocates a block in a chunk of its own; what is left of the current one serves on.
-        private void* AllocAlone(nuint bytes, nuint alignment)
+        // A block in a chunk of its own, null if there is none; what is left of the current one serves on.
+        private void* AllocAlone(HeapInternals.ArenaChunk* chunk, nuint alignment)
         {
-            HeapInternals.ArenaChunk* chunk = HeapInternals.ArenaChunk.TryCreate(
-                HeapInternals.ArenaChunk.HeaderBytes + bytes, _lastNumber + 1, throws: true);
+            if (chunk == null)
+                return null;
+
             _lastNumber++;
             chunk->Next = _alone;
             _alone = chunk;
@@ -382,9 +423,11 @@ static unsafe partial class EmmaHeap
                 ClrNativeMemory.Fill((void*)start, end - start, HeapInternals.ArenaChunk.Poison);
         }
 
+        private bool IsLive => _chunkBytes != 0 && _era == HeapInternals.Era;
+
         private void RequireLive()
         {
-            if (_chunkBytes == 0 || _era != HeapInternals.Era)
+            if (!IsLive)
             {
                 throw new ClrObjectDisposedException(
                     nameof(HeapArena), $"{HeapInternals.HeapName}: the arena was disposed, or the heap destroyed.");

@@ -4,6 +4,7 @@ using ClrArgumentOutOfRangeException = global::System.ArgumentOutOfRangeExceptio
 using ClrArray = global::System.Array;
 using ClrInvalidOperationException = global::System.InvalidOperationException;
 using ClrMath = global::System.Math;
+using ClrMemoryExtensions = global::System.MemoryExtensions;
 using ClrOutOfMemoryException = global::System.OutOfMemoryException;
 
 static unsafe partial class EmmaHeap
@@ -110,15 +111,20 @@ static unsafe partial class EmmaHeap
             _written = count;
         }
 
-        // Writes over what is there, and behind it.
+        // Writes over what is there, and behind it; bytes in between that were not written are zero. What is written may be part of the
+        // buffer, which may move. If this throws, nothing has changed.
         internal void WriteAt(int position, global::System.ReadOnlySpan<byte> bytes)
         {
-            if (position > _written)
-                SetWritten(position);
+            bool isOwn = ClrMemoryExtensions.Overlaps(_buffer.GetSpan(), bytes, out int offset);
             long end = (long)position + bytes.Length;
             if (end > _written)
-                Require((long)bytes.Length - (_written - position));
-            bytes.CopyTo(_buffer.GetSpan().Slice(position));
+                Require(end - _written);
+            global::System.Span<byte> buffer = _buffer.GetSpan();
+            if (isOwn)
+                bytes = buffer.Slice(offset, bytes.Length);
+            if (position > _written)
+                buffer.Slice(_written, position - _written).Clear();
+            bytes.CopyTo(buffer.Slice(position));
             _written = ClrMath.Max(_written, (int)end);
         }
 

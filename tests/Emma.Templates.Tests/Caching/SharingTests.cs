@@ -36,6 +36,10 @@ public static unsafe partial class EmmaHeap
                 ChildProcess.MustSucceed(nameof(Scenarios.WaitForADeadOwnerWithoutSharing));
 
             [Fact]
+            public void However_many_threads_come_together_each_has_its_block() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.ComeTogether));
+
+            [Fact]
             public void Threads_that_are_first_together_share() => ChildProcess.MustSucceed(nameof(Scenarios.BeFirstTogether));
         }
 
@@ -156,6 +160,20 @@ public static unsafe partial class EmmaHeap
                 Patience.Join(waiter, "the waiter ends");
                 Must(told, "the waiter was not told");
                 NativeMemory.Free(held);
+            }
+
+            public static void ComeTogether()
+            {
+                const int threads = 200;
+                using var barrier = new Barrier(threads);
+                Threads.Run(threads, thread =>
+                {
+                    barrier.SignalAndWait();
+                    Free(Alloc(100));
+                    barrier.SignalAndWait();
+                    Free(Alloc((nuint)100_000));
+                });
+                Must(GetStatistics().LiveBlocks == 0, "blocks are lost");
             }
 
             public static void BeFirstTogether()

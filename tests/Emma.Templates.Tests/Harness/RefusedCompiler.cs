@@ -11,6 +11,8 @@ public static unsafe partial class EmmaHeap
         {
             private readonly int[] _threads;
             private readonly int[] _before;
+            private readonly FieldInfo _room;
+            private readonly object _preparing;
 
             /// <summary>Fills the places of those who may have groups compiled.</summary>
             internal RefusedCompiler()
@@ -20,12 +22,16 @@ public static unsafe partial class EmmaHeap
                 object preparing = typeof(Compilation).GetField("s_preparing", hidden)!.GetValue(null)!;
                 _threads = (int[])typeof(ThreadSet).GetField("_threads", hidden)!.GetValue(preparing)!;
                 _before = [.. _threads];
+                _preparing = preparing;
+                _room = typeof(ThreadSet).GetField("_mostParts", hidden)!;
+                _room.SetValue(preparing, 0);
                 Array.Fill(_threads, nobody);
             }
 
             /// <inheritdoc/>
             public void Dispose()
             {
+                _room.SetValue(_preparing, 1000);
                 for (int i = 0; i < _threads.Length; i++)
                     Volatile.Write(ref _threads[i], _before[i]);
             }

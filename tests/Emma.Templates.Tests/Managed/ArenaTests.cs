@@ -10,6 +10,57 @@ public static unsafe partial class EmmaHeap
         /// <summary>Blocks that are freed all at once.</summary>
         public sealed class ArenaTests : HeapTest
         {
+            [Fact]
+            public void A_mark_of_before_Reset_is_refused()
+            {
+                using HeapArena arena = CreateArena();
+                arena.Alloc(100);
+                HeapArena.Checkpoint mark = arena.Mark();
+                arena.Reset();
+                byte* block = (byte*)arena.Alloc(400);
+                Expect.Throws<ArgumentException>(() => arena.Rewind(mark));
+                Expect.True((byte*)arena.Alloc(64) >= block + 400);
+                HeapArena.Checkpoint later = arena.Mark();
+                void* freed = arena.Alloc(32);
+                arena.Rewind(later);
+                Expect.Equal((nuint)freed, (nuint)arena.Alloc(32));
+            }
+
+            [Theory]
+            [InlineData(false)]
+            [InlineData(true)]
+            public void A_handler_may_reset_or_dispose_the_arena_that_has_no_room(bool disposes)
+            {
+                using HeapArena arena = CreateArena();
+                arena.Alloc(3 << 20);
+                MemoryLimit = 8 << 20;
+                OutOfMemoryHandler = _ =>
+                {
+                    OutOfMemoryHandler = null;
+                    if (disposes)
+                        arena.Dispose();
+                    else
+                        arena.Reset();
+                    return true;
+                };
+                try
+                {
+                    if (disposes)
+                        Expect.Throws<ObjectDisposedException>(() => (nuint)arena.Alloc(6 << 20));
+                    else
+                        new Span<byte>(arena.Alloc(6 << 20), 6 << 20).Fill(1);
+                }
+                finally
+                {
+                    OutOfMemoryHandler = null;
+                    MemoryLimit = 0;
+                }
+
+                arena.Dispose();
+                Expect.Equal(0, GetStatistics().LiveBlocks);
+                Expect.Equal(0, GetStatistics().LiveArenas);
+            }
+
             [Theory]
             [InlineData(0, 1)]
             [InlineData(1000, 2)]

@@ -12,6 +12,37 @@ public static unsafe partial class EmmaHeap
         /// <summary>Buffers that grow as they are written to, and streams over them.</summary>
         public sealed class BufferWriterTests : HeapTest
         {
+            [Theory]
+            [InlineData(200)]
+            [InlineData(3 << 20)]
+            public void A_stream_writes_what_lies_in_its_own_buffer_though_that_moves(int length)
+            {
+                byte[] bytes = new byte[length];
+                new Random(length).NextBytes(bytes);
+                using HeapBufferWriter writer = CreateBufferWriter(length);
+                // In the way of growth in place.
+                void* beside = Alloc((nuint)length);
+                Stream stream = writer.AsStream();
+                stream.Write(bytes);
+                Expect.True(stream.WriteAsync(writer.WrittenMemory).IsCompletedSuccessfully);
+                Expect.True(writer.WrittenSpan.Slice(0, length).SequenceEqual(bytes));
+                Expect.True(writer.WrittenSpan.Slice(length).SequenceEqual(bytes));
+                Free(beside);
+            }
+
+            [Fact]
+            public void A_stream_that_has_no_room_is_as_it_was()
+            {
+                using HeapBufferWriter writer = CreateBufferWriter();
+                Stream stream = writer.AsStream();
+                stream.Write([1, 2, 3]);
+                stream.Position = Array.MaxLength - 10;
+                Expect.Throws<OutOfMemoryException>(() => stream.Write(new byte[100]));
+                Expect.Equal(3, stream.Length);
+                Expect.True(writer.Capacity < 1 << 20);
+                Expect.True(writer.WrittenSpan.SequenceEqual<byte>([1, 2, 3]));
+            }
+
             [Fact]
             public void What_was_written_is_there_however_often_the_buffer_grew()
             {

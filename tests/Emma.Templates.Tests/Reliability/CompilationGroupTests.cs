@@ -25,14 +25,15 @@ public static unsafe partial class EmmaHeap
                 "HeapInternals.FailAllocation",
             ];
 
+            private static readonly string[] s_calledByPointer = ["Bin.TryEvict", "SmallBlocks.AreMarksRead"];
+
             // Whoever calls one of these has asked for the group, or has found a lock to be a dead thread's, which takes the group.
             private static readonly string[] s_sharingRoots =
             [
                 "Lock.AcquireShared", "AddressSpace.Recover", "SegmentManager.Recover", "Bin.Recover", "LargeBlocks.Recover",
                 "MagazineStore.Recover", "HeapInternals.AllocateReclaimed", "SmallBlocks.ReclaimBeforeMapping",
                 "SmallBlocks.AllocateUncached", "ThreadCacheList.TakeOver", "SegmentManager.FindAnyhow", "SegmentManager.ReleaseShared",
-                // These are called by way of pointers.
-                "Bin.TryEvict", "SmallBlocks.AreMarksRead",
+                .. s_calledByPointer,
             ];
 
             private static readonly string[] s_largeRoots =
@@ -74,7 +75,7 @@ public static unsafe partial class EmmaHeap
                 foreach (MethodBase method in needed)
                 {
                     string name = NameOf(method);
-                    bool isInlined = IsInlined(method) && !called.Contains(method);
+                    bool isInlined = IsInlined(method) && !called.Contains(method) && !s_calledByPointer.Contains(name);
                     if (present.Contains(name) || (listed.TryGetValue(name, out bool saidInlined) && (isInlined || !saidInlined)))
                         continue;
                     missing.Add($"{group} {method.DeclaringType!.Name} {(isInlined ? CompilationGroups.InlinedMark : "")}{method.Name}");

@@ -294,6 +294,7 @@ static unsafe partial class EmmaHeap
             // holds the lock of giving back for what is in neither meanwhile, so that whoever takes it next finds all of it.
             // maxMagazines: So many magazines of depots, and caches of the dead, at most.
             // Returns: bytes unmapped.
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             internal nuint Flush(int maxMagazines)
             {
                 ThreadCacheList.NoticeFork();
