@@ -1,8 +1,8 @@
-[assembly: EmmaAllocator("EmittedFiles.Pool")]
+[assembly: EmmaAllocator("EmittedFiles.Blocks")]
 
 namespace EmittedFiles;
 
 public static unsafe class Numbers
 {
-    public static void* Take() => Pool.Alloc(64);
+    public static void* Take() => Blocks.Alloc(64);
 }

@@ -1,10 +1,10 @@
-[assembly: EmmaAllocator("Shared.Pool")]
+[assembly: EmmaAllocator("Shared.Blocks")]
 
 namespace FriendOne;
 
 public static unsafe class Depot
 {
-    public static nint Take() => (nint)Shared.Pool.Alloc(64);
+    public static nint Take() => (nint)Shared.Blocks.Alloc(64);
 
-    public static bool Owns(nint block) => Shared.Pool.Owns((void*)block);
+    public static bool Owns(nint block) => Shared.Blocks.Owns((void*)block);
 }

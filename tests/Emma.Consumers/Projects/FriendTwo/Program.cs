@@ -1,4 +1,4 @@
-[assembly: EmmaAllocator("Shared.Pool")]
+[assembly: EmmaAllocator("Shared.Blocks")]
 
 namespace FriendTwo;
 
@@ -7,11 +7,11 @@ internal static unsafe class Program
 {
     private static int Main()
     {
-        void* mine = Shared.Pool.Alloc(64);
+        void* mine = Shared.Blocks.Alloc(64);
         nint theirs = FriendOne.Depot.Take();
-        bool separate = Shared.Pool.Owns(mine) && !FriendOne.Depot.Owns((nint)mine)
-            && FriendOne.Depot.Owns(theirs) && !Shared.Pool.Owns((void*)theirs);
-        Shared.Pool.Free(mine);
+        bool separate = Shared.Blocks.Owns(mine) && !FriendOne.Depot.Owns((nint)mine)
+            && FriendOne.Depot.Owns(theirs) && !Shared.Blocks.Owns((void*)theirs);
+        Shared.Blocks.Free(mine);
         return separate ? 0 : 1;
     }
 }

@@ -1,10 +1,10 @@
-[assembly: EmmaAllocator("Counters.Pool")]
+[assembly: EmmaAllocator("Counters.Blocks")]
 
 namespace Counters;
 
 public sealed unsafe class Counter : IDisposable
 {
-    private int* _count = Pool.Alloc<int>();
+    private int* _count = Blocks.Alloc<int>();
 
     public Counter() => *_count = 0;
 
@@ -12,7 +12,7 @@ public sealed unsafe class Counter : IDisposable
 
     public void Dispose()
     {
-        Pool.Free(_count);
+        Blocks.Free(_count);
         _count = null;
     }
 }
