@@ -136,8 +136,11 @@ internal readonly struct AllocatorCall(CallKind kind, Allocator allocator)
     {
         bool isMany = kind == CallKind.Touches;
         return invocation.Arguments
-            .Where(argument => argument.Parameter is { Type: IPointerTypeSymbol or { SpecialType: SpecialType.System_IntPtr } or
-                { IsRefLikeType: true } } parameter && (isMany || parameter.Ordinal == 0))
+            .Where(argument => argument.Parameter is
+            {
+                Type: IPointerTypeSymbol or { SpecialType: SpecialType.System_IntPtr } or
+                { IsRefLikeType: true }
+            } parameter && (isMany || parameter.Ordinal == 0))
             .Select(static argument => argument.Value);
     }
 
