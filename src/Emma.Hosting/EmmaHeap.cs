@@ -158,11 +158,11 @@ public sealed class EmmaHeap
         if (entry is null)
             return default;
 
-        Span<long> figures = stackalloc long[HeapStatistics.Count];
+        Span<long> figures = stackalloc long[HeapStatistics.FigureCount];
         figures.Clear();
         int given = (entry.ReadFigures ?? throw NotSupported(nameof(GetStatistics)))(figures);
         GC.KeepAlive(assembly);
-        return given >= HeapStatistics.Count ? new HeapStatistics(figures) : throw NotSupported(nameof(GetStatistics));
+        return given >= HeapStatistics.FigureCount ? new HeapStatistics(figures) : throw NotSupported(nameof(GetStatistics));
     }
 
     /// <summary>Gives everything free back to the kernel.</summary>

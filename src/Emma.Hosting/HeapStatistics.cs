@@ -6,13 +6,13 @@ namespace Emma.Hosting;
 /// <summary>
 /// What a heap holds, in bytes and counts, as its own <c>GetStatistics</c> says. <see cref="MappedBytes"/> is the sum of
 /// <see cref="InUseBytes"/>, <see cref="FreeBytes"/>, <see cref="HeaderBytes"/> and <see cref="CachedBytes"/>, exactly so if no thread
-/// allocated or freed while it was taken. A heap that has not started, or is gone, reads as zeros.
+/// allocated or freed while it was taken. A heap that is gone reads as zeros, and one that has not started holds no bytes.
 /// </summary>
 [DebuggerDisplay("{ToString(),nq}")]
 public readonly record struct HeapStatistics
 {
     // How many figures there are, in the order in which a heap gives them.
-    internal const int Count = 12;
+    internal const int FigureCount = 15;
 
     private const double MiB = 1 << 20;
 
@@ -30,6 +30,9 @@ public readonly record struct HeapStatistics
         Segments = figures[9];
         LargeBlocks = figures[10];
         ThreadCaches = figures[11];
+        LiveOwners = figures[12];
+        LivePins = figures[13];
+        LiveArenas = figures[14];
     }
 
     /// <summary>Bytes of address space the heap has mapped, touched or not: what its <c>MemoryLimit</c> bounds.</summary>
@@ -67,6 +70,15 @@ public readonly record struct HeapStatistics
 
     /// <summary>Threads that keep free blocks for themselves.</summary>
     public long ThreadCaches { get; }
+
+    /// <summary>Owners of memory that were rented and not disposed; about, while threads rent.</summary>
+    public long LiveOwners { get; }
+
+    /// <summary>Pins of owners' memory that hold; about, while threads pin.</summary>
+    public long LivePins { get; }
+
+    /// <summary>Arenas that were not disposed; about, while threads make some.</summary>
+    public long LiveArenas { get; }
 
     /// <summary>The figures in one line, in MiB.</summary>
     /// <returns>Bytes in use and mapped, the limit, and what has failed.</returns>

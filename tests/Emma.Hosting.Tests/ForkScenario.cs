@@ -52,6 +52,6 @@ internal static unsafe class ForkScenario
         heap.MemoryLimit = limit;
         HeapStatistics statistics = heap.GetStatistics();
         return heap.MemoryLimit == limit && statistics.LiveBlocks == 1 && heap.Owns(block) && !heap.IsUnloaded
-            && heap.OutOfMemoryHandler is not null && heap.Trim() >= 0;
+            && heap.OutOfMemoryHandler is not null && heap.Trim() <= (nuint)statistics.MappedBytes;
     }
 }

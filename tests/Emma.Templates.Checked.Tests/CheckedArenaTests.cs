@@ -23,6 +23,7 @@ public static unsafe partial class EmmaHeap
                 HeapArena.Checkpoint mark = arena.Mark();
                 foreach (Action give in (Action[])[() => arena.Reset(), () => arena.Rewind(mark)])
                 {
+                    mark = arena.Mark();
                     Span<byte> small = arena.AllocSpan<byte>(100);
                     small.Fill(1);
                     give();
@@ -34,11 +35,12 @@ public static unsafe partial class EmmaHeap
             public void Two_threads_that_use_an_arena_at_once_are_refused()
             {
                 using HeapArena arena = CreateArena();
+                const int most = 100_000_000;
                 int refused = 0;
                 // Within one thread's Reset, which has much to fill, the other comes in.
                 Threads.Run(2, thread =>
                 {
-                    for (int i = 0; Volatile.Read(ref refused) == 0; i++)
+                    for (int i = 0; Volatile.Read(ref refused) == 0 && i < most; i++)
                     {
                         try
                         {

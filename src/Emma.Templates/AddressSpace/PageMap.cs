@@ -71,7 +71,7 @@ static unsafe partial class EmmaHeap
             // compiled anew while it runs, under the lock that the caller holds.
             internal static void Set(nuint address, nuint length, int head, int tail)
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 Assert(address % Window.PageSize == 0 && length != 0);
                 byte* bytes = Heap->Space.Find(address)->ClassOf(address);
                 nuint pages = (length + Window.PageSize - 1) / Window.PageSize;

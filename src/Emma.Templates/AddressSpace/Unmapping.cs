@@ -93,7 +93,7 @@ static unsafe partial class EmmaHeap
             // Returns: bytes unmapped; they were discarded already.
             internal nuint RetryRetained()
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 nuint unmapped = 0;
                 if (!HasRetained)
                     return 0;
@@ -128,7 +128,7 @@ static unsafe partial class EmmaHeap
             // Unmaps everything. No other thread uses the heap, and no block of it survives.
             internal void UnmapAll()
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 Heap->Spares.Reset();
                 for (nuint kind = SlotKind.Segment; kind <= SlotKind.Busy; kind++)
                 {

@@ -78,7 +78,7 @@ static unsafe partial class EmmaHeap
             // Makes free slots the head or the tail of a mapping.
             internal void Take(nuint slot, nuint count, nuint kind)
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 for (nuint i = 0; i < count; i++)
                 {
                     SetBit(slot + i, taken: true);
@@ -94,7 +94,7 @@ static unsafe partial class EmmaHeap
             // if a thread died while it did that.
             internal void Release(nuint slot, nuint count)
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 for (nuint i = count; i > 0; i--)
                 {
                     ref nuint word = ref Slots[slot + i - 1];
@@ -107,7 +107,7 @@ static unsafe partial class EmmaHeap
             // Restores what follows from the slot words.
             internal void Recount()
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 nuint taken = 0;
                 nuint used = 0;
                 for (nuint slot = 0; slot < Size >> SlotShift; slot++)
@@ -128,7 +128,7 @@ static unsafe partial class EmmaHeap
             // and zeros again when they are read next. Where magazines are all that is mapped, only the page map is.
             internal void DiscardIfEmpty()
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 if (_taken == 0)
                 {
                     if (Syscalls.Discard((nuint)Slots, MetadataLength - HeaderBytes) == 0)
@@ -154,7 +154,7 @@ static unsafe partial class EmmaHeap
 
             private readonly nuint FindFree(nuint from, nuint count, nuint step)
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 // Slot s is aligned when s + phase is a multiple of step.
                 nuint phase = (Base >> SlotShift) & (step - 1);
                 nuint slots = Size >> SlotShift;
@@ -180,7 +180,7 @@ static unsafe partial class EmmaHeap
             // The first slot from one on that is taken, or free; the end if there is none before it.
             private readonly nuint NextWith(bool taken, nuint from, nuint end)
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 ulong inverted = taken ? 0 : ulong.MaxValue;
                 nuint word = from / BitsPerWord;
                 ulong bits = (TakenBits[word] ^ inverted) & (ulong.MaxValue << (int)(from % BitsPerWord));
@@ -221,7 +221,7 @@ static unsafe partial class EmmaHeap
             // The address of the next mapping of some kind, or 0 at the end.
             internal nuint Next(nuint kind)
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 for (; _window != null; _window = _window->Next, _slot = 0)
                 {
                     while (_slot < _window->SlotsUsed)

@@ -101,15 +101,12 @@ static unsafe partial class EmmaHeap
     }
 
     /// <summary>
-    /// Counts what the heap holds. Takes each of its locks for a moment; before the first allocation all zeros but the limit.
+    /// Counts what the heap holds. Takes each of its locks for a moment; before the first allocation it holds no bytes.
     /// </summary>
     /// <exception cref="global::System.OutOfMemoryException">There is no memory for the code that counts.</exception>
     public static HeapStatistics GetStatistics()
     {
         HeapInternals.HeapCount count = HeapInternals.CountIfRunning();
-        count.Owners = HeapInternals.Heap->Loans.Of(HeapInternals.Loans.Owners);
-        count.Pins = HeapInternals.Heap->Loans.Of(HeapInternals.Loans.Pins);
-        count.Arenas = HeapInternals.Heap->Loans.Of(HeapInternals.Loans.Arenas);
         return new HeapStatistics(&count);
     }
 

@@ -19,7 +19,7 @@ static unsafe partial class EmmaHeap
                 global::System.Span<long> all = stackalloc long[]
                 {
                     count.Mapped, count.InUse, count.Free, count.Header, count.Cached, count.PeakMapped, count.Limit, count.LiveBlocks,
-                    count.Failed, count.Segments, count.LargeBlocks, count.ThreadCaches,
+                    count.Failed, count.Segments, count.LargeBlocks, count.ThreadCaches, count.Owners, count.Pins, count.Arenas,
                 };
                 all[..global::System.Math.Min(all.Length, figures.Length)].CopyTo(figures);
                 return all.Length;

@@ -17,6 +17,9 @@ static unsafe partial class EmmaHeap
             // Null: none was ever set.
             internal static OutOfMemoryHandlers? Current;
 
+            // What a thread that runs a handler allocates meanwhile does not ask again.
+            private static readonly ThreadSet s_asking = new ThreadSet();
+
             private readonly ClrHandler? _own;
             private readonly ClrHandler? _host;
 
@@ -106,8 +109,8 @@ static unsafe partial class EmmaHeap
 
             private bool Ask(nuint size)
             {
-                AskingThread? self = AskingThread.TryEnter();
-                if (self is null)
+                ThreadPlace? place = s_asking.TryEnter();
+                if (place is null)
                     return false;
 
                 try
@@ -116,50 +119,9 @@ static unsafe partial class EmmaHeap
                 }
                 finally
                 {
-                    self.Leave();
+                    place.Leave();
                 }
             }
-        }
-
-        // A thread that runs a handler; free when it is through. What the thread allocates meanwhile does not ask again. As many as ever
-        // ran one at once are kept, in a list that only grows.
-        internal sealed class AskingThread
-        {
-            private static AskingThread? s_first;
-
-            private AskingThread? _next;
-            private int _thread;
-
-            private AskingThread(int thread) => _thread = thread;
-
-            // Null: the calling thread runs a handler already.
-            internal static AskingThread? TryEnter()
-            {
-                int self = global::System.Environment.CurrentManagedThreadId;
-                AskingThread? first = ClrVolatile.Read(ref s_first);
-                for (AskingThread? other = first; other is not null; other = other._next)
-                {
-                    if (ClrVolatile.Read(ref other._thread) == self)
-                        return null;
-                }
-
-                for (AskingThread? other = first; other is not null; other = other._next)
-                {
-                    if (ClrInterlocked.CompareExchange(ref other._thread, self, 0) == 0)
-                        return other;
-                }
-
-                AskingThread added = new AskingThread(self);
-                do
-                {
-                    added._next = first = ClrVolatile.Read(ref s_first);
-                }
-                while (ClrInterlocked.CompareExchange(ref s_first, added, first) != first);
-
-                return added;
-            }
-
-            internal void Leave() => ClrVolatile.Write(ref _thread, 0);
         }
     }
 }

@@ -8,6 +8,7 @@ static unsafe partial class EmmaHeap
     static partial class HeapInternals
     {
         // Frees a block; refuses what is none.
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static void Release(void* block)
         {
             nuint address = (nuint)block;

@@ -36,8 +36,7 @@ static unsafe partial class EmmaHeap
             // Bytes from which the base library's methods for memory do their work in another way, twice.
             private const int ManyBytes = 8192;
 
-            // More threads than any process has may want a group at once.
-            private static readonly ThreadSet s_preparing = new ThreadSet(mostParts: 1000);
+            private static readonly ThreadSet s_preparing = new ThreadSet();
 
             private const ClrBindingFlags Declared = ClrBindingFlags.DeclaredOnly | ClrBindingFlags.Static | ClrBindingFlags.Instance
                 | ClrBindingFlags.Public | ClrBindingFlags.NonPublic;
@@ -88,7 +87,8 @@ static unsafe partial class EmmaHeap
             internal static void Prepare(int groups)
             {
                 // To compile a method may run a load context's resolver on this thread, which may use the heap: then it does without.
-                if (!s_preparing.TryEnter())
+                ThreadPlace? place = s_preparing.TryEnter();
+                if (place is null)
                     return;
 
                 try
@@ -101,19 +101,19 @@ static unsafe partial class EmmaHeap
                                 continue;
 
                             PrepareGroup(group);
-                            // Not with the last one: a resolver that is run for that may need this.
+                            // Each as soon as it is there: a resolver that the next one runs may need it.
                             ClrInterlocked.Or(ref Heap->Prepared, group);
                         }
                     }
                 }
                 catch (ClrException exception) when (exception is not ClrOutOfMemoryException)
                 {
-                    // A type that a member of the user's names cannot be loaded. The heap works, but its parts are compiled as they are
-                    // called.
+                    // In the last group: a type that a member of the user's names cannot be loaded. The heap works, but its parts are
+                    // compiled as they are called.
                 }
                 finally
                 {
-                    s_preparing.Leave();
+                    place.Leave();
                 }
 
                 ClrInterlocked.Or(ref Heap->Prepared, groups);

@@ -186,7 +186,7 @@ static unsafe partial class EmmaHeap
                 + "HeapState Clear Fingerprint Unload\n"
                 + "KernelEntry -Release UnmapCode\n"
                 + "LargeBlocks Reset -get_CachedBytes -get_Count -get_EverAllocated\n"
-                + "Loans Reset\n"
+                + "Loans Of Reset\n"
                 + "MagazineStack TakeAll -get_Fingerprint\n"
                 + "MagazineStore DiscardIfUnused Reset get_MappedBytes\n"
                 + "MarkReaders Reset\n"

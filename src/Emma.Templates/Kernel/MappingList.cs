@@ -1,6 +1,5 @@
 namespace Emma.Templates;
 
-
 static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals

@@ -8,69 +8,43 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // The threads that are doing something, each for as long as it does: whoever comes back to it from within sees it.
+        // The threads that are doing something, each for as long as it does: whoever comes back to it from within sees it. Places that are
+        // free again are used again, and as many as were ever taken at once are kept, in a list that only grows.
         internal sealed class ThreadSet
         {
-            private const int ThreadsPerPart = 64;
+            private ThreadPlace? _first;
 
-            private readonly int[] _threads = new int[ThreadsPerPart];
+            // Whether everybody is turned away, for tests of what happens then.
+            internal bool IsClosed { get; set; }
 
-            // How many parts may follow this one. More threads at once than there is room for are turned away.
-            private readonly int _mostParts;
-
-            private ThreadSet? _next;
-
-            internal ThreadSet(int mostParts) => _mostParts = mostParts;
-
-            // Adds the calling thread. False: it is in the set, or there is no room.
-            internal bool TryEnter()
+            // The calling thread's place, which it leaves; null: it has one already.
+            internal ThreadPlace? TryEnter()
             {
                 int self = ClrEnvironment.CurrentManagedThreadId;
-                for (ThreadSet? part = this; part is not null; part = ClrVolatile.Read(ref part._next))
+                ThreadPlace? first = ClrVolatile.Read(ref _first);
+                for (ThreadPlace? place = first; place is not null; place = place.Next)
                 {
-                    if (part.IndexOf(self) >= 0)
-                        return false;
+                    if (place.Is(self))
+                        return null;
                 }
 
-                ThreadSet last = this;
-                while (!last.TryReplace(0, self))
+                if (IsClosed)
+                    return null;
+
+                for (ThreadPlace? place = first; place is not null; place = place.Next)
                 {
-                    if (last._mostParts == 0)
-                        return false;
-                    if (ClrVolatile.Read(ref last._next) is null)
-                        ClrInterlocked.CompareExchange(ref last._next, new ThreadSet(last._mostParts - 1), null);
-                    last = last._next!;
+                    if (place.TryTake(self))
+                        return place;
                 }
 
-                return true;
-            }
-
-            // Takes the calling thread out of the set.
-            internal void Leave()
-            {
-                int self = ClrEnvironment.CurrentManagedThreadId;
-                ThreadSet? part = this;
-                while (part is not null && !part.TryReplace(self, 0))
-                    part = ClrVolatile.Read(ref part._next);
-            }
-
-            private int IndexOf(int thread)
-            {
-                int index = ThreadsPerPart - 1;
-                while (index >= 0 && ClrVolatile.Read(ref _threads[index]) != thread)
-                    index--;
-                return index;
-            }
-
-            private bool TryReplace(int old, int replacement)
-            {
-                for (int i = 0; i < ThreadsPerPart; i++)
+                ThreadPlace added = new ThreadPlace(self);
+                do
                 {
-                    if (ClrInterlocked.CompareExchange(ref _threads[i], replacement, old) == old)
-                        return true;
+                    added.Next = first = ClrVolatile.Read(ref _first);
                 }
+                while (ClrInterlocked.CompareExchange(ref _first, added, first) != first);
 
-                return false;
+                return added;
             }
         }
     }

@@ -24,13 +24,13 @@ static unsafe partial class EmmaHeap
             internal void Add(int kind, long number) =>
                 ClrInterlocked.Add(ref _counts[(ClrEnvironment.CurrentManagedThreadId & (Places - 1)) * CountsPerPlace + kind], number);
 
-            // How many of a kind are out.
+            // How many of a kind are out; about, while threads add to it.
             internal long Of(int kind)
             {
                 long sum = 0;
                 for (int place = 0; place < Places; place++)
                     sum += ClrVolatile.Read(ref _counts[place * CountsPerPlace + kind]);
-                return sum;
+                return sum < 0 ? 0 : sum;
             }
 
             // Forgets all of them: the blocks that they hold are gone, and a later era begins.

@@ -51,7 +51,7 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static nuint TrimSome(int maxMagazines, int maxSegments)
         {
-            byte* whole = stackalloc byte[LongLoop.Bytes];
+            byte* notReplaced = stackalloc byte[LongLoop.Bytes];
             ref Root root = ref *Heap;
             nuint given = Reclaim(maxMagazines);
             SlotWalk walk = root.Space.Walk();
@@ -87,6 +87,9 @@ static unsafe partial class EmmaHeap
 
             count.Limit = Policy.Limit;
             count.Failed = ClrVolatile.Read(ref Heap->Failures);
+            count.Owners = Heap->Loans.Of(Loans.Owners);
+            count.Pins = Heap->Loans.Of(Loans.Pins);
+            count.Arenas = Heap->Loans.Of(Loans.Arenas);
             return count;
         }
 

@@ -50,9 +50,8 @@ static unsafe partial class EmmaHeap
         private nuint _chunkBytes;
         private long _lastNumber;
 
-        // Marks are numbered; those up to one were given up by Reset.
-        private long _lastMark;
-        private long _lastResetMark;
+        // How often Reset was called: marks of before hold no more.
+        private long _resets;
         private readonly int _era;
 
         // In a heap that checks: whether a thread is at work.
@@ -72,15 +71,15 @@ static unsafe partial class EmmaHeap
             internal readonly nuint Next;
             internal readonly long Number;
             internal readonly long LastNumber;
-            internal readonly long Mark;
+            internal readonly long Resets;
 
-            internal Checkpoint(HeapArena arena, nuint next, long number, long lastNumber, long mark)
+            internal Checkpoint(HeapArena arena, nuint next, long number, long lastNumber, long resets)
             {
-                Mark = mark;
                 Arena = arena;
                 Next = next;
                 Number = number;
                 LastNumber = lastNumber;
+                Resets = resets;
             }
         }
 
@@ -188,7 +187,7 @@ static unsafe partial class EmmaHeap
         public Checkpoint Mark()
         {
             RequireLive();
-            return new Checkpoint(this, _next, NumberOf(_current), _lastNumber, ++_lastMark);
+            return new Checkpoint(this, _next, NumberOf(_current), _lastNumber, _resets);
         }
 
         /// <summary>Frees what was allocated since a mark, all at once. Chunks are kept, but for those of single large blocks.</summary>
@@ -204,7 +203,7 @@ static unsafe partial class EmmaHeap
                 RequireLive();
                 long current = NumberOf(_current);
                 if (mark.Arena != this
-                    || (mark.Number != 0 && mark.Mark <= _lastResetMark)
+                    || mark.Resets != _resets
                     || mark.Number > current
                     || (mark.Number == current && mark.Next > _next))
                 {
@@ -231,7 +230,7 @@ static unsafe partial class EmmaHeap
             {
                 RequireLive();
                 RewindTo(default);
-                _lastResetMark = _lastMark;
+                _resets++;
             }
             finally
             {

@@ -145,12 +145,12 @@ static unsafe partial class EmmaHeap
 
             // Twice as much; where that is refused, by less and less, but no byte at a time.
             long more = ClrMath.Max(ClrMath.Max(capacity, MinCapacity) - (needed - capacity), 0);
-            while (!_buffer.TryResize((int)ClrMath.Min((long)GoodSize((nuint)(needed + more)), ClrArray.MaxLength)))
-            {
-                if (more == 0)
-                    HeapInternals.ThrowOutOfMemory((nuint)needed);
+            while (more != 0 && !_buffer.TryResize(LengthFor(needed + more)))
                 more = more < MinStep ? 0 : more / 4;
-            }
+            if (more == 0)
+                _buffer.Resize(LengthFor(needed));
         }
+
+        private static int LengthFor(long bytes) => (int)ClrMath.Min((long)GoodSize((nuint)bytes), ClrArray.MaxLength);
     }
 }

@@ -51,10 +51,14 @@ static unsafe partial class EmmaHeap
         {
             HeapInternals.Owner<T> owner = HeapInternals.OwnerPool<T>.Take();
             long token = owner.Token + 1;
-            if (!owner.TryBegin(length, zeroed, token))
+            try
+            {
+                owner.Begin(length, zeroed, token);
+            }
+            catch
             {
                 HeapInternals.OwnerPool<T>.Give(owner);
-                HeapInternals.ThrowOutOfMemory(HeapInternals.Product((nuint)length, (nuint)sizeof(T)));
+                throw;
             }
 
             return new HeapPooledMemory<T>(owner, token);

@@ -108,7 +108,7 @@ static unsafe partial class EmmaHeap
             HeapInternals.Owner<byte> block = new HeapInternals.Owner<byte>();
             int least = ClrMath.Max(needed, LeastSegmentBytes);
             int bytes = ClrMath.Max(needed, _segmentBytes);
-            while (bytes > least && !block.TryBegin(bytes, zeroed: false, token: 0))
+            while (bytes > least && !block.TryBegin(bytes))
                 bytes = ClrMath.Max(bytes / 2, least);
             if (bytes == least)
                 block.Begin(bytes, zeroed: false, token: 0);

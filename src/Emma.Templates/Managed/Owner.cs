@@ -51,19 +51,18 @@ static unsafe partial class EmmaHeap
             // Gets a block; the owner has none. If this throws, nothing is out.
             internal void Begin(int length, bool zeroed, long token)
             {
-                if (!TryBegin(length, zeroed, token))
-                    ThrowOutOfMemory(Product((nuint)length, (nuint)sizeof(T)));
+                nuint bytes = Product((nuint)length, (nuint)sizeof(T));
+                Begin(zeroed ? AllocZeroed(bytes) : Alloc(bytes), length, token);
             }
 
-            // The same; false: there is no room.
-            internal bool TryBegin(int length, bool zeroed, long token)
+            // The same for whoever does with less, so that nobody is asked to make room. False: there is none.
+            internal bool TryBegin(int length)
             {
-                nuint bytes = Product((nuint)length, (nuint)sizeof(T));
-                void* block = zeroed ? TryAllocZeroed(bytes) : TryAlloc(bytes);
+                void* block = AllocateBlock(Product((nuint)length, (nuint)sizeof(T)), zeroed: false);
                 if (block == null)
                     return false;
 
-                Begin(block, length, token);
+                Begin(block, length, token: 0);
                 return true;
             }
 
@@ -97,21 +96,35 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            // Changes the length, and moves the elements if need be. False: there is no room, and nothing has changed. Nobody else uses the
-            // owner meanwhile.
+            // Changes the length, and moves the elements if need be. Nobody else uses the owner meanwhile. If it throws, nothing changed.
+            internal void Resize(int length)
+            {
+                RequireUnpinned();
+                _elements = (T*)Realloc(_elements, Product((nuint)length, (nuint)sizeof(T)));
+                _length = length;
+            }
+
+            // The same for whoever does with less, so that nobody is asked to make room. False: there is none.
             internal bool TryResize(int length)
             {
-                RequireLive();
-                if ((ClrVolatile.Read(ref _state) & PinMask) != 0)
-                    throw new ClrInvalidOperationException($"{HeapName}: the memory is pinned, and would have to move to grow.");
-
-                void* block = TryRealloc(_elements, Product((nuint)length, (nuint)sizeof(T)));
+                RequireUnpinned();
+                nuint bytes = Product((nuint)length, (nuint)sizeof(T));
+                void* block = _elements == null
+                    ? AllocateBlock(bytes, zeroed: false)
+                    : ReallocateBlock(_elements, bytes, SizeClasses.Granularity);
                 if (block == null)
                     return false;
 
                 _elements = (T*)block;
                 _length = length;
                 return true;
+            }
+
+            private void RequireUnpinned()
+            {
+                RequireLive();
+                if ((ClrVolatile.Read(ref _state) & PinMask) != 0)
+                    throw new ClrInvalidOperationException($"{HeapName}: the memory is pinned, and would have to move to grow.");
             }
 
             // Refuses a use of the owner that is over, or another one's.

@@ -29,7 +29,7 @@ static unsafe partial class EmmaHeap
             // The same behind those of any segment.
             private Segment* GrowAny(int count, int alignment)
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 SlotWalk walk = Heap->Space.Walk();
                 for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
                 {

@@ -216,7 +216,7 @@ static unsafe partial class EmmaHeap
             // Adds what the segments hold to a count: bytes of headers, of free pages and of page runs.
             internal void AddTo(ref HeapCount count)
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 Enter();
                 count.Segments = _count;
                 count.Header += _count * (long)Segment.PageSize;
@@ -231,7 +231,7 @@ static unsafe partial class EmmaHeap
             // A segment with room for some pages, the fullest first; null if none is seen among so many of each list.
             private Segment* FindFitting(int count, int alignment, int glancesPerList)
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 int sure = (int)uint.Log2((uint)(count * 2 - 1));
                 for (int list = (int)uint.Log2((uint)count); list < Lists; list++)
                 {
@@ -268,7 +268,7 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private void Recover()
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 ForgetSegments();
                 SlotWalk walk = Heap->Space.Walk();
                 for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))

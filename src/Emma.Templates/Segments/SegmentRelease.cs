@@ -42,7 +42,7 @@ static unsafe partial class EmmaHeap
             // Returns: bytes unmapped.
             internal nuint ReleaseAllEmpty()
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 nuint given = 0;
                 SlotWalk walk = Heap->Space.Walk();
                 for (nuint segment = walk.Next(SlotKind.Segment); segment != 0; segment = walk.Next(SlotKind.Segment))

@@ -43,7 +43,7 @@ static unsafe partial class EmmaHeap
             // Returns: the segment, in which nothing may live any more; null if no slab was idle.
             internal Segment* ReleaseIdleSlab()
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 Segment* segment = null;
                 Enter();
                 Slab* slab = null;
@@ -77,7 +77,7 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private void Recover()
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 ForgetSlabs();
                 long live = 0;
                 SlotWalk walk = Heap->Space.Walk();

@@ -9,32 +9,18 @@ public static unsafe partial class EmmaHeap
         /// <summary>As long as it exists, no further group of the heap's methods is compiled, as where there is no memory for it.</summary>
         internal sealed class RefusedCompiler : IDisposable
         {
-            private readonly int[] _threads;
-            private readonly int[] _before;
-            private readonly FieldInfo _room;
-            private readonly object _preparing;
+            private readonly ThreadSet _preparing;
 
-            /// <summary>Fills the places of those who may have groups compiled.</summary>
+            /// <summary>Turns away who may have groups compiled.</summary>
             internal RefusedCompiler()
             {
-                const int nobody = -1;
-                const BindingFlags hidden = BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance;
-                object preparing = typeof(Compilation).GetField("s_preparing", hidden)!.GetValue(null)!;
-                _threads = (int[])typeof(ThreadSet).GetField("_threads", hidden)!.GetValue(preparing)!;
-                _before = [.. _threads];
-                _preparing = preparing;
-                _room = typeof(ThreadSet).GetField("_mostParts", hidden)!;
-                _room.SetValue(preparing, 0);
-                Array.Fill(_threads, nobody);
+                const BindingFlags hidden = BindingFlags.NonPublic | BindingFlags.Static;
+                _preparing = (ThreadSet)typeof(Compilation).GetField("s_preparing", hidden)!.GetValue(null)!;
+                _preparing.IsClosed = true;
             }
 
             /// <inheritdoc/>
-            public void Dispose()
-            {
-                _room.SetValue(_preparing, 1000);
-                for (int i = 0; i < _threads.Length; i++)
-                    Volatile.Write(ref _threads[i], _before[i]);
-            }
+            public void Dispose() => _preparing.IsClosed = false;
         }
     }
 }

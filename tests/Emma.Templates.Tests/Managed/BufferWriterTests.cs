@@ -31,6 +31,37 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
+            public void Growth_by_less_than_twice_is_no_failure_and_asks_nobody()
+            {
+                const int length = 4 << 20;
+                int asked = 0;
+                using HeapBufferWriter writer = CreateBufferWriter(length);
+                long failed = GetStatistics().FailedAllocations;
+                // A block of a hardened heap is copied to where it grows.
+                MemoryLimit = GetStatistics().MappedBytes + length / 2 + (IsHardened ? length : 0);
+                OutOfMemoryHandler = _ =>
+                {
+                    asked++;
+                    return false;
+                };
+                try
+                {
+                    writer.Write(new byte[length + 1]);
+                    Expect.Equal(failed, GetStatistics().FailedAllocations);
+                    Expect.Equal(0, asked);
+                    Expect.Throws<OutOfMemoryException>(() => writer.GetSpan(2 * length));
+                    Expect.Equal(failed + 1, GetStatistics().FailedAllocations);
+                    Expect.Equal(1, asked);
+                    Expect.Equal(length + 1, writer.WrittenCount);
+                }
+                finally
+                {
+                    OutOfMemoryHandler = null;
+                    MemoryLimit = 0;
+                }
+            }
+
+            [Fact]
             public void A_stream_that_has_no_room_is_as_it_was()
             {
                 using HeapBufferWriter writer = CreateBufferWriter();

@@ -124,7 +124,7 @@ static unsafe partial class EmmaHeap
             // Makes the mappings, all or none.
             private bool TryMake()
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 // Readable at first: next to memory without access, which the runtime reserves much of, it would become one with that, and
                 // unmapping it would need a mapping more.
                 nint area = Syscalls.Mmap(0, ProbedBytes, Syscalls.ProtRead, Syscalls.MapUnreserved);

@@ -119,7 +119,7 @@ static unsafe partial class EmmaHeap
             // The requested size; ends the process if what lies around the block was overwritten.
             private static nuint RequireIntact(nuint start, nuint block)
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 nuint recorded = BlockAt(start, out nuint size);
                 Assert(recorded == block);
                 ulong pattern = Canary.PatternOf(start);
@@ -137,7 +137,7 @@ static unsafe partial class EmmaHeap
 
             private static void FillAround(nuint start, nuint block, nuint size, ulong pattern)
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 // The block begins at a multiple of 16 behind the start.
                 Canary.Fill(start, block, pattern);
                 for (nuint address = block + size; address < start + LengthFor(size); address++)

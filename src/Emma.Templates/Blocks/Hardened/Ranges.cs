@@ -56,7 +56,7 @@ static unsafe partial class EmmaHeap
 
         internal static nuint LeftInMappedBlock(nuint address)
         {
-            byte* whole = stackalloc byte[LongLoop.Bytes];
+            byte* notReplaced = stackalloc byte[LongLoop.Bytes];
             Window* window = Heap->Space.Find(address);
             nuint slot = window->SlotOf(address);
             while (slot != 0 && (ClrVolatile.Read(ref window->Slots[slot]) & SlotKind.Mask) == SlotKind.Tail)

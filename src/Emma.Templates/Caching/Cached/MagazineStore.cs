@@ -51,7 +51,7 @@ static unsafe partial class EmmaHeap
             // Returns: bytes discarded.
             internal nuint DiscardIfUnused()
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 // Or those who want one meanwhile would carve more.
                 if (_unused.Depth < ClrVolatile.Read(ref _carved))
                     return 0;

@@ -90,9 +90,10 @@ static unsafe partial class EmmaHeap
             // Gives slabs and segments what dead threads have left. The caller holds the lock of giving back.
             // checks: How many owners are looked at, at most.
             // Returns: bytes unmapped.
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             internal nuint ReclaimDead(int checks)
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 Assert(Heap->Space.Giving.IsHeld);
                 nuint unmapped = 0;
                 int count = ClrVolatile.Read(ref _count);
@@ -113,7 +114,7 @@ static unsafe partial class EmmaHeap
             // Empties every cache, whoever owns it, without giving anything back.
             internal readonly void ResetAll()
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 for (ThreadCache* cache = First; cache != null; cache = cache->Next)
                     ThreadCache.Reset(cache, SmallBlocks.SentinelTop);
             }
@@ -121,7 +122,7 @@ static unsafe partial class EmmaHeap
             // The blocks in all caches, their bytes, and how many of the caches belong to threads.
             internal readonly long CachedBlocks(out long bytes, out long owned)
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 long blocks = 0;
                 bytes = 0;
                 owned = 0;
@@ -136,7 +137,7 @@ static unsafe partial class EmmaHeap
 
             internal readonly ulong Fingerprint()
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 ulong fingerprint = 0;
                 for (ThreadCache* cache = First; cache != null; cache = cache->Next)
                     fingerprint = unchecked(fingerprint * 31 + ThreadCache.Fingerprint(cache));
@@ -146,7 +147,7 @@ static unsafe partial class EmmaHeap
             // Whether the owner of a cache reads about a block in a segment, other than a dead one.
             internal readonly bool IsAnyReading(nuint segment)
             {
-                byte* whole = stackalloc byte[LongLoop.Bytes];
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 for (ThreadCache* cache = First; cache != null; cache = cache->Next)
                 {
                     if ((nuint)Segment.Of(ThreadCache.ReadAt(cache)) == segment
