@@ -32,6 +32,9 @@ static unsafe partial class EmmaHeap
         // Whether each thread keeps free blocks of its own.
         internal const bool HasThreadCaches = true;
 
+        // Whether this is a release build, in which the runtime's compiler puts short methods into their callers.
+        internal const bool IsOptimized = false;
+
         // The most bytes the heap may map; 0: no limit.
         internal const long DeclaredLimit = 0;
     }

@@ -10,6 +10,7 @@ static unsafe partial class EmmaHeap
         internal const bool ChecksAreDefaulted = false;
         internal const bool IsHardened = false;
         internal const bool HasThreadCaches = false;
+        internal const bool IsOptimized = false;
         internal const long DeclaredLimit = 0;
     }
 }

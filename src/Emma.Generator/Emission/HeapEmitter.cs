@@ -122,6 +122,9 @@ internal static class HeapEmitter
                 // Whether each thread keeps free blocks of its own.
                 internal const bool HasThreadCaches = {{(heap.ThreadCache || heap.Hardened ? "true" : "false")}};
 
+                // Whether this is a release build, in which the runtime's compiler puts short methods into their callers.
+                internal const bool IsOptimized = {{(heap.IsOptimized ? "true" : "false")}};
+
                 // The most bytes the heap may map; 0: no limit.
                 internal const long DeclaredLimit = {{heap.MemoryLimit}};
             }

@@ -8,6 +8,7 @@ namespace Emma.Generator.Model;
 // BoundaryChecks: Whether every pointer that crosses the API is proved valid first.
 // ChecksAreDefaulted: Whether BoundaryChecks is on only because the build is a debug one and the attribute does not say.
 // Hardened: Whether misuse is sought out at the price of speed; BoundaryChecks is on too then.
+// IsOptimized: Whether the build is a release one.
 // MemoryLimit: The most bytes that the heap may map; 0: no limit.
 // IsPublic: Whether the class is public instead of internal.
 // IsRefused: Whether only an empty class of its name is emitted, because an error stands at the attribute.
@@ -19,6 +20,7 @@ internal sealed record Heap(
     bool BoundaryChecks,
     bool ChecksAreDefaulted,
     bool Hardened,
+    bool IsOptimized,
     long MemoryLimit,
     bool IsPublic,
     bool IsRefused,
@@ -34,5 +36,5 @@ internal sealed record Heap(
     public string ClassName => HeapName.ClassName(FullName);
 
     // A refused heap.
-    public static Heap StandIn(string name, int namesakes) => new(name, true, false, false, false, 0, false, true, namesakes);
+    public static Heap StandIn(string name, int namesakes) => new(name, true, false, false, false, true, 0, false, true, namesakes);
 }

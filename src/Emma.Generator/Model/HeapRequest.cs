@@ -80,13 +80,15 @@ internal sealed class HeapRequest
     public Heap ToHeap(Compilation compilation)
     {
         // Who debugs looks for mistakes; plain heaps let a block that is freed twice have two owners
-        bool isDefaulted = !Hardened && BoundaryChecks is null && compilation.Options.OptimizationLevel == OptimizationLevel.Debug;
+        bool isOptimized = compilation.Options.OptimizationLevel == OptimizationLevel.Release;
+        bool isDefaulted = !Hardened && BoundaryChecks is null && !isOptimized;
         return new Heap(
             Name,
             ThreadCache ?? true,
             Hardened || isDefaulted || BoundaryChecks == true,
             isDefaulted,
             Hardened,
+            isOptimized,
             MemoryLimit,
             Option("Public", false),
             IsRefused: false);

@@ -8,6 +8,7 @@ using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrMarshal = global::System.Runtime.InteropServices.Marshal;
 using ClrMethodBase = global::System.Reflection.MethodBase;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplAttributes = global::System.Reflection.MethodImplAttributes;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
 using ClrOutOfMemoryException = global::System.OutOfMemoryException;
@@ -35,6 +36,10 @@ static unsafe partial class EmmaHeap
         {
             // Bytes from which the base library's methods for memory do their work in another way, twice.
             private const int ManyBytes = 8192;
+
+            // Whether the runtime's compiler puts short methods into their callers, so that none has to be compiled by itself. Where an
+            // assembly cannot be unloaded it begins without.
+            private static bool Inlines => IsOptimized && IsCollectible;
 
             private static readonly ThreadSet s_preparing = new ThreadSet();
 
@@ -172,12 +177,13 @@ static unsafe partial class EmmaHeap
 
             private static void PrepareIfNamed(ClrMethodBase method, string[]? names)
             {
-                bool isNamed = names is null
-                    || ClrArray.IndexOf(names, method.Name) >= 0
-                    || (!IsCollectible && ClrArray.IndexOf(names, CompilationGroups.InlinedMark + method.Name) >= 0);
+                bool isNeeded = names is null
+                    ? !(Inlines && IsInlined(method))
+                    : ClrArray.IndexOf(names, method.Name) >= 0
+                        || (!Inlines && ClrArray.IndexOf(names, CompilationGroups.InlinedMark + method.Name) >= 0);
                 try
                 {
-                    if (isNamed && !method.ContainsGenericParameters)
+                    if (isNeeded && !method.ContainsGenericParameters)
                         ClrRuntimeHelpers.PrepareMethod(method.MethodHandle);
                 }
                 catch (ClrException exception) when (exception is not ClrOutOfMemoryException)
@@ -185,6 +191,10 @@ static unsafe partial class EmmaHeap
                     // One that the user has added to the class, and that cannot be compiled: whoever calls it will see.
                 }
             }
+
+            // Whether the heap alone calls a method, and has it inlined.
+            private static bool IsInlined(ClrMethodBase method) =>
+                !method.IsPublic && (method.MethodImplementationFlags & ClrMethodImplAttributes.AggressiveInlining) != 0;
 
             // Has what the heap calls of the base library bound to its code.
             private static void UseBaseLibrary()

@@ -8,7 +8,7 @@ namespace Emma.Generator.Tests;
 
 public class MemoryLimitDiagnosticTests
 {
-    private static readonly Heap s_cached = new("", true, false, false, false, 0, false, false);
+    private static readonly Heap s_cached = new("", true, false, false, false, true, 0, false, false);
 
     [Theory]
     [MemberData(nameof(RunningTests.Forms), MemberType = typeof(RunningTests))]
