@@ -43,6 +43,8 @@ internal static class StartBenchmark
             AddCount("their native code, KB", list => list.HeapNativeBytes / 1000.0);
             AddCount("all methods", list => list.Methods);
             AddCount("all native code, KB", list => list.NativeBytes / 1000.0);
+            AddCount("the heap's methods after `Prepare`", list => list.PreparedMethods);
+            AddCount("the native code of these, KB", list => list.PreparedNativeBytes / 1000.0);
             AddTime("all IL, KB", time => time.ILBytes / 1000.0);
             AddTime("CPU time, ms", time => time.CpuMilliseconds);
             AddTime("wall time in the JIT, ms", time => time.JitMilliseconds);

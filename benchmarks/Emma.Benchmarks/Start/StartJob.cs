@@ -11,8 +11,10 @@ internal static partial class StartJob
     private const string HeapClass = "ProbeHeap";
     private const string Host = "StartHost.dll";
 
-    // What was compiled before the first block was there, and what that took. The heap's figures are those of its own methods.
-    internal sealed record Compiled(int Methods, int NativeBytes, int HeapMethods, int HeapNativeBytes);
+    // What was compiled before the first block was there. The heap's figures are those of its own methods; the last two are of all of
+    // them, once `Prepare` has been called.
+    internal sealed record Compiled(
+        int Methods, int NativeBytes, int HeapMethods, int HeapNativeBytes, int PreparedMethods, int PreparedNativeBytes);
 
     internal sealed record Times(double CpuMilliseconds, double JitMilliseconds, long ILBytes);
 
@@ -29,26 +31,37 @@ internal static partial class StartJob
         try
         {
             Run(probe, collectible, new() { ["DOTNET_JitStdOutFile"] = file, ["DOTNET_JitDisasmSummary"] = "1" });
-            (string Name, int Bytes)[] methods =
-            [
-                .. File.ReadLines(file)
-                    .SkipWhile(line => !line.Contains("Program:MarkBegin", StringComparison.Ordinal))
-                    .Skip(1)
-                    .TakeWhile(line => !line.Contains("Program:MarkEnd", StringComparison.Ordinal))
-                    .Select(line => ListedMethod().Match(line))
-                    .Where(match => match.Success)
-                    .Select(match => (match.Groups[1].Value, int.Parse(match.Groups[2].Value, CultureInfo.InvariantCulture)))
-                    // A method that was compiled anew meanwhile, in the background, counts once.
-                    .DistinctBy(method => method.Item1),
-            ];
-            (string Name, int Bytes)[] own = [.. methods.Where(method => method.Name.Contains(HeapClass, StringComparison.Ordinal))];
-            return new(methods.Length, methods.Sum(method => method.Bytes), own.Length, own.Sum(method => method.Bytes));
+            string[] lines =
+                [.. File.ReadLines(file).SkipWhile(line => !line.Contains("Program:MarkBegin", StringComparison.Ordinal)).Skip(1)];
+            (string Name, int Bytes)[] first =
+                Parse(lines.TakeWhile(line => !line.Contains("Program:MarkEnd", StringComparison.Ordinal)));
+            (string Name, int Bytes)[] own = OfHeap(first);
+            (string Name, int Bytes)[] prepared = OfHeap(Parse(lines));
+            return new(
+                first.Length,
+                first.Sum(method => method.Bytes),
+                own.Length,
+                own.Sum(method => method.Bytes),
+                prepared.Length,
+                prepared.Sum(method => method.Bytes));
         }
         finally
         {
             File.Delete(file);
         }
     }
+
+    // A method that was compiled anew meanwhile, in the background, counts once.
+    private static (string Name, int Bytes)[] Parse(IEnumerable<string> lines) =>
+    [
+        .. lines.Select(line => ListedMethod().Match(line))
+            .Where(match => match.Success)
+            .Select(match => (match.Groups[1].Value, int.Parse(match.Groups[2].Value, CultureInfo.InvariantCulture)))
+            .DistinctBy(method => method.Item1),
+    ];
+
+    private static (string Name, int Bytes)[] OfHeap((string Name, int Bytes)[] methods) =>
+        [.. methods.Where(method => method.Name.Contains(HeapClass, StringComparison.Ordinal))];
 
     internal static Times Time(string probe, bool collectible)
     {

@@ -5,9 +5,12 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Loader;
 
 // Has copies of a probe allocate their first block, and writes what that took: methods compiled, bytes of IL, the JIT's time, the process's
-// CPU time, bytes allocated from the garbage collector; then KiB that became resident since before their contexts were made, by kind.
+// CPU time, bytes allocated from the garbage collector; then KiB that became resident since before their contexts were made, by kind. At last it
+// has the rest of a heap compiled, for the JIT's list.
 internal static class Program
 {
+    private const string HeapClass = "ProbeHeap";
+
     private static readonly List<object> s_kept = [];
 
     // args: the assembly, empty for contexts with nothing in them; "main" or "collectible"; how many copies.
@@ -36,6 +39,8 @@ internal static class Program
         MarkEnd();
 
         TakeResidents(after);
+        foreach (Assembly loaded in AppDomain.CurrentDomain.GetAssemblies())
+            loaded.GetType(HeapClass)?.GetMethod("Prepare")?.Invoke(null, null);
         GC.KeepAlive(s_kept);
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,

@@ -79,15 +79,15 @@ static unsafe partial class EmmaHeap
         /// <returns>The heap's name and its figures.</returns>
         public override string ToString()
         {
-            string limit = MemoryLimit == 0 ? "no limit" : $"limit {Size(MemoryLimit)}";
-            return $"{HeapInternals.HeapName}: {Size(InUseBytes)} in {LiveBlocks.ToString(ClrCultureInfo.InvariantCulture)} blocks, " +
-                $"{Size(MappedBytes)} mapped (peak {Size(PeakMappedBytes)}, {limit}): " +
-                $"{Size(FreeBytes)} free, {Size(CachedBytes)} cached, {Size(HeaderBytes)} headers" +
-                ((LiveOwners | LiveArenas) == 0 ? "" : $"; {Number(LiveOwners)} owners, {Number(LiveArenas)} arenas out") +
+            string limit = MemoryLimit == 0 ? "no limit" : "limit " + Size(MemoryLimit);
+            return HeapInternals.HeapName + ": " + Size(InUseBytes) + " in " + HeapInternals.Number(LiveBlocks) + " blocks, " +
+                Size(MappedBytes) + " mapped (peak " + Size(PeakMappedBytes) + ", " + limit + "): " +
+                Size(FreeBytes) + " free, " + Size(CachedBytes) + " cached, " + Size(HeaderBytes) + " headers" +
+                ((LiveOwners | LiveArenas) == 0
+                    ? ""
+                    : "; " + HeapInternals.Number(LiveOwners) + " owners, " + HeapInternals.Number(LiveArenas) + " arenas out") +
                 (HeapInternals.ChecksAreDefaulted ? "; BoundaryChecks by default (debug build), marks not counted" : "");
         }
-
-        private static string Number(long number) => number.ToString(ClrCultureInfo.InvariantCulture);
 
         private static string Size(long bytes)
         {

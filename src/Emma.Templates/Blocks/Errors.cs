@@ -2,6 +2,7 @@ namespace Emma.Templates;
 
 using ClrArgumentException = global::System.ArgumentException;
 using ClrArgumentOutOfRangeException = global::System.ArgumentOutOfRangeException;
+using ClrCultureInfo = global::System.Globalization.CultureInfo;
 using ClrEncoding = global::System.Text.Encoding;
 using ClrException = global::System.Exception;
 using ClrFile = global::System.IO.File;
@@ -48,9 +49,11 @@ static unsafe partial class EmmaHeap
             string reason = HeapState.IsRunning && Compilation.TryRequire(CompilationGroups.ForUpkeep)
                 ? ReasonForRefusal(size)
                 : "there is no memory for the code of the heap";
-            throw new ClrOutOfMemoryException($"{HeapName}: no room for a block of {size} bytes: {reason}.");
+            throw new ClrOutOfMemoryException(
+                HeapName + ": no room for a block of " + size.ToString(ClrCultureInfo.InvariantCulture) + " bytes: " + reason + ".");
         }
 
+        // Messages are put together from strings: interpolation of many parts is four times as much code.
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static string ReasonForRefusal(nuint size)
         {
@@ -58,12 +61,17 @@ static unsafe partial class EmmaHeap
             return size > AddressSpace.MaxBytes
                 ? "no process can have so many. Look for a product that overflows, or a negative number that was converted"
                 : count.Limit != 0 && NeededBeyond(count.Limit - count.Mapped, size) is not 0 and long needed
-                ? $"it takes {needed} bytes that are not mapped yet, and the MemoryLimit of {count.Limit} bytes leaves " +
-                $"{ClrMath.Max(count.Limit - count.Mapped, 0)}. Of what is mapped, {count.InUse} bytes are in use, {count.Free} free " +
-                $"in pages or blocks of other sizes, {count.Cached} kept by threads, {count.Header} for headers"
-                : $"the heap has mapped {count.Mapped} bytes and the kernel gives no more " +
-                "(address-space limit, overcommit or vm.max_map_count)";
+                ? "it takes " + Number(needed) + " bytes that are not mapped yet, and the MemoryLimit of " + Number(count.Limit) +
+                " bytes leaves " + Number(ClrMath.Max(count.Limit - count.Mapped, 0)) + ". Of what is mapped, " + Number(count.InUse) +
+                " bytes are in use, " + Number(count.Free) + " free in pages or blocks of other sizes, " + Number(count.Cached) +
+                " kept by threads, " + Number(count.Header) + " for headers"
+                : "the heap has mapped " + Number(count.Mapped) +
+                " bytes and the kernel gives no more (address-space limit, overcommit or vm.max_map_count)";
         }
+
+        // A number for messages, in digits.
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+        internal static string Number(long number) => number.ToString(ClrCultureInfo.InvariantCulture);
 
         // The bytes that have to be mapped for a block where nothing free serves it, if that is more than the limit leaves; else 0.
         internal static long NeededBeyond(long left, nuint size)
@@ -87,10 +95,12 @@ static unsafe partial class EmmaHeap
 
         internal static void ThrowBadLimit(long limit) =>
             throw new ClrArgumentOutOfRangeException(
-                "value", $"{HeapName}: the MemoryLimit {limit} is negative. It is a number of bytes, or 0 for no limit.");
+                "value", HeapName + ": the MemoryLimit " + Number(limit) + " is negative. It is a number of bytes, or 0 for no limit.");
 
         internal static void ThrowBadAlignment(nuint alignment) =>
-            throw new ClrArgumentException($"{HeapName}: the alignment {alignment} is not a power of two.", nameof(alignment));
+            throw new ClrArgumentException(
+                HeapName + ": the alignment " + alignment.ToString(ClrCultureInfo.InvariantCulture) + " is not a power of two.",
+                nameof(alignment));
 
         // Refuses a pointer. Nothing has been changed.
         internal static void ThrowBadPointer(void* block, string operation, PointerCheck check)
@@ -105,7 +115,9 @@ static unsafe partial class EmmaHeap
                 : ours ? "where no live block of this heap begins. It was freed already, or never allocated"
                 : FindForeignOwner((nuint)block) is string owner ? $"which is a block of the heap {owner}. Pass it to that heap"
                 : "which lies outside this heap. Pass it to whatever allocated it";
-            throw new ClrArgumentException($"{HeapName}.{operation} was given the pointer 0x{(nuint)block:x}, {finding}.", "ptr");
+            string pointer = ((nuint)block).ToString("x", ClrCultureInfo.InvariantCulture);
+            throw new ClrArgumentException(
+                HeapName + "." + operation + " was given the pointer 0x" + pointer + ", " + finding + ".", "ptr");
         }
 
         // The label of the other heap whose live block or slab the address lies in, for an error's message; null if none can be told. Heaps

@@ -182,7 +182,7 @@ static unsafe partial class EmmaHeap
                 + "Depot Reset get_Fingerprint\n"
                 + "EmptyBlocks Reset -get_Live get_MappedBytes\n"
                 + "FastPathEntries Lead\n"
-                + "HeapInternals Count CountIfRunning NeededBeyond PagesFor ReasonForRefusal TrimSome\n"
+                + "HeapInternals Count CountIfRunning NeededBeyond Number PagesFor ReasonForRefusal TrimSome\n"
                 + "HeapState Clear Fingerprint Unload\n"
                 + "KernelEntry -Release UnmapCode\n"
                 + "LargeBlocks Reset -get_CachedBytes -get_Count -get_EverAllocated\n"
