@@ -67,7 +67,7 @@ public sealed class HeapMetrics : IDisposable
     }
 
     /// <summary>Publishes the figures of some heaps.</summary>
-    /// <param name="heaps">The heaps. Enumerated at each collection, by one thread at a time.</param>
+    /// <param name="heaps">The heaps. Enumerated at each collection, by several threads at once if several collect.</param>
     /// <param name="factory">Makes the meter, and owns it; null: the meter is made here.</param>
     /// <returns>To be disposed of when nobody is to be told any more.</returns>
     public static HeapMetrics Watch(IEnumerable<EmmaHeap> heaps, IMeterFactory? factory = null)
@@ -83,26 +83,39 @@ public sealed class HeapMetrics : IDisposable
         string name, string description, int reader, Func<Series, long> figure, Func<Series, bool>? isPresent = null, string unit = "By") =>
         _meter.CreateObservableUpDownCounter(name, () => Read(reader, figure, isPresent), unit, description);
 
-    // Called for each instrument in turn. An instrument that has read these figures before begins a new round.
+    // Called for each instrument in turn.
     private Measurement<long>[] Read(int reader, Func<Series, long> figure, Func<Series, bool>? isPresent = null)
     {
-        Series[] series;
-        lock (_lock)
-        {
-            if ((_readers & (1 << reader)) != 0 || Environment.TickCount64 - _taken > s_round.TotalMilliseconds)
-            {
-                _series = TakeSeries();
-                _taken = Environment.TickCount64;
-                _readers = 0;
-            }
-
-            _readers |= 1 << reader;
-            series = _series;
-        }
-
+        Series[] series = SeriesOfRound(reader) ?? BeginRound(reader);
         return [.. series
             .Where(one => isPresent is null || isPresent(one))
             .Select(one => new Measurement<long>(figure(one), one.Attributes))];
+    }
+
+    // The figures that the instruments before this one have read; null: an instrument that has read them already begins a new round.
+    private Series[]? SeriesOfRound(int reader)
+    {
+        lock (_lock)
+        {
+            if ((_readers & (1 << reader)) != 0 || Environment.TickCount64 - _taken > s_round.TotalMilliseconds)
+                return null;
+
+            _readers |= 1 << reader;
+            return _series;
+        }
+    }
+
+    // No lock is held while the figures are taken: that may run a plugin's module initializers, which may wait for another thread.
+    private Series[] BeginRound(int reader)
+    {
+        Series[] series = TakeSeries();
+        lock (_lock)
+        {
+            _series = series;
+            _taken = Environment.TickCount64;
+            _readers = 1 << reader;
+            return series;
+        }
     }
 
     private Series[] TakeSeries()

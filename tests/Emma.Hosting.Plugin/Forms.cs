@@ -13,15 +13,22 @@ namespace Forms;
 public static unsafe class Entry
 {
     private const string StartsName = "Emma.Hosting.Plugin.Starts";
+    private const string OnStartName = "Emma.Hosting.Plugin.OnStart";
     private const string Plain = "Forms.Plain";
     private const string Locked = "Forms.Locked";
     private const string Checked = "Forms.Checked";
     private const string Hardened = "Forms.Hardened";
 
-    /// <summary>Counts the loads that have run their module initializers: the host sees it without running anything here.</summary>
+    /// <summary>
+    /// Counts the loads that have run their module initializers, so that the host sees it without running anything here; and does then what
+    /// the host has left to be done.
+    /// </summary>
     [ModuleInitializer]
-    internal static void CountStart() =>
+    internal static void CountStart()
+    {
         AppContext.SetData(StartsName, (int)(AppContext.GetData(StartsName) ?? 0) + 1);
+        ((Action?)AppContext.GetData(OnStartName))?.Invoke();
+    }
 
     public static nint Alloc(string heap, nint size) => heap switch
     {

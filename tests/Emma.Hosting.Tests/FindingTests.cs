@@ -31,6 +31,42 @@ public sealed class FindingTests
         Assert.Equal(starts + 1, Plugin.Starts);
     }
 
+    /// <summary>A plugin's initializer may wait for a thread that uses the host's library and other heaps.</summary>
+    [Fact]
+    public void Module_initializers_run_outside_any_lock()
+    {
+        using Plugin other = new("other");
+        other.Alloc(Plugin.Plain, 1000);
+        using Plugin plugin = new("waits");
+        using HeapMetrics metrics = HeapMetrics.Watch([plugin.Heap(Plugin.Plain), other.Heap(Plugin.Plain)]);
+        using Listener listener = new();
+        int waited = 0;
+        Action wait = () =>
+        {
+            Thread thread = new(() =>
+            {
+                Assert.NotEmpty(EmmaHeap.In(plugin.Assembly));
+                Assert.Equal(1, other.Heap(Plugin.Plain).GetStatistics().LiveBlocks);
+                other.Heap(Plugin.Plain).Trim();
+            });
+            thread.Start();
+            Patience.Join(thread, "the thread that a module initializer waits for has ended");
+            waited++;
+        };
+        try
+        {
+            AppContext.SetData("Emma.Hosting.Plugin.OnStart", wait);
+            listener.Collect();
+        }
+        finally
+        {
+            AppContext.SetData("Emma.Hosting.Plugin.OnStart", null);
+        }
+
+        Assert.Equal(1, waited);
+        Assert.Equal(1, listener.Of("emma.heap.blocks", "other")[Plugin.Plain]);
+    }
+
     [Fact]
     public void The_same_heap_is_the_same_object_each_time()
     {

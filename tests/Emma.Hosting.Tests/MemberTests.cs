@@ -1,7 +1,7 @@
 namespace Emma.Hosting.Tests;
 
 /// <summary>The table of docs/guide/host-plugins.md: each member of a host's view with each form of heap.</summary>
-public sealed class MemberTests
+public sealed class MemberTests(ITestOutputHelper output)
 {
     private const long KiB = 1 << 10;
     private const long MiB = 1 << 20;
@@ -83,11 +83,57 @@ public sealed class MemberTests
         Assert.NotEqual(0, plugin.Alloc(form, 1000));
     }
 
+    /// <summary>No thread may use a heap that is being destroyed; of a host, whoever destroys it knows nothing.</summary>
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void A_host_may_look_at_a_heap_trim_and_bound_it_while_the_plugin_destroys_it(string form)
+    {
+        using Plugin plugin = new();
+        EmmaHeap heap = plugin.Heap(form);
+        nint[] blocks = new nint[100];
+        bool done = false;
+        Exception? failure = null;
+        int looks = 0;
+        Thread[] threads = [.. Enumerable.Range(0, 2).Select(_ => new Thread(() =>
+        {
+            try
+            {
+                while (!Volatile.Read(ref done))
+                {
+                    HeapStatistics statistics = heap.GetStatistics();
+                    Assert.InRange(statistics.MappedBytes, 0, 1 << 30);
+                    foreach (ref nint block in blocks.AsSpan())
+                        heap.Owns((nuint)Volatile.Read(ref block));
+                    heap.Trim();
+                    heap.MemoryLimit = 64 * MiB;
+                    Interlocked.Increment(ref looks);
+                }
+            }
+            catch (Exception exception)
+            {
+                failure = exception;
+            }
+        }))];
+        Array.ForEach(threads, thread => thread.Start());
+        for (int round = 0; round < Length.Of(200, 2000) || (looks < 100 && failure is null); round++)
+        {
+            for (int i = 0; i < blocks.Length; i++)
+                Volatile.Write(ref blocks[i], plugin.Alloc(form, i == 0 ? 3 * (nint)MiB : 300 * i));
+            plugin.Destroy(form);
+        }
+
+        Volatile.Write(ref done, true);
+        Array.ForEach(threads, thread => thread.Join());
+        Assert.Null(failure);
+        Assert.Equal(0, heap.GetStatistics().InUseBytes);
+    }
+
     /// <summary>As good as a limit of the attribute: homes, kept runs and reserves follow the limit that the host has set.</summary>
     [Theory]
     [InlineData("Forms.Plain", 1)]
     [InlineData("Forms.Locked", 1)]
     [InlineData("Forms.Checked", 0.94)]
+    [InlineData("Forms.Hardened", 0.4)]
     [InlineData("Forms.Limited", 1)]
     public void A_limit_that_the_host_sets_before_the_first_block_can_be_used(string form, double shareOfForm)
     {
@@ -106,6 +152,57 @@ public sealed class MemberTests
             Assert.InRange(heap.GetStatistics().MappedBytes, 1, 24 * MiB);
             Assert.Equal(1, heap.GetStatistics().FailedAllocations);
         }
+    }
+
+    /// <summary>
+    /// Where four threads allocate at once, free, and live on, what is left depends on lists of slabs, kept page runs and reserves, of which
+    /// a heap without a limit has more.
+    /// </summary>
+    [Theory]
+    [InlineData(100, 5000)]
+    [InlineData(5000, 200_000)]
+    [InlineData(200_000, 100)]
+    [InlineData(60_000, 1 << 20)]
+    public void Several_threads_get_as_much_of_a_hosts_limit_as_of_the_attributes(int first, int then)
+    {
+        using Plugin plugin = new();
+        Assert.Equal(0, plugin.Heap(Plugin.Plain).Options.MemoryLimit);
+        plugin.Heap(Plugin.Plain).MemoryLimit = plugin.Heap(Plugin.Limited).MemoryLimit;
+        (long first, long then) ofHost = FillAndFillAgain(plugin, Plugin.Plain, first, then);
+        (long first, long then) ofAttribute = FillAndFillAgain(plugin, Plugin.Limited, first, then);
+        output.WriteLine($"{ofHost} blocks under the host's limit, {ofAttribute} under the attribute's");
+        Assert.True(ofHost.first >= 0.97 * ofAttribute.first && ofHost.then >= 0.97 * ofAttribute.then, $"{ofHost}, {ofAttribute}");
+        Assert.InRange(plugin.Heap(Plugin.Plain).GetStatistics().PeakMappedBytes, 1, 40 * MiB);
+    }
+
+    // Blocks that four threads get at once, and those of another size that this thread gets when they have freed theirs and live still.
+    private static (long First, long Then) FillAndFillAgain(Plugin plugin, string form, int first, int then)
+    {
+        const int threads = 4;
+        Func<string, nint, nint> tryAlloc = plugin.TryAllocs;
+        long count = 0;
+        using Barrier barrier = new(threads + 1);
+        Thread[] all = [.. Enumerable.Range(0, threads).Select(_ => new Thread(() =>
+        {
+            Stack<nint> blocks = [];
+            for (nint block = tryAlloc(form, first); block != 0; block = tryAlloc(form, first))
+                blocks.Push(block);
+            Interlocked.Add(ref count, blocks.Count);
+            barrier.SignalAndWait();
+            while (blocks.TryPop(out nint block))
+                plugin.Free(form, block);
+            barrier.SignalAndWait();
+            barrier.SignalAndWait();
+        }))];
+        Array.ForEach(all, thread => thread.Start());
+        barrier.SignalAndWait();
+        barrier.SignalAndWait();
+        long again = 0;
+        while (tryAlloc(form, then) != 0)
+            again++;
+        barrier.SignalAndWait();
+        Array.ForEach(all, thread => thread.Join());
+        return (count, again);
     }
 
     [Theory]
@@ -200,9 +297,7 @@ public sealed class MemberTests
 
     /// <summary>In a child that is forked, with what its parent has run before.</summary>
     [Theory]
-    [InlineData("Forms.Plain")]
-    [InlineData("Forms.Locked")]
-    [InlineData("Forms.Hardened")]
+    [MemberData(nameof(Forms))]
     public void A_forked_child_reads_and_bounds_a_heap_that_is_prepared(string form)
     {
         (int exitCode, string output) = OwnProgram.Run([Program.ForkArgument, form], ("DOTNET_TieredCompilation", "0"));

@@ -85,12 +85,19 @@ static unsafe partial class EmmaHeap
                 count = Count();
             }
 
+            CountWithoutMemory(ref count);
+            return count;
+        }
+
+        // Adds what does not depend on memory that is mapped.
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static void CountWithoutMemory(ref HeapCount count)
+        {
             count.Limit = Policy.Limit;
             count.Failed = ClrVolatile.Read(ref Heap->Failures);
             count.Owners = Heap->Loans.Of(Loans.Owners);
             count.Pins = Heap->Loans.Of(Loans.Pins);
             count.Arenas = Heap->Loans.Of(Loans.Arenas);
-            return count;
         }
 
         // What the heap holds. Takes each of its locks for a moment.
