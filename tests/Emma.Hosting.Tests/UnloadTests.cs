@@ -1,10 +1,12 @@
+using System.Globalization;
 using System.Reflection;
 using System.Runtime.CompilerServices;
+using Emma.Soak;
 
 namespace Emma.Hosting.Tests;
 
 /// <summary>A host's view keeps no plugin alive, and bears its end at any moment.</summary>
-public sealed class UnloadTests
+public sealed class UnloadTests(ITestOutputHelper output)
 {
     private const long MiB = 1 << 20;
 
@@ -82,15 +84,16 @@ public sealed class UnloadTests
         Assert.All(heaps, AssertGone);
     }
 
-    /// <summary>Thousands in the long form.</summary>
+    /// <summary>Thousands in the long form; EMMA_PLUGINS is another number of them.</summary>
     [Fact]
     public void Many_plugins_come_and_go_and_nothing_of_them_stays()
     {
-        int many = Length.Of(100, 2000);
+        int many = int.TryParse(Environment.GetEnvironmentVariable("EMMA_PLUGINS"), out int wanted) ? wanted : Length.Of(100, 2000);
         const int atOnce = 20;
         using HeapMetrics metrics = HeapMetrics.Watch();
         using Listener listener = new();
         List<EmmaHeap> kept = [];
+        List<Footprint> footprints = [];
         Churn(atOnce, kept, listener);
         long managed = ManagedBytes();
         int codePages = ProcessMaps.CodePages().Count;
@@ -98,6 +101,7 @@ public sealed class UnloadTests
         {
             kept.Clear();
             Churn(atOnce, kept, listener);
+            footprints.Add(Footprint.Take());
         }
 
         long grown = ManagedBytes() - managed;
@@ -107,6 +111,24 @@ public sealed class UnloadTests
         // No instrument's tags either.
         listener.Collect();
         Assert.DoesNotContain(listener.Measurements, one => one.Tags["emma.heap.context"] is string context && context.StartsWith("many"));
+        AssertFlat(footprints);
+    }
+
+    // The last quarter of a run against its second quarter, on average: as where nobody watches (UnloadRun of Emma.Soak).
+    private void AssertFlat(List<Footprint> footprints)
+    {
+        int quarter = footprints.Count / 4;
+        List<Footprint> early = footprints.GetRange(quarter, quarter);
+        List<Footprint> late = footprints.GetRange(footprints.Count - quarter, quarter);
+        double mappings = late.Average(f => f.Mappings) - early.Average(f => f.Mappings);
+        double addresses = (late.Average(f => f.VmSize) - early.Average(f => f.VmSize)) / MiB;
+        double memory = (late.Average(f => f.VmRss) - early.Average(f => f.VmRss)) / MiB;
+        string figures = string.Create(
+            CultureInfo.InvariantCulture,
+            $"VmRSS {footprints[0].VmRss >> 10} KiB after the first, {footprints[^1].VmRss >> 10} KiB after the last; last quarter against " +
+            $"second: {mappings:+0.0;-0.0} mappings, VmSize {addresses:+0.0;-0.0} MiB, VmRSS {memory:+0.0;-0.0} MiB");
+        output.WriteLine(figures);
+        Assert.True(mappings <= 20 && addresses <= 32 && memory <= 6, figures);
     }
 
     private static void Churn(int count, List<EmmaHeap> kept, Listener listener)

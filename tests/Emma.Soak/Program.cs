@@ -7,7 +7,7 @@ namespace Emma.Soak;
 
 /// <summary>
 /// Runs the tests or, if asked to, a long run: <c>--soak minutes --seed S [--no-forks]</c>, <c>unload --times N</c>, <c>signals --times
-/// N</c>.
+/// N</c>. With <c>--watched</c>, a host watches all heaps meanwhile, those of plugins too.
 /// </summary>
 public static class Program
 {
@@ -26,6 +26,7 @@ public static class Program
     {
         try
         {
+            using HostWatch? watch = arguments.Has("--watched") ? new HostWatch() : null;
             switch (arguments.Run)
             {
                 case "unload":

@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace Emma.Soak;
 
 /// <summary>
-/// <c>--soak N --seed S [--no-forks]</c>, N in minutes: everything at once. Eight threads use six heaps at random, one of them at its
+/// <c>--soak N --seed S [--no-forks] [--watched]</c>, N in minutes: everything at once. Eight threads use six heaps at random, one of them at its
 /// memory limit, one that the kernel refuses one call in three, know what each block must hold and pass blocks to each other. Meanwhile
 /// this thread loads and unloads plugins that do the like, forks, trims, destroys a temporary heap, and now and then stops the eight and
 /// counts: what a heap says is in use must be what the threads have, to the byte.
@@ -47,7 +47,8 @@ public sealed class SoakRun
             () => $"plugins {_plugins.Gone} gone {_plugins.Count} here, forks {_forks?.Done ?? 0}, destroys {_destroys}, trims " +
                 $"{_trims}, counts {_counts}, failed calls {FaultyHeap.FailedCalls}",
             _workers,
-            $"dotnet run -c Release --project tests/Emma.Soak -- --soak {_minutes} --seed {_seed}{(_forks is null ? " --no-forks" : "")}");
+            $"dotnet run -c Release --project tests/Emma.Soak -- --soak {_minutes} --seed {_seed}{(_forks is null ? " --no-forks" : "")}" +
+            (arguments.Has("--watched") ? " --watched" : ""));
     }
 
     public int Run()

@@ -18,8 +18,13 @@ public sealed class UnloadTests
     private const int Faulted = 139;
 
     [Fact]
-    public void Plugins_that_come_and_go_leave_nothing_behind() =>
-        Child.MustSucceed(["unload", "--times", $"{Length.Of(30, 200)}", "--seconds", $"{Length.Of(3, 12)}"], s_fast);
+    public void Plugins_that_come_and_go_leave_nothing_behind() => Child.MustSucceed(ManyPlugins, s_fast);
+
+    [Fact]
+    public void Plugins_that_come_and_go_while_a_host_watches_leave_nothing_behind() =>
+        Child.MustSucceed([.. ManyPlugins, "--watched"], s_fast);
+
+    private static string[] ManyPlugins => ["unload", "--times", $"{Length.Of(30, 200)}", "--seconds", $"{Length.Of(3, 12)}"];
 
     [Theory]
     [InlineData("read", Aborted)]

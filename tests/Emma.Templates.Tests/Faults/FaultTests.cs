@@ -15,6 +15,7 @@ public static unsafe partial class EmmaHeap
         {
             private static readonly int s_combinationsInCI = Length.Of(4, 10);
             private const int PairsInCI = 40;
+            private const int WatchedPairsInCI = 10;
 
             private const int RoundsInCI = 3;
 
@@ -77,15 +78,22 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
-            public void Whatever_two_calls_fail_operations_fail_cleanly_and_nothing_is_lost()
+            public void Whatever_two_calls_fail_operations_fail_cleanly_and_nothing_is_lost() => EndurePairs(PairsInCI);
+
+            [Fact]
+            public void Whatever_two_calls_fail_while_a_host_watches_operations_fail_cleanly_and_nothing_is_lost() =>
+                EndurePairs(WatchedPairsInCI, watched: true);
+
+            private void EndurePairs(int leastPairs, bool watched = false)
             {
                 using var kernel = new FaultyKernel();
                 long[] counts = CountCalls(kernel);
+                using HostWatch? host = watched ? new HostWatch(typeof(EmmaHeap)) : null;
                 Random random = new Random(_seed);
                 int refused = 0;
                 int pairs = 0;
                 Stopwatch watch = Stopwatch.StartNew();
-                for (; pairs < PairsInCI || (s_all && watch.Elapsed < s_length); pairs++)
+                for (; pairs < leastPairs || (s_all && watch.Elapsed < s_length); pairs++)
                 {
                     Fault first = AnyFault(random, counts);
                     Fault second = AnyFault(random, counts);
@@ -114,9 +122,13 @@ public static unsafe partial class EmmaHeap
                 }
             }
 
-            private void RunAtRandom(long limit)
+            [Fact]
+            public void Threads_whose_calls_fail_at_random_while_a_host_watches_lose_nothing() => RunAtRandom(limit: 0, watched: true);
+
+            private void RunAtRandom(long limit, bool watched = false)
             {
                 using var kernel = new FaultyKernel();
+                using HostWatch? host = watched ? new HostWatch(typeof(EmmaHeap)) : null;
                 Stopwatch watch = Stopwatch.StartNew();
                 int refused = 0;
                 long hits = 0;

@@ -1,7 +1,10 @@
+using System.Reflection;
 using Xunit.MicrosoftTestingPlatform;
 using Xunit.Runner.InProc.SystemConsole;
 
 [assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.None)]
+// As the generator does, so that a host finds the heap (HostWatch).
+[assembly: AssemblyMetadata("Emma.Heap", "Emma.Templates.EmmaHeap+HeapInternals+HostEntry; 0.1.0.0")]
 
 namespace Emma.Templates.Tests;
 

@@ -54,6 +54,7 @@ public static unsafe partial class EmmaHeap
                 Array.ForEach(Acts, a => a.Run());
                 RunVictim(act, long.MaxValue, withCache: true);
                 long steps = long.MaxValue - SingleStep.StepsLeft;
+                HostWatch? watch = WatchIfWanted();
                 nuint before = (nuint)GetStatistics().MappedBytes;
                 long slowest = 0;
                 using Metronome metronome = new Metronome();
@@ -73,6 +74,7 @@ public static unsafe partial class EmmaHeap
                 }
 
                 Must(slowest < 10_000, $"seed {seed}: the heap stood still for {slowest} turns of a millisecond");
+                watch?.Dispose();
                 for (int i = 0; i < live.Length; i++)
                     Free((void*)live[i]);
                 Trim();

@@ -14,10 +14,19 @@ public static unsafe partial class EmmaHeap
         {
             public static TheoryData<string> Acts => [.. Scenarios.Acts.Select(act => act.Name)];
 
+            public static TheoryData<string> WatchedActs => Length.IsLong ? Acts : ["page runs", "counting"];
+
             [Theory]
             [MemberData(nameof(Acts))]
             public void A_thread_that_dies_at_any_instruction_neither_locks_others_out_nor_corrupts_the_heap(string act) =>
                 ChildProcess.MustSucceed(nameof(Scenarios.ThreadsDie), [("EMMA_ACT", act), .. EachInstruction.QuietRuntime]);
+
+            /// <summary>The host reads figures all the time, under the same locks. All acts in the long form.</summary>
+            [Theory]
+            [MemberData(nameof(WatchedActs))]
+            public void A_thread_that_dies_at_any_instruction_while_a_host_watches_locks_nobody_out(string act) =>
+                ChildProcess.MustSucceed(
+                    nameof(Scenarios.ThreadsDie), [("EMMA_ACT", act), Scenarios.Watched, .. EachInstruction.QuietRuntime]);
         }
     }
 }

@@ -32,6 +32,7 @@ public static unsafe partial class EmmaHeap
                 // Compiled and bound by being run; what it frees are no blocks yet.
                 Must(WorkOfChild() == 0, "the work of a child fails in its parent");
                 Must(ForkAndWait(fail: true) != 0, "a failed child is not noticed");
+                HostWatch? watch = WatchIfWanted();
                 Thread[] threads = new Thread[ForkThreads];
                 for (int i = 0; i < threads.Length; i++)
                 {
@@ -53,6 +54,7 @@ public static unsafe partial class EmmaHeap
                 double seconds = Stopwatch.GetElapsedTime(begin).TotalSeconds;
                 Volatile.Write(ref s_stop, 1);
                 Array.ForEach(threads, thread => thread.Join());
+                watch?.Dispose();
                 Must(WorkOfChild() == 0, $"seed {seed}: the parent's blocks have changed");
                 AssertStatisticsAddUp();
                 Console.WriteLine($"{forks} forks in {seconds:f1} s");

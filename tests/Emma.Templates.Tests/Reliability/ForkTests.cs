@@ -16,6 +16,10 @@ public static unsafe partial class EmmaHeap
                 ChildProcess.MustSucceed(nameof(Scenarios.ForkWhileThreadsUseTheHeap), EachInstruction.QuietRuntime);
 
             [Fact]
+            public void A_child_forked_while_a_host_watches_frees_what_it_inherited_and_allocates() => ChildProcess.MustSucceed(
+                nameof(Scenarios.ForkWhileThreadsUseTheHeap), [Scenarios.Watched, .. EachInstruction.QuietRuntime]);
+
+            [Fact]
             public void The_cache_of_the_thread_that_forked_stays_its_own_in_the_child() =>
                 ChildProcess.MustSucceed(nameof(Scenarios.ForkAndKeepTheCache), EachInstruction.QuietRuntime);
 
