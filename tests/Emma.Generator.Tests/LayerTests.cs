@@ -46,6 +46,36 @@ public class LayerTests
             [.. upwards]);
     }
 
+    /// <summary>The kernel layer alone knows a processor, its calls' numbers and the base library's names for both.</summary>
+    [Fact]
+    public void No_layer_above_the_kernel_names_a_processor_or_a_call_but_for_those_listed_here()
+    {
+        string[] names = ["X64", "CallNumber", "Invoke", "Architecture", "RuntimeInformation", "OperatingSystem"];
+        SortedSet<string> uses = new(StringComparer.Ordinal);
+        foreach ((string path, string text) in Repository.Templates())
+        {
+            if (LayerOf(path) == "Kernel")
+                continue;
+
+            foreach (SimpleNameSyntax name in CSharpSyntaxTree.ParseText(text).GetRoot().DescendantNodes().OfType<SimpleNameSyntax>())
+            {
+                if (names.Contains(name.Identifier.ValueText))
+                    uses.Add($"{path}: {name.Identifier.ValueText}");
+            }
+
+            if (text.Contains("x86", StringComparison.OrdinalIgnoreCase) || text.Contains("glibc", StringComparison.Ordinal))
+                uses.Add($"{path}: in words");
+        }
+
+        Assert.Equal<string[]>(
+            [
+                // The fast paths in machine code, which know how a cache lies in memory, and the word that they read.
+                "Caching/Cached/FastPathCode.cs: in words",
+                "Caching/Cached/ThreadWord.cs: in words",
+            ],
+            [.. uses]);
+    }
+
     [Fact]
     public void Every_folder_is_a_layer_that_the_front_page_lists()
     {

@@ -54,7 +54,7 @@ static unsafe partial class EmmaHeap
             // How often a mapping whose place turns out to be taken by others is tried elsewhere.
             private const int MapAttempts = 64;
 
-            // x86-64 user addresses end here; no block can be larger.
+            // Addresses of processes end here, or before; no block can be larger.
             internal static nuint MaxBytes => unchecked((nuint)(1UL << 47));
 
             // The first window's page map, for the lookup that every free makes. FirstPages is 0 until the other two are set.

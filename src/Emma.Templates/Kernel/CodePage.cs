@@ -8,6 +8,8 @@ static unsafe partial class EmmaHeap
         // a page nothing else makes system calls, and code cannot unmap itself. That returns -1 for whatever the kernel refuses.
         internal static class CodePage
         {
+            internal const int Bytes = 4096;
+
             private const int ProtReadExecute = 1 | 4;
             private const int MapShared = 1;
 
@@ -20,12 +22,12 @@ static unsafe partial class EmmaHeap
             // Returns: the page; 0: the kernel allows no executable memory.
             internal static nint TryMap(nint syscall, byte* code, int length)
             {
-                Assert(length <= MachineCode.PageBytes);
+                Assert(length <= Bytes);
                 nint page = TryMapFile(syscall, code, length);
                 return page != 0 ? page : TryMapAnonymous(syscall, code, length);
             }
 
-            internal static void Unmap(nint syscall, nint page) => Call(syscall, MachineCode.Munmap, page, MachineCode.PageBytes);
+            internal static void Unmap(nint syscall, nint page) => Call(syscall, CallNumber.Munmap, page, Bytes);
 
             // From a file in memory, which is written before it is mapped, so that no page that was writable becomes executable: the way of
             // the runtime's own code, allowed wherever that is.
@@ -36,9 +38,9 @@ static unsafe partial class EmmaHeap
                     return 0;
 
                 nint page = -1;
-                if (Call(syscall, MachineCode.Write, file, (nint)code, length) == length)
-                    page = Call(syscall, MachineCode.Mmap, 0, MachineCode.PageBytes, ProtReadExecute, MapShared, file);
-                Call(syscall, MachineCode.Close, file);
+                if (Call(syscall, CallNumber.Write, file, (nint)code, length) == length)
+                    page = Call(syscall, CallNumber.Mmap, 0, Bytes, ProtReadExecute, MapShared, file);
+                Call(syscall, CallNumber.Close, file);
                 return page == -1 ? 0 : page;
             }
 
@@ -46,21 +48,21 @@ static unsafe partial class EmmaHeap
             {
                 fixed (byte* name = "emma\0"u8)
                 {
-                    nint file = Call(syscall, MachineCode.MemfdCreate, (nint)name, CloseOnExec | NotRun);
-                    return file >= 0 ? file : Call(syscall, MachineCode.MemfdCreate, (nint)name, CloseOnExec);
+                    nint file = Call(syscall, CallNumber.MemfdCreate, (nint)name, CloseOnExec | NotRun);
+                    return file >= 0 ? file : Call(syscall, CallNumber.MemfdCreate, (nint)name, CloseOnExec);
                 }
             }
 
             // Without a file: no descriptor may be left, or a filter refuses files in memory. Written first, and then made executable.
             private static nint TryMapAnonymous(nint syscall, byte* code, int length)
             {
-                nint page = Call(syscall, MachineCode.Mmap, 0, MachineCode.PageBytes, Syscalls.ProtReadWrite, Syscalls.MapAnywhere, -1);
+                nint page = Call(syscall, CallNumber.Mmap, 0, Bytes, Syscalls.ProtReadWrite, Syscalls.MapAnywhere, -1);
                 if (page == -1)
                     return 0;
 
                 for (int i = 0; i < length; i++)
                     ((byte*)page)[i] = code[i];
-                if (Call(syscall, MachineCode.Mprotect, page, MachineCode.PageBytes, ProtReadExecute) == 0)
+                if (Call(syscall, CallNumber.Mprotect, page, Bytes, ProtReadExecute) == 0)
                     return page;
 
                 Unmap(syscall, page);

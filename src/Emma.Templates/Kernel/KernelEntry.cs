@@ -14,7 +14,7 @@ using ClrVolatile = global::System.Threading.Volatile;
 //
 // Basic design
 //   A system call needs a `syscall` instruction, which C# cannot write. So the heap keeps one page of machine code of its
-//   own, a dozen instructions that turn the C calling convention into the kernel's (MachineCode), and calls it through a
+//   own, a dozen instructions that turn the C calling convention into the kernel's (X64), and calls it through a
 //   function pointer. libc's function `syscall`, which is found by its name, maps the page (CodePage).
 //   Where executable memory is refused (seccomp, SELinux) that function, which has the same shape, takes the code's place;
 //   KernelAccess says which one it is.
@@ -56,7 +56,7 @@ static unsafe partial class EmmaHeap
             internal static nuint MappedBytes
             {
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-                get => s_current is not { _page: not 0 } ? 0 : (nuint)MachineCode.PageBytes;
+                get => s_current is not { _page: not 0 } ? 0 : (nuint)CodePage.Bytes;
             }
 
             // The address of the code that another layer had put beside the trampoline; 0: there is none. The entry must have been created.
@@ -107,7 +107,7 @@ static unsafe partial class EmmaHeap
 
                 // A limit below one page leaves no room for a page of code.
                 long limit = Policy.Limit;
-                bool hasRoom = limit == 0 || limit >= MachineCode.PageBytes;
+                bool hasRoom = limit == 0 || limit >= CodePage.Bytes;
                 nint page = hasRoom ? TryMapPage(libc, codeBehind) : 0;
                 return page == 0
                     ? new KernelEntry(libc, 0, 0)
@@ -116,9 +116,9 @@ static unsafe partial class EmmaHeap
 
             private static nint TryMapPage(nint libc, byte[] codeBehind)
             {
-                byte* code = stackalloc byte[MachineCode.PageBytes];
-                for (int i = 0; i < MachineCode.Syscall.Length; i++)
-                    code[i] = MachineCode.Syscall[i];
+                byte* code = stackalloc byte[CodePage.Bytes];
+                for (int i = 0; i < X64.Syscall.Length; i++)
+                    code[i] = X64.Syscall[i];
                 for (int i = 0; i < codeBehind.Length; i++)
                     code[CodeBehindOffset + i] = codeBehind[i];
                 return CodePage.TryMap(libc, code, CodeBehindOffset + codeBehind.Length);

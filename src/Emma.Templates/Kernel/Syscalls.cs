@@ -31,6 +31,14 @@ static unsafe partial class EmmaHeap
             internal const int MadvHugePage = 14;
             internal const int MadvNoHugePage = 15;
 
+            // Advice that tells neighbouring mappings apart, which would become one otherwise.
+            internal const int MadvRandom = 1;
+            internal const int MadvSequential = 2;
+
+            // Advice: pages fault from then on, without a mapping of their own (6.13).
+            internal const int MadvGuardInstall = 102;
+            internal const int MadvGuardRemove = 103;
+
             internal const int ErrorNoSuchProcess = 3;
             internal const int ErrorTryAgain = 11;
             internal const int ErrorNoMemory = 12;
@@ -44,21 +52,21 @@ static unsafe partial class EmmaHeap
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nint Mmap(nuint address, nuint length, int protection, int flags) =>
-                KernelEntry.Invoke(MachineCode.Mmap, (nint)address, (nint)length, protection, flags, -1, 0);
+                KernelEntry.Invoke(CallNumber.Mmap, (nint)address, (nint)length, protection, flags, -1, 0);
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nint Munmap(nuint address, nuint length) =>
-                KernelEntry.Invoke(MachineCode.Munmap, (nint)address, (nint)length);
+                KernelEntry.Invoke(CallNumber.Munmap, (nint)address, (nint)length);
 
             internal static nint Mprotect(nuint address, nuint length, int protection) =>
-                KernelEntry.Invoke(MachineCode.Mprotect, (nint)address, (nint)length, protection);
+                KernelEntry.Invoke(CallNumber.Mprotect, (nint)address, (nint)length, protection);
 
             internal static nint Mremap(nuint address, nuint oldLength, nuint newLength, int flags, nuint target) =>
-                KernelEntry.Invoke(MachineCode.Mremap, (nint)address, (nint)oldLength, (nint)newLength, flags, (nint)target);
+                KernelEntry.Invoke(CallNumber.Mremap, (nint)address, (nint)oldLength, (nint)newLength, flags, (nint)target);
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nint Madvise(nuint address, nuint length, int advice) =>
-                KernelEntry.Invoke(MachineCode.Madvise, (nint)address, (nint)length, advice);
+                KernelEntry.Invoke(CallNumber.Madvise, (nint)address, (nint)length, advice);
 
             // Gives the kernel the contents of pages, which are zeros when they are read next; those of memory that is locked, too, from
             // Linux 5.18 on.
@@ -74,39 +82,48 @@ static unsafe partial class EmmaHeap
             {
                 const long nanosecondsPerMillisecond = 1_000_000;
                 long* time = stackalloc long[] { milliseconds / 1000, milliseconds % 1000 * nanosecondsPerMillisecond };
-                return KernelEntry.Invoke(MachineCode.Futex, (nint)word, FutexWaitPrivate, expected, (nint)time);
+                return KernelEntry.Invoke(CallNumber.Futex, (nint)word, FutexWaitPrivate, expected, (nint)time);
             }
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nint FutexWake(int* word, int waiters) =>
-                KernelEntry.Invoke(MachineCode.Futex, (nint)word, FutexWakePrivate, waiters);
+                KernelEntry.Invoke(CallNumber.Futex, (nint)word, FutexWakePrivate, waiters);
 
             // Opens a file to be read, which a child that is executed does not inherit. The path is UTF-8 that ends with a 0.
             internal static nint Open(global::System.ReadOnlySpan<byte> path)
             {
                 fixed (byte* name = path)
-                    return KernelEntry.Invoke(MachineCode.OpenAt, CurrentFolder, (nint)name, OpenCloseOnExec);
+                    return KernelEntry.Invoke(CallNumber.OpenAt, CurrentFolder, (nint)name, OpenCloseOnExec);
             }
 
             internal static nint Read(nint file, void* buffer, nuint length) =>
-                KernelEntry.Invoke(MachineCode.Read, file, (nint)buffer, (nint)length);
+                KernelEntry.Invoke(CallNumber.Read, file, (nint)buffer, (nint)length);
 
-            internal static nint Close(nint file) => KernelEntry.Invoke(MachineCode.Close, file);
+            internal static nint Close(nint file) => KernelEntry.Invoke(CallNumber.Close, file);
 
-            internal static nint Membarrier(int command) => KernelEntry.Invoke(MachineCode.Membarrier, command);
-
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            internal static int GetPid() => (int)KernelEntry.Invoke(MachineCode.GetPid);
+            internal static nint Membarrier(int command) => KernelEntry.Invoke(CallNumber.Membarrier, command);
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            internal static int GetTid() => (int)KernelEntry.Invoke(MachineCode.GetTid);
+            internal static int GetPid() => (int)KernelEntry.Invoke(CallNumber.GetPid);
+
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static int GetTid() => (int)KernelEntry.Invoke(CallNumber.GetTid);
 
             internal static nint TgKill(int process, int thread, int signal) =>
-                KernelEntry.Invoke(MachineCode.TgKill, process, thread, signal);
+                KernelEntry.Invoke(CallNumber.TgKill, process, thread, signal);
+
+            // Milliseconds of a clock that only runs forwards; coarse, and never 0.
+            internal static long Milliseconds()
+            {
+                const int monotonicCoarse = 6;
+                long* time = stackalloc long[2];
+                KernelEntry.Invoke(CallNumber.ClockGetTime, monotonicCoarse, (nint)time);
+                return time[0] * 1000 + time[1] / 1_000_000 + 1;
+            }
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nint GetRandom(void* buffer, nuint length) =>
-                KernelEntry.Invoke(MachineCode.GetRandom, (nint)buffer, (nint)length);
+                KernelEntry.Invoke(CallNumber.GetRandom, (nint)buffer, (nint)length);
         }
     }
 }

@@ -31,8 +31,8 @@ static unsafe partial class FaultyHeap
     [UnmanagedCallersOnly]
     private static nint Call(nint number, nint a, nint b, nint c, nint d, nint e, nint f)
     {
-        bool mayFail = number is HeapInternals.MachineCode.Mmap or HeapInternals.MachineCode.Munmap
-            or HeapInternals.MachineCode.Mremap or HeapInternals.MachineCode.Madvise;
+        bool mayFail = number is HeapInternals.X64.Mmap or HeapInternals.X64.Munmap
+            or HeapInternals.X64.Mremap or HeapInternals.X64.Madvise;
         if (!mayFail || Volatile.Read(ref s_isFailing) == 0 || NextRandom() % OneIn != 0)
             return ((delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, nint>)s_kernel)(number, a, b, c, d, e, f);
 

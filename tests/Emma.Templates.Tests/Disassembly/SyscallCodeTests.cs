@@ -12,16 +12,16 @@ public static unsafe partial class EmmaHeap
             [Fact]
             public void The_comments_beside_the_bytes_are_their_disassembly()
             {
-                Listing listing = Expect.Single(Listing.AllIn("Kernel/MachineCode.cs"));
+                Listing listing = Expect.Single(Listing.AllIn("Kernel/X64.cs"));
 
-                Expect.Equal(nameof(MachineCode.Syscall), listing.Name);
-                listing.AssertIsDisassemblyOf(MachineCode.Syscall);
+                Expect.Equal(nameof(X64.Syscall), listing.Name);
+                listing.AssertIsDisassemblyOf(X64.Syscall);
             }
 
             [Fact]
             public void The_trampoline_enters_the_kernel_once_and_returns()
             {
-                Instruction[] code = Disassembler.Decode(MachineCode.Syscall);
+                Instruction[] code = Disassembler.Decode(X64.Syscall);
 
                 Expect.Equal(Mnemonic.Endbr64, code[0].Mnemonic);
                 Expect.Equal([Mnemonic.Syscall, Mnemonic.Ret], code[^2..].Select(instruction => instruction.Mnemonic));
@@ -44,7 +44,7 @@ public static unsafe partial class EmmaHeap
                     ["R9"] = "e",
                     ["[RSP+8]"] = "f",
                 };
-                foreach (Instruction move in Disassembler.Decode(MachineCode.Syscall)
+                foreach (Instruction move in Disassembler.Decode(X64.Syscall)
                     .Where(instruction => instruction.Mnemonic == Mnemonic.Mov))
                 {
                     string source = move.Op1Kind == OpKind.Register ? $"{move.Op1Register}"

@@ -209,13 +209,13 @@ public static unsafe partial class EmmaHeap
 
             private static CallKind KindOf(nint number, nint operation) => number switch
             {
-                MachineCode.Mmap => CallKind.Mmap,
-                MachineCode.Munmap => CallKind.Munmap,
-                MachineCode.Mremap => CallKind.Mremap,
-                MachineCode.Madvise => CallKind.Madvise,
-                MachineCode.GetRandom => CallKind.GetRandom,
-                MachineCode.TgKill => CallKind.TgKill,
-                MachineCode.Futex => (operation & 1) == 0 ? CallKind.FutexWait : CallKind.FutexWake,
+                X64.Mmap => CallKind.Mmap,
+                X64.Munmap => CallKind.Munmap,
+                X64.Mremap => CallKind.Mremap,
+                X64.Madvise => CallKind.Madvise,
+                X64.GetRandom => CallKind.GetRandom,
+                X64.TgKill => CallKind.TgKill,
+                X64.Futex => (operation & 1) == 0 ? CallKind.FutexWait : CallKind.FutexWake,
                 _ => CallKind.Other,
             };
 
@@ -241,8 +241,8 @@ public static unsafe partial class EmmaHeap
             private static nint Mmap(nuint address, nuint length, nint protection, nint flags, int failure)
             {
                 nint result = failure == Failure.Elsewhere
-                    ? Forward(MachineCode.Mmap, 0, (nint)length, protection, Syscalls.MapUnreserved, -1)
-                    : Forward(MachineCode.Mmap, (nint)address, (nint)length, protection, flags, -1);
+                    ? Forward(X64.Mmap, 0, (nint)length, protection, Syscalls.MapUnreserved, -1)
+                    : Forward(X64.Mmap, (nint)address, (nint)length, protection, flags, -1);
                 if (result > 0)
                 {
                     MappingUse use = protection == Syscalls.ProtNone || failure == Failure.Elsewhere ? MappingUse.Addresses
@@ -257,7 +257,7 @@ public static unsafe partial class EmmaHeap
             private static nint Munmap(nuint address, nuint length)
             {
                 RequireOwn(CallKind.Munmap, address, length);
-                nint result = Forward(MachineCode.Munmap, (nint)address, (nint)length);
+                nint result = Forward(X64.Munmap, (nint)address, (nint)length);
                 if (result == 0)
                     s_state->Ledger.Remove(address, length);
                 return result;
@@ -276,7 +276,7 @@ public static unsafe partial class EmmaHeap
                     return -Failure.NoMemory;
                 }
 
-                nint result = Forward(MachineCode.Mremap, (nint)address, (nint)oldLength, (nint)newLength, flags, (nint)target);
+                nint result = Forward(X64.Mremap, (nint)address, (nint)oldLength, (nint)newLength, flags, (nint)target);
                 if (result > 0)
                 {
                     s_state->Ledger.Remove(address, oldLength);
@@ -290,7 +290,7 @@ public static unsafe partial class EmmaHeap
             private static nint Madvise(nuint address, nuint length, nint advice)
             {
                 RequireOwn(CallKind.Madvise, address, length);
-                return Forward(MachineCode.Madvise, (nint)address, (nint)length, advice);
+                return Forward(X64.Madvise, (nint)address, (nint)length, advice);
             }
 
             private static void RequireOwn(CallKind kind, nuint address, nuint length)

@@ -34,7 +34,7 @@ public static unsafe partial class EmmaHeap
             }
 
             // Bytes that exist while no block memory does.
-            protected static nuint BytesOfEmptyHeap => Kernel == KernelAccess.Trampolines ? (nuint)MachineCode.PageBytes : 0;
+            protected static nuint BytesOfEmptyHeap => Kernel == KernelAccess.Trampolines ? (nuint)CodePage.Bytes : 0;
         }
 
         // Puts the heap, empty, on a kernel without guard markers, for good.

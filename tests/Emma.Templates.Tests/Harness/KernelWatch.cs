@@ -12,19 +12,19 @@ public static unsafe partial class EmmaHeap
         // A system call of the heap's: its number and the first four of its arguments.
         private readonly record struct SystemCall(nint Number, nint A, nint B, nint C, nint D)
         {
-            internal bool IsFutexWait => Number == MachineCode.Futex && (B & 1) == 0;
+            internal bool IsFutexWait => Number == X64.Futex && (B & 1) == 0;
 
-            internal bool IsFutexWake => Number == MachineCode.Futex && (B & 1) != 0;
+            internal bool IsFutexWake => Number == X64.Futex && (B & 1) != 0;
 
             // Whether a thread is about to sleep until a lock is given back: on the lock's flag, behind the owner.
             internal bool IsSleepOn(void* theLock) => IsFutexWait && A == (nint)theLock + sizeof(long);
 
             // The thread that the kernel is asked for; 0: it is not asked.
-            internal int AskedFor => Number == MachineCode.TgKill ? (int)B : 0;
+            internal int AskedFor => Number == X64.TgKill ? (int)B : 0;
         }
 
         // Copies the code of a system call.
-        internal static void CopyTrampoline(Span<byte> target) => MachineCode.Syscall.CopyTo(target);
+        internal static void CopyTrampoline(Span<byte> target) => X64.Syscall.CopyTo(target);
 
         // Has a method look at each system call of the heap, before the kernel does, until disposed. It runs on the thread that calls,
         // which may hold locks of the heap; so it may do what another thread would do at that instant, but not use the heap. What it

@@ -77,7 +77,7 @@ public static unsafe partial class EmmaHeap
                 const int threads = 4;
                 HashSet<int> own = [];
                 HashSet<long> names = [];
-                using KernelWatch watch = new KernelWatch(call => call.Number == MachineCode.GetTid
+                using KernelWatch watch = new KernelWatch(call => call.Number == X64.GetTid
                     && own.Contains(Environment.CurrentManagedThreadId) ? id : null);
                 for (int i = 0; i < threads; i++)
                 {
@@ -272,7 +272,7 @@ public static unsafe partial class EmmaHeap
                 {
                     waits += call.IsFutexWait ? 1 : 0;
                     return call.IsFutexWait ? KernelWatch.TimedOut
-                        : call.Number == MachineCode.GetPid ? Environment.ProcessId + 1
+                        : call.Number == X64.GetPid ? Environment.ProcessId + 1
                         : null;
                 }))
                 {
@@ -338,7 +338,7 @@ public static unsafe partial class EmmaHeap
                         s_sleeps = true;
                     }
 
-                    if (thread->NextSystemCall == MachineCode.Futex)
+                    if (thread->NextSystemCall == X64.Futex)
                     {
                         s_wakes++;
                         s_isLowered = Flag == 0;

@@ -16,8 +16,8 @@ public static unsafe partial class EmmaHeap
                 Mapping page = Expect.Single(pages);
                 Expect.Equal("r-xs", page.Rights);
                 Expect.True(page.IsCodePage, page.Path);
-                Expect.Equal((nuint)MachineCode.PageBytes, page.End - page.Start);
-                Expect.True(MachineCode.Syscall.SequenceEqual(new ReadOnlySpan<byte>((void*)page.Start, MachineCode.Syscall.Length)));
+                Expect.Equal((nuint)CodePage.Bytes, page.End - page.Start);
+                Expect.True(X64.Syscall.SequenceEqual(new ReadOnlySpan<byte>((void*)page.Start, X64.Syscall.Length)));
             }
 
             [Fact]
@@ -61,7 +61,7 @@ public static unsafe partial class EmmaHeap
             {
                 Destroy();
                 Expect.Equal(KernelAccess.Trampolines, Kernel);
-                Expect.Equal((nuint)MachineCode.PageBytes, (nuint)GetStatistics().MappedBytes);
+                Expect.Equal((nuint)CodePage.Bytes, (nuint)GetStatistics().MappedBytes);
             }
         }
     }

@@ -17,7 +17,7 @@ public static unsafe partial class EmmaHeap
                 long known = 0;
                 using (new KernelWatch(call =>
                 {
-                    if (call.Number == MachineCode.Munmap && unmapped++ == 0)
+                    if (call.Number == X64.Munmap && unmapped++ == 0)
                         known = Known();
                     return null;
                 }))
@@ -39,7 +39,7 @@ public static unsafe partial class EmmaHeap
                 bool known = true;
                 using (new KernelWatch(call =>
                 {
-                    if (call.Number == MachineCode.Munmap && (nuint)call.A == window)
+                    if (call.Number == X64.Munmap && (nuint)call.A == window)
                     {
                         seen++;
                         known = Heap->Space.Find(start) != null || Heap->Space.FirstPages != 0;

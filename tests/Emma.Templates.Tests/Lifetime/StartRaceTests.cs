@@ -46,7 +46,7 @@ public static unsafe partial class EmmaHeap
                 Expect.NotEqual((nuint)0, code);
                 Expect.Equal(code, KernelMode.CodeAddress);
                 Expect.Equal(codePages + 1, ProcessMaps.CodePages().Count);
-                Expect.All(Form.FastPaths, path => Expect.InRange(path, code, code + MachineCode.PageBytes));
+                Expect.All(Form.FastPaths, path => Expect.InRange(path, code, code + CodePage.Bytes));
                 Free(Alloc(100));
                 return [];
             }

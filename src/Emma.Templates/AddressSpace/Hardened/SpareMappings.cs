@@ -32,11 +32,6 @@ static unsafe partial class EmmaHeap
             // How long nothing is tried after the mappings were given up, or could not be made anew: the exception is being built.
             private const long RestInMilliseconds = 100;
 
-            // Advice that tells neighbours apart: mappings of equal kind become one. The runtime and libc give it to no memory without
-            // access, so that the outermost do not become one with others' either, and unmapping all needs no mapping more.
-            private const int MadvRandom = 1;
-            private const int MadvSequential = 2;
-
             private nint _area;
 
             // When the mappings were given up, or could not be made anew; 0: neither has happened.
@@ -91,7 +86,7 @@ static unsafe partial class EmmaHeap
             {
                 // In this order: whoever sees that there are none sees that they have just been given up.
                 ClrVolatile.Write(ref _unmapped, 0);
-                ClrVolatile.Write(ref _since, Now());
+                ClrVolatile.Write(ref _since, Syscalls.Milliseconds());
                 Unmap();
             }
 
@@ -110,7 +105,7 @@ static unsafe partial class EmmaHeap
                 if (since == 0)
                     return TryMake();
 
-                long now = Now();
+                long now = Syscalls.Milliseconds();
                 if (now - since >= RestInMilliseconds && ClrInterlocked.CompareExchange(ref _since, now, since) == since && TryMake())
                     return true;
 
@@ -121,7 +116,9 @@ static unsafe partial class EmmaHeap
                 return AreHeld;
             }
 
-            // Makes the mappings, all or none.
+            // Makes the mappings, all or none. Advice tells neighbours apart: mappings of equal kind become one. The runtime and libc give
+            // it to no memory without access, so that the outermost do not become one with others' either, and unmapping all needs no
+            // mapping more.
             private bool TryMake()
             {
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
@@ -131,9 +128,9 @@ static unsafe partial class EmmaHeap
                 if (area <= 0)
                     return false;
 
-                bool made = TryAdvise((nuint)area, ProbedBytes, MadvRandom);
+                bool made = TryAdvise((nuint)area, ProbedBytes, Syscalls.MadvRandom);
                 for (nuint page = 1; made && page < Probed; page += 2)
-                    made = TryAdvise((nuint)area + page * AddressSpace.OsPageSize, AddressSpace.OsPageSize, MadvSequential);
+                    made = TryAdvise((nuint)area + page * AddressSpace.OsPageSize, AddressSpace.OsPageSize, Syscalls.MadvSequential);
 
                 if (!made)
                 {
@@ -146,15 +143,6 @@ static unsafe partial class EmmaHeap
                 if (ClrInterlocked.CompareExchange(ref _area, area, 0) != 0)
                     Syscalls.Munmap((nuint)area, AreaBytes);
                 return true;
-            }
-
-            // Milliseconds of a clock that only runs forwards; coarse, and never 0.
-            private static long Now()
-            {
-                const int monotonicCoarse = 6;
-                long* time = stackalloc long[2];
-                KernelEntry.Invoke(MachineCode.ClockGetTime, monotonicCoarse, (nint)time);
-                return time[0] * 1000 + time[1] / 1_000_000 + 1;
             }
 
             // False: the kernel has no room for a mapping more. One that refuses advice for another reason does not keep the heap from

@@ -26,11 +26,6 @@ static unsafe partial class EmmaHeap
             // The most mappings that a segment becomes: each page that may be a slab, its tail, the header, and what is behind that.
             internal const int MappingsPerSegment = 2 * Segment.PageCount;
 
-            // Advice: pages fault from then on, without a mapping of their own (Linux 6.13).
-            internal const int MadvGuardInstall = 102;
-
-            internal const int MadvGuardRemove = 103;
-
             // What is used of a segment's page 0.
             internal const nuint HeaderBytes = Segment.BitmapsOffset + Segment.PageCount * Segment.BitmapBytes;
 
@@ -76,26 +71,27 @@ static unsafe partial class EmmaHeap
 
                 nuint length = (nuint)count << Segment.PageShift;
                 if (WayOf(segment) == Marked)
-                    Syscalls.Madvise(Segment.AddressOf(segment, page), length, MadvGuardInstall);
+                    Syscalls.Madvise(Segment.AddressOf(segment, page), length, Syscalls.MadvGuardInstall);
                 else if (WayOf(segment) == Protected)
                     Syscalls.Mprotect(Segment.AddressOf(segment, page), length, Syscalls.ProtNone);
             }
 
             // Makes a few pages inaccessible wherever they are, if need be by mappings of their own. False: the kernel refuses.
             internal static bool TryClose(nuint address, nuint length) =>
-                Syscalls.Madvise(address, length, MadvGuardInstall) == 0 || Syscalls.Mprotect(address, length, Syscalls.ProtNone) == 0;
+                Syscalls.Madvise(address, length, Syscalls.MadvGuardInstall) == 0
+                || Syscalls.Mprotect(address, length, Syscalls.ProtNone) == 0;
 
             private static void CloseFresh(Segment* segment)
             {
                 nuint length = Segment.MappedBytes(segment) - HeaderBytes;
-                if (Syscalls.Madvise((nuint)segment + HeaderBytes, length, MadvGuardInstall) == 0)
+                if (Syscalls.Madvise((nuint)segment + HeaderBytes, length, Syscalls.MadvGuardInstall) == 0)
                 {
                     WayOf(segment) = Marked;
                     return;
                 }
 
                 // If it was refused half-way, what was marked would stay so under any protection.
-                Syscalls.Madvise((nuint)segment + HeaderBytes, length, MadvGuardRemove);
+                Syscalls.Madvise((nuint)segment + HeaderBytes, length, Syscalls.MadvGuardRemove);
                 ulong* place = FindPlace(segment);
                 if (place == null || Syscalls.Mprotect((nuint)segment + HeaderBytes, length, Syscalls.ProtNone) != 0)
                     return;
@@ -113,7 +109,7 @@ static unsafe partial class EmmaHeap
 
             private static bool TryOpen(Segment* segment, nuint address, nuint length) =>
                 (WayOf(segment) == Marked
-                    ? Syscalls.Madvise(address, length, MadvGuardRemove)
+                    ? Syscalls.Madvise(address, length, Syscalls.MadvGuardRemove)
                     : Syscalls.Mprotect(address, length, Syscalls.ProtReadWrite)) == 0;
 
             // The place of a fresh segment among those guarded by mappings; null: there are enough.

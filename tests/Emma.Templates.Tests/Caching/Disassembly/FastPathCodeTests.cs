@@ -264,10 +264,10 @@ public static unsafe partial class EmmaHeap
                 ];
 
                 Expect.All(layout, routine => Expect.Equal(0, (behindSyscalls + routine.Offset) % line));
-                Expect.True(MachineCode.Syscall.Length <= behindSyscalls);
+                Expect.True(X64.Syscall.Length <= behindSyscalls);
                 Expect.True(layout[0].Offset + layout[0].Length + FastPathCode.TakeLarge.Length <= layout[1].Offset);
                 Expect.True(layout[1].Offset + layout[1].Length <= layout[2].Offset);
-                Expect.True(behindSyscalls + layout[2].Offset + layout[2].Length <= MachineCode.PageBytes);
+                Expect.True(behindSyscalls + layout[2].Offset + layout[2].Length <= CodePage.Bytes);
             }
 
             /// <summary>

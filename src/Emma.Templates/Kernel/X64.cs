@@ -4,11 +4,9 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // The machine code and the call numbers of one architecture: x86-64.
-        internal static class MachineCode
+        // x86-64: the machine code that enters the kernel, and the numbers of its calls.
+        internal static class X64
         {
-            internal const int PageBytes = 4096;
-
             // `long syscall(long number, long a, long b, long c, long d, long e, long f)`, the result or -errno.
             internal static global::System.ReadOnlySpan<byte> Syscall => new byte[]
             {
