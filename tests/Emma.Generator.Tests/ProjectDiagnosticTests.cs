@@ -85,15 +85,15 @@ public class ProjectDiagnosticTests
     [InlineData("RuntimeIdentifier", "win10-x64")]
     [InlineData("RuntimeIdentifier", "osx-arm64")]
     [InlineData("RuntimeIdentifier", "osx.13-x64")]
-    [InlineData("RuntimeIdentifier", "linux-arm64")]
-    [InlineData("RuntimeIdentifier", "linux-musl-arm64")]
+    [InlineData("RuntimeIdentifier", "linux-arm")]
+    [InlineData("RuntimeIdentifier", "linux-s390x")]
     [InlineData("RuntimeIdentifier", "linux-x86")]
     [InlineData("RuntimeIdentifier", "android-x64")]
     [InlineData("RuntimeIdentifier", "browser-wasm")]
     [InlineData("RuntimeIdentifier", "win")]
     [InlineData("TargetPlatformIdentifier", "Windows")]
     [InlineData("TargetPlatformIdentifier", "android")]
-    public async Task A_build_that_cannot_be_for_linux_x64_is_warned_and_gets_the_heap(string property, string value) =>
+    public async Task A_build_that_cannot_be_for_linux_on_x64_or_arm64_is_warned_and_gets_the_heap(string property, string value) =>
         await DiagnosticAssert.MatchesAsync(
             new TestProject("""[assembly: Emma.EmmaAllocator({|EMMA0006:"MyHeap"|})]""")
             {
@@ -107,10 +107,12 @@ public class ProjectDiagnosticTests
     [InlineData("RuntimeIdentifier", "linux")]
     [InlineData("RuntimeIdentifier", "linux-x64")]
     [InlineData("RuntimeIdentifier", "linux-musl-x64")]
+    [InlineData("RuntimeIdentifier", "linux-arm64")]
+    [InlineData("RuntimeIdentifier", "linux-musl-arm64")]
     [InlineData("RuntimeIdentifier", "debian.12-x64")]
     [InlineData("RuntimeIdentifier", "unix-x64")]
     [InlineData("TargetPlatformIdentifier", "")]
-    public async Task A_build_that_may_be_for_linux_x64_is_not_warned(string property, string value) =>
+    public async Task A_build_that_may_be_for_linux_on_x64_or_arm64_is_not_warned(string property, string value) =>
         await DiagnosticAssert.MatchesAsync(
             new TestProject("""[assembly: Emma.EmmaAllocator("MyHeap")]""")
             {
@@ -120,11 +122,12 @@ public class ProjectDiagnosticTests
 
     [Theory]
     [InlineData(Platform.X86, true)]
-    [InlineData(Platform.Arm64, true)]
+    [InlineData(Platform.Arm64, false)]
+    [InlineData(Platform.Arm, true)]
     [InlineData(Platform.AnyCpu32BitPreferred, true)]
     [InlineData(Platform.X64, false)]
     [InlineData(Platform.AnyCpu, false)]
-    public async Task A_platform_target_other_than_x64_is_warned(Platform platform, bool isWarned)
+    public async Task A_platform_target_other_than_x64_and_arm64_is_warned(Platform platform, bool isWarned)
     {
         TestProject project = new(isWarned
             ? """[assembly: Emma.EmmaAllocator({|EMMA0006:"MyHeap"|})]"""

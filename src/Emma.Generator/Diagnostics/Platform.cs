@@ -3,7 +3,7 @@ using Microsoft.CodeAnalysis.Diagnostics;
 
 namespace Emma.Generator.Diagnostics;
 
-// Whether a project says that it is built for something else than Linux on x86-64. Most projects do not say anything.
+// Whether a project says that it is built for something else than Linux on x64 or arm64. Most projects do not say anything.
 internal static class Platform
 {
     private static readonly string[] s_otherSystems =
@@ -12,11 +12,11 @@ internal static class Platform
         "solaris", "tizen", "tvos", "tvossimulator", "wasi", "win", "windows",
     ];
 
-    // The setting that rules Linux on x86-64 out, for a message; null where none does.
+    // The setting that rules Linux on x64 and arm64 out, for a message; null where none does.
     public static string? WhyNotSupported(Compilation compilation, AnalyzerConfigOptions buildProperties)
     {
         string runtime = BuildProperty(buildProperties, "RuntimeIdentifier");
-        if (runtime.Length > 0 && !MayBeLinuxOnX64(runtime))
+        if (runtime.Length > 0 && !MayBeSupported(runtime))
             return $"RuntimeIdentifier {runtime}";
 
         string system = BuildProperty(buildProperties, "TargetPlatformIdentifier");
@@ -25,12 +25,13 @@ internal static class Platform
 
         // The compiler's own word for the property PlatformTarget
         return compilation.Options.Platform is Microsoft.CodeAnalysis.Platform.AnyCpu or Microsoft.CodeAnalysis.Platform.X64
+            or Microsoft.CodeAnalysis.Platform.Arm64
             ? null
             : $"PlatformTarget {compilation.Options.Platform}";
     }
 
-    // Whether a runtime identifier allows it, such as `linux-musl-x64` or `any`.
-    private static bool MayBeLinuxOnX64(string runtime)
+    // Whether a runtime identifier allows it, such as `linux-musl-x64`, `linux-arm64` or `any`.
+    private static bool MayBeSupported(string runtime)
     {
         int dash = runtime.IndexOf('-');
         if (dash < 0)
@@ -39,7 +40,8 @@ internal static class Platform
         // "win10" and "osx.13" name versions as well
         string system = runtime.Substring(0, dash).TrimEnd("0123456789.".ToCharArray());
         return !s_otherSystems.Contains(system, StringComparer.OrdinalIgnoreCase)
-            && runtime.EndsWith("-x64", StringComparison.OrdinalIgnoreCase);
+            && (runtime.EndsWith("-x64", StringComparison.OrdinalIgnoreCase)
+                || runtime.EndsWith("-arm64", StringComparison.OrdinalIgnoreCase));
     }
 
     private static string BuildProperty(AnalyzerConfigOptions options, string name) =>

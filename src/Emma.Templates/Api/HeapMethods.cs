@@ -6,7 +6,7 @@ using ClrHandler = global::System.Func<nuint, bool>;
 static unsafe partial class EmmaHeap
 {
     /// <summary>How this heap reaches the kernel. Starts the heap if nothing has yet; maps no block memory.</summary>
-    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
+    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64 or arm64.</exception>
     public static KernelAccess Kernel
     {
         get
@@ -146,7 +146,7 @@ static unsafe partial class EmmaHeap
     /// some tens of milliseconds, once, and maps no block memory. Nothing remains to be done where code is compiled ahead of time.
     /// </remarks>
     /// <exception cref="global::System.OutOfMemoryException">There is no memory for the compiled code; the heap works without.</exception>
-    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
+    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64 or arm64.</exception>
     public static void Prepare()
     {
         HeapInternals.HeapState.EnsureRunning();

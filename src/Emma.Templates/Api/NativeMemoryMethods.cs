@@ -13,7 +13,7 @@ static unsafe partial class EmmaHeap
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
     /// unchanged.</exception>
-    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
+    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64 or arm64.</exception>
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static void* Alloc(nuint byteCount)
     {
@@ -30,7 +30,7 @@ static unsafe partial class EmmaHeap
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
     /// unchanged.</exception>
-    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
+    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64 or arm64.</exception>
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static void* Alloc(nuint elementCount, nuint elementSize) => Alloc(HeapInternals.Product(elementCount, elementSize));
 
@@ -40,7 +40,7 @@ static unsafe partial class EmmaHeap
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
     /// unchanged.</exception>
-    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
+    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64 or arm64.</exception>
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static void* AllocZeroed(nuint byteCount)
     {
@@ -59,7 +59,7 @@ static unsafe partial class EmmaHeap
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
     /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
     /// unchanged.</exception>
-    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
+    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64 or arm64.</exception>
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static void* AllocZeroed(nuint elementCount, nuint elementSize) => AllocZeroed(HeapInternals.Product(elementCount, elementSize));
 

@@ -10,7 +10,7 @@ static unsafe partial class EmmaHeap
     /// <param name="byteCount">Bytes; 0 gives a unique block too.</param>
     /// <returns>The block, at a multiple of 16, or null if there is no room for it. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
-    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
+    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64 or arm64.</exception>
     [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
     public static void* TryAlloc(nuint byteCount)
     {
@@ -25,14 +25,14 @@ static unsafe partial class EmmaHeap
     /// <param name="elementSize">Bytes of an element. A product that overflows gives null.</param>
     /// <returns>The block, at a multiple of 16, or null if there is no room for it. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
-    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
+    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64 or arm64.</exception>
     public static void* TryAlloc(nuint elementCount, nuint elementSize) => TryAlloc(HeapInternals.Product(elementCount, elementSize));
 
     /// <summary>Allocates a block of zeros, or returns null.</summary>
     /// <param name="byteCount">Bytes that are zero; 0 gives a unique block too.</param>
     /// <returns>The block, at a multiple of 16, or null if there is no room for it. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
-    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
+    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64 or arm64.</exception>
     public static void* TryAllocZeroed(nuint byteCount) => HeapInternals.TryAllocZeroedSlowly(byteCount);
 
     /// <summary>Allocates a block of zeros for a number of elements, or returns null.</summary>
@@ -40,7 +40,7 @@ static unsafe partial class EmmaHeap
     /// <param name="elementSize">Bytes of an element. A product that overflows gives null.</param>
     /// <returns>The block, at a multiple of 16, or null if there is no room for it. Free it with <c>Free</c> of this heap.</returns>
     /// <remarks>Any thread may call this, and any thread may free the block.</remarks>
-    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
+    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64 or arm64.</exception>
     public static void* TryAllocZeroed(nuint elementCount, nuint elementSize) =>
         HeapInternals.TryAllocZeroedSlowly(HeapInternals.Product(elementCount, elementSize));
 

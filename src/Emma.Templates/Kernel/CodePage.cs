@@ -1,5 +1,8 @@
 namespace Emma.Templates;
 
+using ClrArchitecture = global::System.Runtime.InteropServices.Architecture;
+using ClrRuntimeInformation = global::System.Runtime.InteropServices.RuntimeInformation;
+
 static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
@@ -69,8 +72,12 @@ static unsafe partial class EmmaHeap
                 return 0;
             }
 
-            private static nint Call(nint syscall, nint number, nint a, nint b = 0, nint c = 0, nint d = 0, nint e = 0) =>
-                ((delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, nint>)syscall)(number, a, b, c, d, e, 0);
+            private static nint Call(nint syscall, int call, nint a, nint b = 0, nint c = 0, nint d = 0, nint e = 0) =>
+                ((delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, nint>)syscall)(
+                    ClrRuntimeInformation.ProcessArchitecture == ClrArchitecture.Arm64
+                        ? call >> CallNumber.Arm64Shift
+                        : call & CallNumber.X64Mask,
+                    a, b, c, d, e, 0);
         }
     }
 }

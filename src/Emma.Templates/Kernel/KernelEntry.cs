@@ -13,9 +13,11 @@ using ClrVolatile = global::System.Threading.Volatile;
 // Kernel, the lowest layer: system calls without libc and without a P/Invoke, and the futex lock built on them.
 //
 // Basic design
-//   A system call needs a `syscall` instruction, which C# cannot write. So the heap keeps one page of machine code of its
-//   own, a dozen instructions that turn the C calling convention into the kernel's (X64), and calls it through a
-//   function pointer. libc's function `syscall`, which is found by its name, maps the page (CodePage).
+//   A system call needs an instruction that C# cannot write. So the heap keeps one page of machine code of its own, a dozen
+//   instructions that turn the C calling convention into the kernel's (X64, Arm64), and calls it through a function pointer.
+//   libc's function `syscall`, which is found by its name, maps the page (CodePage).
+//   The processor is asked for by RuntimeInformation.ProcessArchitecture, a constant to the compiler, and in this layer only,
+//   but for the choice of the fast paths' machine code. What there is of another processor is not compiled.
 //   Where executable memory is refused (seccomp, SELinux) that function, which has the same shape, takes the code's place;
 //   KernelAccess says which one it is.
 //
@@ -79,31 +81,28 @@ static unsafe partial class EmmaHeap
             internal static void Release() => s_current?.UnmapCode();
 
             // Calls the kernel. The garbage collector may run meanwhile.
+            // call: Of CallNumber.
             // Returns: the call's result, or -errno.
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-            internal static nint Invoke(nint number, nint a = 0, nint b = 0, nint c = 0, nint d = 0, nint e = 0, nint f = 0)
+            internal static nint Invoke(int call, nint a = 0, nint b = 0, nint c = 0, nint d = 0, nint e = 0, nint f = 0)
             {
                 KernelEntry entry = s_current!;
-                var call = (delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, nint>)entry._syscall;
-                nint result = call(number, a, b, c, d, e, f);
+                var syscall = (delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, nint>)entry._syscall;
+                bool isArm64 = ClrRuntimeInformation.ProcessArchitecture == ClrArchitecture.Arm64;
+                nint result = syscall(isArm64 ? call >> CallNumber.Arm64Shift : call & CallNumber.X64Mask, a, b, c, d, e, f);
                 return entry._page == 0 && result == -1 ? -ClrMarshal.GetLastSystemError() : result;
             }
 
             private static KernelEntry Create(byte[] codeBehind)
             {
-                if (!ClrOperatingSystem.IsLinux() || ClrRuntimeInformation.ProcessArchitecture != ClrArchitecture.X64)
+                if (!ClrOperatingSystem.IsLinux()
+                    || ClrRuntimeInformation.ProcessArchitecture is not (ClrArchitecture.X64 or ClrArchitecture.Arm64))
                 {
-                    throw new ClrPlatformNotSupportedException(
-                        $"{HeapName}: an Emma heap runs on Linux x64, and this is {ClrRuntimeInformation.OSDescription} " +
-                        $"on {ClrRuntimeInformation.ProcessArchitecture}. There, use NativeMemory, which has the same methods.");
+                    throw NotSupported();
                 }
 
                 if (!CLibrary.TryFind("syscall", out nint libc))
-                {
-                    throw new ClrPlatformNotSupportedException(
-                        $"{HeapName}: this process has no function syscall of the C library that could be found by its name, as in a " +
-                        "program that is linked statically. Link it dynamically, or use NativeMemory.");
-                }
+                    throw NotFound();
 
                 // A limit below one page leaves no room for a page of code.
                 long limit = Policy.Limit;
@@ -114,13 +113,23 @@ static unsafe partial class EmmaHeap
                     : new KernelEntry(page, codeBehind.Length == 0 ? 0 : page + CodeBehindOffset, page);
             }
 
+            // Apart, because most programs never have them compiled.
+            private static ClrPlatformNotSupportedException NotSupported() => new ClrPlatformNotSupportedException(
+                $"{HeapName}: an Emma heap runs on Linux x64 and arm64, and this is {ClrRuntimeInformation.OSDescription} " +
+                $"on {ClrRuntimeInformation.ProcessArchitecture}. There, use NativeMemory, which has the same methods.");
+
+            private static ClrPlatformNotSupportedException NotFound() => new ClrPlatformNotSupportedException(
+                $"{HeapName}: this process has no function syscall of the C library that could be found by its name, as in a " +
+                "program that is linked statically. Link it dynamically, or use NativeMemory.");
+
             private static nint TryMapPage(nint libc, byte[] codeBehind)
             {
                 byte* code = stackalloc byte[CodePage.Bytes];
-                for (int i = 0; i < X64.Syscall.Length; i++)
-                    code[i] = X64.Syscall[i];
-                for (int i = 0; i < codeBehind.Length; i++)
-                    code[CodeBehindOffset + i] = codeBehind[i];
+                global::System.ReadOnlySpan<byte> trampoline =
+                    ClrRuntimeInformation.ProcessArchitecture == ClrArchitecture.Arm64 ? Arm64.Syscall : X64.Syscall;
+                trampoline.CopyTo(new global::System.Span<byte>(code, CodeBehindOffset));
+                new global::System.ReadOnlySpan<byte>(codeBehind)
+                    .CopyTo(new global::System.Span<byte>(code + CodeBehindOffset, codeBehind.Length));
                 return CodePage.TryMap(libc, code, CodeBehindOffset + codeBehind.Length);
             }
 

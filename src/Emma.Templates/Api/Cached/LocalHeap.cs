@@ -9,7 +9,7 @@ static unsafe partial class EmmaHeap
     /// <summary>
     /// The calling thread's cache of this heap, looked up once: for code that allocates and frees many small blocks in a row.
     /// </summary>
-    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64.</exception>
+    /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64 or arm64.</exception>
     public static LocalHeap Local
     {
         get
