@@ -1,3 +1,4 @@
+using Emma.Benchmarks.Callbacks;
 using Emma.Benchmarks.Footprint;
 using Emma.Benchmarks.Lifetimes;
 using Emma.Benchmarks.Micro;
@@ -47,6 +48,7 @@ internal static class Program
         Measure("lookup", BenchHeap.LookupBenchmark.Run);
         Measure("micro", MicroBenchmark.Run);
         Measure("lifetimes", LifetimeBenchmark.Run);
+        Measure("callbacks", CallbackBenchmark.Run);
         Measure("workloads", WorkloadBenchmark.Run);
         Measure("start", StartBenchmark.Run);
         Measure("footprint", FootprintBenchmark.Run);

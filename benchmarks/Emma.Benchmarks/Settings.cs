@@ -10,6 +10,7 @@ internal sealed record Settings
 
           micro      what one thread does over and over, every peer in turn in one process
           lifetimes  arenas and memory owners beside pairs, the stack, arrays of a pool and NativeMemory
+          callbacks  a loop in machine code that allocates and frees through function pointers, as a C library does
           workloads  allocator workloads with one and two threads, every peer in a process of its own
           start      what is compiled before a heap's first block is there, and how long it takes
           footprint  what idle heaps cost: resident bytes, mappings, addresses, time, size of the assembly
@@ -24,7 +25,8 @@ internal sealed record Settings
                      its functions are found by what stands before "malloc" in their names
         """;
 
-    internal static IReadOnlyList<string> Modes { get; } = ["micro", "lifetimes", "workloads", "start", "footprint", "scaling", "lookup"];
+    internal static IReadOnlyList<string> Modes { get; } =
+        ["micro", "lifetimes", "callbacks", "workloads", "start", "footprint", "scaling", "lookup"];
 
     internal string Mode { get; private init; } = "all";
 

@@ -12,7 +12,7 @@ namespace Emma.Hosting;
 public readonly record struct HeapStatistics
 {
     // How many figures there are, in the order in which a heap gives them.
-    internal const int FigureCount = 15;
+    internal const int FigureCount = 16;
 
     private const double MiB = 1 << 20;
 
@@ -33,6 +33,7 @@ public readonly record struct HeapStatistics
         LiveOwners = figures[12];
         LivePins = figures[13];
         LiveArenas = figures[14];
+        HasCallbacks = figures[15] != 0;
     }
 
     /// <summary>Bytes of address space the heap has mapped, touched or not: what its <c>MemoryLimit</c> bounds.</summary>
@@ -79,6 +80,12 @@ public readonly record struct HeapStatistics
 
     /// <summary>Arenas that were not disposed; about, while threads make some.</summary>
     public long LiveArenas { get; }
+
+    /// <summary>
+    /// Whether the heap has handed out function pointers: a C library may call it at any time. Shut that down before the plugin is
+    /// unloaded. False for a heap that was made before there were callbacks.
+    /// </summary>
+    public bool HasCallbacks { get; }
 
     /// <summary>The figures in one line, in MiB.</summary>
     /// <returns>Bytes in use and mapped, the limit, and what has failed.</returns>

@@ -54,6 +54,9 @@ static unsafe partial class EmmaHeap
             // How many allocations have failed.
             internal long Failures;
 
+            // 1: function pointers were handed out, and C may hold them (CEntries).
+            internal int CallbacksGiven;
+
             // In a hardened heap that has started: random numbers that canaries depend on, and the choice of blocks.
             internal ulong Cookie;
             internal ulong Chance;

@@ -1,6 +1,7 @@
 MyHeap.KernelAccess.Libc = 1
 MyHeap.KernelAccess.Trampolines = 0
 class MyHeap
+class MyHeap.Callbacks
 class MyHeap.HeapArena
 class MyHeap.HeapBufferWriter
 class MyHeap.HeapSequenceWriter
@@ -23,6 +24,14 @@ public System.Span<byte> MyHeap.HeapSequenceWriter.GetSpan([int sizeHint = 0])
 public T* MyHeap.HeapArena.Alloc<T>([nuint count = 1]) where T : unmanaged
 public T* MyHeap.HeapArena.AllocZeroed<T>([nuint count = 1]) where T : unmanaged
 public T* MyHeap.LocalHeap.Alloc<T>([nuint count = 1]) where T : unmanaged
+public bool MyHeap.HeapStatistics.HasCallbacks { get; }
+public delegate* unmanaged[Cdecl]<int, int> MyHeap.Callbacks.SqliteMethods.Roundup
+public delegate* unmanaged[Cdecl]<int, void*> MyHeap.Callbacks.SqliteMethods.Malloc
+public delegate* unmanaged[Cdecl]<void*, int, void*> MyHeap.Callbacks.SqliteMethods.Realloc
+public delegate* unmanaged[Cdecl]<void*, int> MyHeap.Callbacks.SqliteMethods.Init
+public delegate* unmanaged[Cdecl]<void*, int> MyHeap.Callbacks.SqliteMethods.Size
+public delegate* unmanaged[Cdecl]<void*, void> MyHeap.Callbacks.SqliteMethods.Free
+public delegate* unmanaged[Cdecl]<void*, void> MyHeap.Callbacks.SqliteMethods.Shutdown
 public int MyHeap.HeapBufferWriter.Capacity { get; }
 public int MyHeap.HeapBufferWriter.WrittenCount { get; }
 public long MyHeap.HeapSequenceWriter.WrittenCount { get; }
@@ -42,6 +51,7 @@ public long MyHeap.HeapStatistics.PeakMappedBytes { get; }
 public long MyHeap.HeapStatistics.Segments { get; }
 public long MyHeap.HeapStatistics.ThreadCaches { get; }
 public override string MyHeap.HeapStatistics.ToString()
+public static MyHeap.Callbacks.SqliteMethods MyHeap.Callbacks.Sqlite { get; }
 public static MyHeap.HeapArena MyHeap.CreateArena([nuint chunkBytes = 65536])
 public static MyHeap.HeapBufferWriter MyHeap.CreateBufferWriter([int initialCapacity = 0])
 public static MyHeap.HeapPooledMemory<T> MyHeap.RentPooled<T>(int length) where T : unmanaged
@@ -58,6 +68,18 @@ public static System.Span<T> MyHeap.AllocSpan<T>(int length) where T : unmanaged
 public static T* MyHeap.Alloc<T>([nuint count = 1]) where T : unmanaged
 public static T* MyHeap.TryAlloc<T>([nuint count = 1]) where T : unmanaged
 public static bool MyHeap.Owns(void* ptr)
+public static delegate* unmanaged[Cdecl]<byte*, byte*> MyHeap.Callbacks.Strdup { get; }
+public static delegate* unmanaged[Cdecl]<nuint, nuint, void*> MyHeap.Callbacks.AlignedAlloc { get; }
+public static delegate* unmanaged[Cdecl]<nuint, nuint, void*> MyHeap.Callbacks.Calloc { get; }
+public static delegate* unmanaged[Cdecl]<nuint, void*> MyHeap.Callbacks.Malloc { get; }
+public static delegate* unmanaged[Cdecl]<void*, int, int, void*> MyHeap.Callbacks.Bzip2Alloc { get; }
+public static delegate* unmanaged[Cdecl]<void*, nuint, void*> MyHeap.Callbacks.OpaqueAlloc { get; }
+public static delegate* unmanaged[Cdecl]<void*, nuint, void*> MyHeap.Callbacks.Realloc { get; }
+public static delegate* unmanaged[Cdecl]<void*, nuint> MyHeap.Callbacks.UsableSize { get; }
+public static delegate* unmanaged[Cdecl]<void*, uint, uint, void*> MyHeap.Callbacks.ZlibAlloc { get; }
+public static delegate* unmanaged[Cdecl]<void*, void*, nuint, nuint, void*> MyHeap.Callbacks.LuaAlloc { get; }
+public static delegate* unmanaged[Cdecl]<void*, void*, void> MyHeap.Callbacks.OpaqueFree { get; }
+public static delegate* unmanaged[Cdecl]<void*, void> MyHeap.Callbacks.Free { get; }
 public static long MyHeap.MemoryLimit { get; set; }
 public static nint MyHeap.AllocHGlobal(int cb)
 public static nint MyHeap.AllocHGlobal(nint cb)
@@ -101,6 +123,7 @@ public void MyHeap.HeapSequenceWriter.Advance(int count)
 public void MyHeap.HeapSequenceWriter.Clear()
 public void MyHeap.HeapSequenceWriter.Dispose()
 public void MyHeap.LocalHeap.Free(void* ptr)
+public void* MyHeap.Callbacks.SqliteMethods.AppData
 public void* MyHeap.HeapArena.Alloc(nuint byteCount)
 public void* MyHeap.HeapArena.Alloc(nuint byteCount, nuint alignment)
 public void* MyHeap.HeapArena.AllocZeroed(nuint byteCount)
@@ -112,3 +135,4 @@ readonly struct MyHeap.HeapArena.Checkpoint
 readonly struct MyHeap.HeapPooledMemory<T> where T : unmanaged
 readonly struct MyHeap.HeapStatistics
 ref struct MyHeap.HeapScopedArena
+struct MyHeap.Callbacks.SqliteMethods

@@ -22,6 +22,7 @@ static unsafe partial class EmmaHeap
             internal long Owners;
             internal long Pins;
             internal long Arenas;
+            internal long Callbacks;
         }
     }
 }

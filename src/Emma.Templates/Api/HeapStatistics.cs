@@ -75,6 +75,9 @@ static unsafe partial class EmmaHeap
         /// <summary>Arenas that were not disposed.</summary>
         public long LiveArenas => _count.Arenas;
 
+        /// <summary>Whether function pointers were handed out (<c>Callbacks</c>): a C library may call the heap at any time.</summary>
+        public bool HasCallbacks => _count.Callbacks != 0;
+
         /// <summary>The figures in one line, in binary units (1 MiB is 1 048 576 bytes).</summary>
         /// <returns>The heap's name and its figures.</returns>
         public override string ToString()

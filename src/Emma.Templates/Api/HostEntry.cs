@@ -32,6 +32,7 @@ static unsafe partial class EmmaHeap
                 {
                     count.Mapped, count.InUse, count.Free, count.Header, count.Cached, count.PeakMapped, count.Limit, count.LiveBlocks,
                     count.Failed, count.Segments, count.LargeBlocks, count.ThreadCaches, count.Owners, count.Pins, count.Arenas,
+                    count.Callbacks,
                 };
                 all[..global::System.Math.Min(all.Length, figures.Length)].CopyTo(figures);
                 return all.Length;

@@ -145,6 +145,17 @@ static unsafe partial class EmmaHeap
                 }
             }
 
+            // Has a type's methods compiled, and what they call of HeapInternals that is in no group.
+            // Throws OutOfMemoryException: There is no memory for them.
+            internal static void PrepareEntries(ClrType type, string[] called)
+            {
+                if (ClrRuntimeFeature.IsDynamicCodeCompiled)
+                {
+                    PrepareMethods(typeof(HeapInternals), called);
+                    PrepareMethods(type, names: null);
+                }
+            }
+
             private static void PrepareRest()
             {
                 PrepareMethods(typeof(HeapInternals).DeclaringType, names: null);

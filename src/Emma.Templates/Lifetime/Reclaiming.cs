@@ -98,6 +98,7 @@ static unsafe partial class EmmaHeap
             count.Owners = Heap->Loans.Of(Loans.Owners);
             count.Pins = Heap->Loans.Of(Loans.Pins);
             count.Arenas = Heap->Loans.Of(Loans.Arenas);
+            count.Callbacks = ClrVolatile.Read(ref Heap->CallbacksGiven);
         }
 
         // What the heap holds. Takes each of its locks for a moment.

@@ -12,7 +12,7 @@ static unsafe partial class EmmaHeap
         {
             internal static ClrType[] All =>
             [
-                typeof(HeapArena), typeof(HeapArena.Checkpoint), typeof(HeapBufferWriter), typeof(HeapScopedArena),
+                typeof(Callbacks), typeof(HeapArena), typeof(HeapArena.Checkpoint), typeof(HeapBufferWriter), typeof(HeapScopedArena),
                 typeof(HeapSequenceWriter),
             ];
         }

@@ -24,6 +24,13 @@ public static class ProcessMaps
 
     public static bool IsMapped(nuint address) => Read().Exists(mapping => mapping.Contains(address));
 
+    /// <summary>
+    /// What is mapped at an address, if it is a heap's: its code page, or what lies below the places of others. Elsewhere the kernel may
+    /// have given the place to somebody else.
+    /// </summary>
+    public static Mapping? FindOfHeap(nuint address) => Read().Find(mapping =>
+        mapping.Contains(address) && (mapping.IsCodePage || address < unchecked((nuint)(6UL << 44))));
+
     /// <summary>Bytes mapped between two addresses.</summary>
     public static nuint BytesIn(nuint start, nuint end) => BytesIn(start, end, Read());
 

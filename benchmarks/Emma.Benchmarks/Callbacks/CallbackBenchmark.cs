@@ -1,0 +1,41 @@
+using System.Runtime.InteropServices;
+using Emma.Benchmarks.Micro;
+using Emma.Benchmarks.Reporting;
+
+namespace Emma.Benchmarks.Callbacks;
+
+// What a heap costs a C library: pairs of malloc and free, called through pointers by a loop in machine code, each block written to once.
+internal static unsafe class CallbackBenchmark
+{
+    private static readonly string[] s_columns =
+        ["emma", "emma, checked", "emma, locked", "emma, hardened", "glibc"];
+
+    internal static IEnumerable<ResultTable> Run(Settings settings, Progress progress)
+    {
+        ResultTable table = new("callbacks", "When C calls: ns per pair", "bytes", s_columns)
+        {
+            Note = "malloc and free by function pointer, from a loop in machine code.",
+        };
+        KernelTimer timer = settings.Quick ? new(3, TimeSpan.FromMilliseconds(2)) : new(31, TimeSpan.FromMilliseconds(10));
+        nint libc = NativeLibrary.Load("libc.so.6");
+        int[] sizes = [16, 64, 256, 1024, 4096, 32768];
+        progress.Begin(table.Title, sizes.Length);
+        foreach (int size in sizes)
+        {
+            Kernel?[] kernels =
+            [
+                KernelOf((nint)BenchHeap.Callbacks.Malloc, (nint)BenchHeap.Callbacks.Free, size),
+                KernelOf((nint)CheckedHeap.Callbacks.Malloc, (nint)CheckedHeap.Callbacks.Free, size),
+                KernelOf((nint)LockedHeap.Callbacks.Malloc, (nint)LockedHeap.Callbacks.Free, size),
+                KernelOf((nint)HardenedHeap.Callbacks.Malloc, (nint)HardenedHeap.Callbacks.Free, size),
+                KernelOf(NativeLibrary.GetExport(libc, "malloc"), NativeLibrary.GetExport(libc, "free"), size),
+            ];
+            table.Add($"{size}", timer.Measure(kernels, 1));
+            progress.Step($"{size} bytes");
+        }
+
+        yield return table;
+    }
+
+    private static Kernel KernelOf(nint malloc, nint free, int size) => new(repeats => PairLoop.Run(malloc, free, size, repeats));
+}
