@@ -95,7 +95,7 @@ public class ThreadCacheTests
         compilation.GetSemanticModel(compilation.SyntaxTrees.Single(tree => tree.FilePath == file)).GetDiagnostics();
 
     [Fact]
-    public void The_emitted_text_depends_on_nothing_but_an_attribute_that_says_whether_there_are_checks()
+    public void The_emitted_text_depends_on_the_attribute_and_its_options_file_on_whether_the_build_is_optimized()
     {
         const string Heaps =
             """
@@ -112,10 +112,13 @@ public class ThreadCacheTests
             options.WithNullableContextOptions(NullableContextOptions.Warnings),
             options.WithNullableContextOptions(NullableContextOptions.Annotations),
             options.WithOverflowChecks(true),
-            options.WithOptimizationLevel(OptimizationLevel.Release),
             options.WithGeneralDiagnosticOption(ReportDiagnostic.Error),
         ];
         Assert.All(others, other => Assert.Equal(expected, Texts((project with { Options = other }).Generate())));
+        CSharpCompilationOptions optimized = options.WithOptimizationLevel(OptimizationLevel.Release);
+        Assert.Equal(
+            ["Audio.Mixer/Options.g.cs", "MyHeap/Options.g.cs"],
+            Texts((project with { Options = optimized }).Generate()).Except(expected).Select(file => file.Key));
         Assert.All(TestProject.Languages, language => Assert.Equal(expected, Texts((project with { Language = language }).Generate())));
     }
 

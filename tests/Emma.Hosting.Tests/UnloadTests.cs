@@ -125,8 +125,8 @@ public sealed class UnloadTests(ITestOutputHelper output)
         double memory = (late.Average(f => f.VmRss) - early.Average(f => f.VmRss)) / MiB;
         string figures = string.Create(
             CultureInfo.InvariantCulture,
-            $"VmRSS {footprints[0].VmRss >> 10} KiB after the first, {footprints[^1].VmRss >> 10} KiB after the last; last quarter against " +
-            $"second: {mappings:+0.0;-0.0} mappings, VmSize {addresses:+0.0;-0.0} MiB, VmRSS {memory:+0.0;-0.0} MiB");
+            $"VmRSS {footprints[0].VmRss >> 10} KiB after the first, {footprints[^1].VmRss >> 10} KiB after the last; last quarter " +
+            $"against second: {mappings:+0.0;-0.0} mappings, VmSize {addresses:+0.0;-0.0} MiB, VmRSS {memory:+0.0;-0.0} MiB");
         output.WriteLine(figures);
         Assert.True(mappings <= 20 && addresses <= 32 && memory <= 6, figures);
     }

@@ -5,8 +5,8 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Loader;
 
 // Has copies of a probe allocate their first block, and writes what that took: methods compiled, bytes of IL, the JIT's time, the process's
-// CPU time, bytes allocated from the garbage collector; then KiB that became resident since before their contexts were made, by kind. At last it
-// has the rest of a heap compiled, for the JIT's list.
+// CPU time, bytes allocated from the garbage collector; then KiB that became resident since before their contexts were made, by kind.
+// At last it has the rest of a heap compiled, for the JIT's list.
 internal static class Program
 {
     private const string HeapClass = "ProbeHeap";

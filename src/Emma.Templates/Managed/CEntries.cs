@@ -175,7 +175,7 @@ static unsafe partial class EmmaHeap
                 return null;
             }
 
-            // As glibc's realloc: a block of no bytes is freed.
+            // As the C library's realloc on Linux: a block of no bytes is freed.
             private static void* Resize(void* block, nuint size)
             {
                 if (block == null)

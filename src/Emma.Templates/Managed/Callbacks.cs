@@ -45,7 +45,7 @@ static unsafe partial class EmmaHeap
         }
 
         /// <summary>
-        /// C's <c>realloc(block, size)</c> as glibc has it: null allocates, 0 bytes free and give null. Out of memory leaves the block as
+        /// C's <c>realloc(block, size)</c> as Linux has it: null allocates, 0 bytes free and give null. Out of memory leaves the block as
         /// it was. libcurl, expat, libxml2.
         /// </summary>
         public static delegate* unmanaged[Cdecl]<void*, nuint, void*> Realloc

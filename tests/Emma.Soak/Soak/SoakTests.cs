@@ -7,7 +7,8 @@ public sealed class SoakTests
     public void Everything_at_once_harms_nothing() => Child.MustSucceed(["--soak", Minutes, "--seed", "1"]);
 
     [Fact]
-    public void Everything_at_once_harms_nothing_while_a_host_watches() => Child.MustSucceed(["--soak", Minutes, "--seed", "2", "--watched"]);
+    public void Everything_at_once_harms_nothing_while_a_host_watches() =>
+        Child.MustSucceed(["--soak", Minutes, "--seed", "2", "--watched"]);
 
     private static string Minutes => Length.IsLong ? "0.25" : "0.05";
 }
