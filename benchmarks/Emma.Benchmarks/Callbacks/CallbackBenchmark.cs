@@ -17,24 +17,28 @@ internal static unsafe class CallbackBenchmark
             Note = "malloc and free by function pointer, from a loop in machine code.",
         };
         KernelTimer timer = settings.Quick ? new(3, TimeSpan.FromMilliseconds(2)) : new(31, TimeSpan.FromMilliseconds(10));
-        nint libc = NativeLibrary.Load("libc.so.6");
         int[] sizes = [16, 64, 256, 1024, 4096, 32768];
         progress.Begin(table.Title, sizes.Length);
         foreach (int size in sizes)
         {
-            Kernel?[] kernels =
-            [
-                KernelOf((nint)BenchHeap.Callbacks.Malloc, (nint)BenchHeap.Callbacks.Free, size),
-                KernelOf((nint)CheckedHeap.Callbacks.Malloc, (nint)CheckedHeap.Callbacks.Free, size),
-                KernelOf((nint)LockedHeap.Callbacks.Malloc, (nint)LockedHeap.Callbacks.Free, size),
-                KernelOf((nint)HardenedHeap.Callbacks.Malloc, (nint)HardenedHeap.Callbacks.Free, size),
-                KernelOf(NativeLibrary.GetExport(libc, "malloc"), NativeLibrary.GetExport(libc, "free"), size),
-            ];
-            table.Add($"{size}", timer.Measure(kernels, 1));
+            table.Add($"{size}", timer.Measure(KernelsOf(size), 1));
             progress.Step($"{size} bytes");
         }
 
         yield return table;
+    }
+
+    private static Kernel?[] KernelsOf(int size)
+    {
+        nint libc = NativeLibrary.Load("libc.so.6");
+        return
+        [
+            KernelOf((nint)BenchHeap.Callbacks.Malloc, (nint)BenchHeap.Callbacks.Free, size),
+            KernelOf((nint)CheckedHeap.Callbacks.Malloc, (nint)CheckedHeap.Callbacks.Free, size),
+            KernelOf((nint)LockedHeap.Callbacks.Malloc, (nint)LockedHeap.Callbacks.Free, size),
+            KernelOf((nint)HardenedHeap.Callbacks.Malloc, (nint)HardenedHeap.Callbacks.Free, size),
+            KernelOf(NativeLibrary.GetExport(libc, "malloc"), NativeLibrary.GetExport(libc, "free"), size),
+        ];
     }
 
     private static Kernel KernelOf(nint malloc, nint free, int size) => new(repeats => PairLoop.Run(malloc, free, size, repeats));
