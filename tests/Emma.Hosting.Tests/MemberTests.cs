@@ -155,8 +155,8 @@ public sealed class MemberTests(ITestOutputHelper output)
     }
 
     /// <summary>
-    /// Where four threads allocate at once, free, and live on, what is left depends on lists of slabs, kept page runs and reserves, of
-    /// which a heap without a limit has more.
+    /// Where four threads allocate at once, free, and live on, what is left depends on lists of slabs, kept page runs and reserves: a heap
+    /// without a limit has more of these.
     /// </summary>
     [Theory]
     [InlineData(100, 5000)]

@@ -3,10 +3,10 @@ using System.Diagnostics;
 namespace Emma.Soak;
 
 /// <summary>
-/// <c>--soak N --seed S [--no-forks] [--watched]</c>, N in minutes: everything at once. Eight threads use six heaps at random, one of them
-/// at its memory limit, one that the kernel refuses one call in three, know what each block must hold and pass blocks to each other. Meanwhile
-/// this thread loads and unloads plugins that do the like, forks, trims, destroys a temporary heap, and now and then stops the eight and
-/// counts: what a heap says is in use must be what the threads have, to the byte.
+/// <c>--soak N --seed S [--no-forks] [--watched]</c>, N in minutes: everything at once. Eight threads use six heaps at random, one of
+/// them at its memory limit, one that the kernel refuses one call in three, know what each block must hold and pass blocks to each other.
+/// Meanwhile this thread loads and unloads plugins that do the like, forks, trims, destroys a temporary heap, and now and then stops the
+/// eight and counts: what a heap says is in use must be what the threads have, to the byte.
 /// </summary>
 public sealed class SoakRun
 {

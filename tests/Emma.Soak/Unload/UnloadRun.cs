@@ -6,9 +6,9 @@ namespace Emma.Soak;
 
 /// <summary>
 /// <c>unload --times N [--seconds S] [--without-heap] [--watched]</c>: loads a plugin, has four threads use its heap, three of which
-/// outlive it with the caches that they have of it, and unloads it, again and again. Each time the load context must be collected and all that the heap had
-/// mapped be gone; over the whole run the process must not grow. Without the heap, everything else is done: what grows then is the
-/// runtime's.
+/// outlive it with the caches that they have of it, and unloads it, again and again. Each time the load context must be collected and all
+/// that the heap had mapped be gone; over the whole run the process must not grow. Without the heap, everything else is done: what grows
+/// then is the runtime's.
 /// </summary>
 public sealed class UnloadRun(Arguments arguments)
 {

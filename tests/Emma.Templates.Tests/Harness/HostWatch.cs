@@ -108,12 +108,8 @@ public sealed class HostWatch : IDisposable
     private static void Read(HeapOfHost heap)
     {
         Hosting.HeapStatistics statistics = heap.GetStatistics();
-        if (statistics.MappedBytes < 0 || statistics.PeakMappedBytes < statistics.MappedBytes
-            || heap.Owns((nuint)1) || heap.MemoryLimit < 0)
-        {
+        if (statistics.PeakMappedBytes < statistics.MappedBytes || heap.Owns((nuint)1) || heap.MemoryLimit < 0)
             throw new InvalidDataException($"{heap}: {statistics}");
-        }
-
         _ = heap.OutOfMemoryHandler;
     }
 }
