@@ -1,3 +1,4 @@
+using Emma.Generator.Misuse;
 using Emma.Generator.Tests.Harness;
 using Microsoft.CodeAnalysis;
 
@@ -8,6 +9,16 @@ public class PublicSurfaceTests
 {
     [Fact]
     public void The_public_surface_is_the_accepted_one() => Snapshot.Matches(SurfaceOf(""));
+
+    /// <summary>A heap's methods that the analyzers go by are those that there are.</summary>
+    [Fact]
+    public void The_analyzers_know_no_name_that_a_heap_has_not()
+    {
+        INamedTypeSymbol heap = Generate("").Compilation.GetTypeByMetadataName("MyHeap")!;
+        INamedTypeSymbol arena = heap.GetTypeMembers("HeapArena").Single();
+        Assert.Empty(AllocatorCall.NamesOfHeaps.Except(heap.MemberNames));
+        Assert.Empty(AllocatorCall.NamesOfArenas.Except(arena.MemberNames));
+    }
 
     [Theory]
     [InlineData(", ThreadCache = false")]

@@ -35,9 +35,9 @@ internal readonly struct AllocatorCall(CallKind kind, Allocator allocator)
 {
     private static readonly ImmutableDictionary<string, CallKind> s_heap = ImmutableDictionary.CreateRange(StringComparer.Ordinal,
     [
-        .. Named(CallKind.Allocates, "Alloc", "AllocZeroed", "AllocSpan", "AllocZeroedSpan", "AllocSpanZeroed", "AlignedAlloc", "TryAlloc"),
-        .. Named(CallKind.Allocates, "TryAllocZeroed", "TryAlignedAlloc", "AllocHGlobal", "Rent", "RentZeroed", "RentPooled"),
-        .. Named(CallKind.Allocates, "CreateArena", "CreateBufferWriter"),
+        .. Named(CallKind.Allocates, "Alloc", "AllocZeroed", "AllocSpan", "AlignedAlloc", "TryAlloc", "TryAllocZeroed"),
+        .. Named(CallKind.Allocates, "TryAlignedAlloc", "AllocHGlobal", "Rent", "RentZeroed", "RentPooled"),
+        .. Named(CallKind.Allocates, "CreateArena", "CreateBufferWriter", "CreateSequenceWriter"),
         .. Named(CallKind.Reallocates, "Realloc", "AlignedRealloc", "ReAllocHGlobal"),
         .. Named(CallKind.TriesToReallocate, "TryRealloc", "TryAlignedRealloc"),
         .. Named(CallKind.Frees, "Free", "AlignedFree", "FreeHGlobal"),
@@ -48,7 +48,7 @@ internal readonly struct AllocatorCall(CallKind kind, Allocator allocator)
 
     private static readonly ImmutableDictionary<string, CallKind> s_arena = ImmutableDictionary.CreateRange(StringComparer.Ordinal,
     [
-        .. Named(CallKind.Allocates, "Alloc", "AllocZeroed", "AllocSpan", "AllocZeroedSpan", "AllocSpanZeroed", "TryAlloc"),
+        .. Named(CallKind.Allocates, "Alloc", "AllocZeroed", "AllocSpan", "AllocZeroedSpan"),
         .. Named(CallKind.Destroys, "Reset", "Dispose"),
         .. Named(CallKind.DestroysSome, "Rewind"),
     ]);
@@ -71,6 +71,11 @@ internal readonly struct AllocatorCall(CallKind kind, Allocator allocator)
     private static readonly Allocator s_native = new("NativeMemory", IsHeap: false);
     private static readonly Allocator s_global = new("Marshal.AllocHGlobal", IsHeap: false);
     private static readonly Allocator s_task = new("Marshal.AllocCoTaskMem", IsHeap: false);
+
+    // The methods of heaps and of their arenas that are known here.
+    public static IEnumerable<string> NamesOfHeaps => s_heap.Keys;
+
+    public static IEnumerable<string> NamesOfArenas => s_arena.Keys;
 
     public CallKind Kind => kind;
 

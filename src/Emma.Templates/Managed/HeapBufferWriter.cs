@@ -51,6 +51,7 @@ static unsafe partial class EmmaHeap
         /// <param name="count">Bytes.</param>
         /// <exception cref="global::System.ArgumentOutOfRangeException"><paramref name="count"/> is negative.</exception>
         /// <exception cref="global::System.InvalidOperationException">There is no room for so many: nothing has changed.</exception>
+        /// <exception cref="global::System.ObjectDisposedException">The writer was disposed, or the heap destroyed.</exception>
         public void Advance(int count)
         {
             ClrArgumentOutOfRangeException.ThrowIfNegative(count);

@@ -11,6 +11,11 @@ static unsafe partial class EmmaHeap
     /// An arena within one method, from <c>ScopedArena</c>: a buffer is used up first, and an arena of this heap behind it, which is not
     /// made before it is needed. It gives out spans alone: the buffer may lie where the garbage collector moves it.
     /// </summary>
+    /// <remarks>
+    /// What it gives out begins at a multiple of 16, unless the buffer is managed memory and was moved since. It stays on the thread that
+    /// made it, and in one variable: a copy would give out the same bytes. It may be used again after <c>Dispose</c>, but has no buffer
+    /// then, and is to be disposed of again. <c>Destroy</c> of the heap leaves what lies in the buffer as it is.
+    /// </remarks>
     public ref struct HeapScopedArena
     {
         private const int Granularity = (int)HeapInternals.SizeClasses.Granularity;
@@ -32,6 +37,7 @@ static unsafe partial class EmmaHeap
         /// <param name="length">Elements.</param>
         /// <returns>The elements, which go with <c>Dispose</c>.</returns>
         /// <exception cref="global::System.ArgumentOutOfRangeException"><paramref name="length"/> is negative.</exception>
+        /// <exception cref="global::System.ObjectDisposedException">It is the heap's turn, and the heap was destroyed since.</exception>
         /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the arena is
         /// unchanged.</exception>
         public global::System.Span<T> AllocSpan<T>(int length)
@@ -53,6 +59,7 @@ static unsafe partial class EmmaHeap
         /// <param name="length">Elements.</param>
         /// <returns>The elements, which go with <c>Dispose</c>.</returns>
         /// <exception cref="global::System.ArgumentOutOfRangeException"><paramref name="length"/> is negative.</exception>
+        /// <exception cref="global::System.ObjectDisposedException">It is the heap's turn, and the heap was destroyed since.</exception>
         /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the arena is
         /// unchanged.</exception>
         public global::System.Span<T> AllocZeroedSpan<T>(int length)
@@ -63,7 +70,7 @@ static unsafe partial class EmmaHeap
             return span;
         }
 
-        /// <summary>Frees what was allocated of the heap, and gives up the buffer.</summary>
+        /// <summary>Frees what was allocated of the heap, and gives up the buffer. A second call does nothing.</summary>
         public void Dispose()
         {
             _rest = default;

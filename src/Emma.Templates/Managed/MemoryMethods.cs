@@ -94,13 +94,14 @@ static unsafe partial class EmmaHeap
     /// needs.
     /// </summary>
     /// <param name="chunkBytes">
-    /// Bytes of the first chunk, which comes with the first block; further ones are twice as long each, up to 1 MiB.
+    /// Bytes of the first chunk, which comes with the first block; less than 256 are taken for 256. Further chunks are twice as long each,
+    /// up to 1 MiB.
     /// </param>
     /// <returns>The arena. Dispose it; it has no finalizer. Only one thread at a time may use it.</returns>
     public static HeapArena CreateArena(nuint chunkBytes = HeapArena.DefaultChunkBytes) => new HeapArena(chunkBytes);
 
     /// <summary>Makes an arena that uses up a buffer first, most often one on the stack, and an arena of this heap behind it.</summary>
-    /// <param name="buffer">Bytes that nobody else uses meanwhile.</param>
+    /// <param name="buffer">Bytes that nobody else uses meanwhile. What lies before their first multiple of 16 is not used.</param>
     /// <returns>The arena. Dispose it.</returns>
     public static HeapScopedArena ScopedArena(global::System.Span<byte> buffer) => new HeapScopedArena(buffer);
 }

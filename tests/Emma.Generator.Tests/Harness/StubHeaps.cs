@@ -50,6 +50,7 @@ internal static class StubHeaps
                 public static void FreeHGlobal(nint hglobal) { }
                 public static System.Buffers.IMemoryOwner<T> Rent<T>(int length) where T : unmanaged => null!;
                 public static HeapArena CreateArena(nuint chunkBytes = 65536) => null!;
+                public static IDisposable CreateSequenceWriter() => null!;
                 public static LocalHeap Local => default;
 
                 public readonly ref struct LocalHeap
@@ -60,12 +61,15 @@ internal static class StubHeaps
 
                 public sealed class HeapArena : IDisposable
                 {
-                    public void* Alloc(nuint size, nuint alignment = 16) => null;
+                    public void* Alloc(nuint byteCount) => null;
+                    public void* Alloc(nuint byteCount, nuint alignment) => null;
                     public Span<T> AllocSpan<T>(int length) where T : unmanaged => default;
                     public void Reset() { }
-                    public nuint Mark() => 0;
-                    public void Rewind(nuint mark) { }
+                    public Checkpoint Mark() => default;
+                    public void Rewind(Checkpoint mark) { }
                     public void Dispose() { }
+
+                    public readonly struct Checkpoint { }
                 }
             }
         }
