@@ -47,7 +47,7 @@ public sealed partial class HostingTests(Workspace workspace)
         Match said = OutputOfGuide().Match(guide);
         string[] expected = said.Groups[1].Value.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         string[] lines = host.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.Equal(expected.Select(WithoutFigures), lines.Select(WithoutFigures));
+        Assert.Equal(expected.Select(WithoutVersion), lines.Select(WithoutVersion));
         (await workspace.DotnetAsync(Built("Service"))).MustSucceed();
 
         string Built(string project) => Path.Combine(folder, project, "bin", "Debug", "net10.0", $"{project}.dll");
@@ -84,7 +84,7 @@ public sealed partial class HostingTests(Workspace workspace)
         Assert.Contains($"emma.heap.blocks ({{block}}){attributes},Metric,1", shown);
     }
 
-    private static string WithoutFigures(string line) => Figure().Replace(line, "#");
+    private static string WithoutVersion(string line) => Version().Replace(line, "#");
 
     [GeneratedRegex("```csharp\n// ([A-Za-z/]+\\.cs)\n(.*?)```", RegexOptions.Singleline)]
     private static partial Regex Program();
@@ -92,6 +92,6 @@ public sealed partial class HostingTests(Workspace workspace)
     [GeneratedRegex("```text\n(.*?)```", RegexOptions.Singleline)]
     private static partial Regex OutputOfGuide();
 
-    [GeneratedRegex("[0-9]+([.][0-9]+)*")]
-    private static partial Regex Figure();
+    [GeneratedRegex("[0-9]+([.][0-9]+)+")]
+    private static partial Regex Version();
 }
