@@ -1,5 +1,6 @@
 namespace Emma.Templates;
 
+using ClrEnvironment = global::System.Environment;
 using ClrStackTraceHidden = global::System.Diagnostics.StackTraceHiddenAttribute;
 
 // A heap, from the bottom up. Each folder is a layer, and knows those before it only; a test counts the exceptions.
@@ -45,6 +46,9 @@ static unsafe partial class EmmaHeap
             internal HeapState State;
             internal ThreadNames Names;
 
+            // The bytes of a page of the kernel's: 4, 16 or 64 KiB. A static would be no constant where assemblies can be unloaded.
+            internal nuint KernelPage;
+
             // Which groups of methods have been compiled (CompilationGroups).
             internal int Prepared;
 
@@ -70,6 +74,7 @@ static unsafe partial class EmmaHeap
             {
                 Root* root = (Root*)PinnedMemory.Allocate((nuint)sizeof(Root), CacheLine);
                 Assert((nuint)(&root->Bins) % CacheLine == 0 && (nuint)(&root->Small) % CacheLine == 0);
+                root->KernelPage = (nuint)ClrEnvironment.SystemPageSize;
                 AddressSpace.Initialize(&root->Space, &SmallBlocks.AreMarksRead);
                 root->Limit = DeclaredLimit;
                 SegmentManager.Initialize(&root->Segments, &Bin.TryEvict);

@@ -92,14 +92,14 @@ public static unsafe partial class EmmaHeap
             {
                 nuint first = unchecked((nuint)0x6200_0000_0000UL);
                 for (nuint i = 0; i < HalfATable; i++)
-                    MapForeign(first + i * 2 * AddressSpace.OsPageSize);
+                    MapForeign(first + i * 2 * Heap->KernelPage);
                 using BlockList blocks = new BlockList();
                 Expect.True(blocks.FillUntilItThrows());
                 Expect.InRange(blocks.Count, HalfATable, MoreThanTheTable - HalfATable);
                 int count = blocks.Count;
                 LiveOn();
                 for (nuint i = 0; i < HalfATable; i++)
-                    UnmapForeign(first + i * 2 * AddressSpace.OsPageSize);
+                    UnmapForeign(first + i * 2 * Heap->KernelPage);
                 Patience.Until(() => blocks.TryAdd(), "the room of others is to be had");
                 Expect.True(blocks.FillUntilItThrows());
                 Expect.InRange(blocks.Count, count + HalfATable - 1000, count + HalfATable + 1000);
@@ -198,8 +198,8 @@ public static unsafe partial class EmmaHeap
                 nuint first = unchecked((nuint)0x6300_0000_0000UL);
                 int count = 0;
                 while (count < most && Syscalls.Mmap(
-                    first + (nuint)count * 2 * AddressSpace.OsPageSize,
-                    AddressSpace.OsPageSize,
+                    first + (nuint)count * 2 * Heap->KernelPage,
+                    Heap->KernelPage,
                     Syscalls.ProtReadWrite,
                     Syscalls.MapAtFreeAddress) > 0)
                 {
@@ -207,7 +207,7 @@ public static unsafe partial class EmmaHeap
                 }
 
                 for (int i = 0; i < count; i++)
-                    Syscalls.Munmap(first + (nuint)i * 2 * AddressSpace.OsPageSize, AddressSpace.OsPageSize);
+                    Syscalls.Munmap(first + (nuint)i * 2 * Heap->KernelPage, Heap->KernelPage);
                 return count;
             }
 
@@ -251,17 +251,17 @@ public static unsafe partial class EmmaHeap
             private static int SpareCount()
             {
                 List<Mapping> pages = ProcessMaps.Read().FindAll(
-                    mapping => mapping.Rights == "---p" && mapping.End - mapping.Start == AddressSpace.OsPageSize);
+                    mapping => mapping.Rights == "---p" && mapping.End - mapping.Start == Heap->KernelPage);
                 HashSet<nuint> starts = [.. pages.Select(page => page.Start)];
                 return starts.Count(start =>
-                    starts.Contains(start + AddressSpace.OsPageSize) || starts.Contains(start - AddressSpace.OsPageSize));
+                    starts.Contains(start + Heap->KernelPage) || starts.Contains(start - Heap->KernelPage));
             }
 
             private static void MapForeign(nuint address) => Expect.Equal(
                 (nint)address,
-                (nint)Libc.Map((void*)address, AddressSpace.OsPageSize, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress, -1, 0));
+                (nint)Libc.Map((void*)address, Heap->KernelPage, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress, -1, 0));
 
-            private static void UnmapForeign(nuint address) => Expect.Equal(0, Libc.Unmap((void*)address, AddressSpace.OsPageSize));
+            private static void UnmapForeign(nuint address) => Expect.Equal(0, Libc.Unmap((void*)address, Heap->KernelPage));
         }
 
         /// <summary>What copies of the heap do in load contexts of their own.</summary>

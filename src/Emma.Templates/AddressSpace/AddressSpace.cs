@@ -44,7 +44,8 @@ static unsafe partial class EmmaHeap
         [ClrStructLayout(ClrLayoutKind.Sequential, Size = 3 * Root.CacheLine)]
         internal partial struct AddressSpace
         {
-            internal const nuint OsPageSize = 4096;
+            // A page of any kernel's is a multiple of this many bytes (Root.KernelPage).
+            internal const nuint SmallestPage = 4096;
 
             private const uint FirstShare = 4;
 
@@ -132,7 +133,7 @@ static unsafe partial class EmmaHeap
             // Returns: the address, or 0: the limit is reached or the kernel refused.
             internal nuint Map(nuint length, nuint alignment, nuint kind, bool isSegment = false)
             {
-                Assert(length % OsPageSize == 0 && length <= MaxBytes);
+                Assert(length % Heap->KernelPage == 0 && length <= MaxBytes);
                 nuint metadata = isSegment ? CountedMarks(length) : 0;
                 if (!TryCharge(length + metadata))
                     return 0;

@@ -45,17 +45,25 @@ static unsafe partial class EmmaHeap
             private const ulong MagicLow = 0x6E69572D616D6D45, MagicHigh = 0x3330302D776F646E;
 
             // Bytes of the header and the label together.
-            internal const nuint HeaderBytes = AddressSpace.OsPageSize;
+            internal const nuint HeaderBytes = AddressSpace.SmallestPage;
 
             // The gap between metadata and window: an overrun of one faults before it reaches the other.
             private const nuint GuardBytes = SlotSize;
 
-            // Windows begin between these: far above the program and its brk heap, far below the kernel's own choices.
-            private static nuint LowestBase => unchecked((nuint)(1UL << 44));
+            // Windows begin between one and five eighths of the addresses: far above the program and its brk heap, far below the kernel's
+            // own choices. There are 47 bits of them, or on some kernels 42 or 39, which refuse a place beyond, so that it is sought there
+            // next. The base two logarithm of an eighth of each:
+            private const int WideShift = 44;
+            private const int NarrowShift = 39;
+            private const int NarrowestShift = 36;
 
-            private static nuint HighestBase => unchecked((nuint)(5UL << 44));
+            private const int WidthCount = 3;
 
+            // In each width; a power of two.
             private const int MapAttempts = 16;
+
+            // So many attempts demand that none of the window is taken, where addresses are few.
+            private const int ChoosyAttempts = 12;
 
             private static byte[]? s_label;
 
@@ -109,7 +117,7 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nuint MetadataBytes(nuint size) =>
                 AlignUp(HeaderBytes + (size >> SlotShift) * (nuint)sizeof(nuint) + BitBytes(size) + RecordBytes(size) + (size >> PageShift),
-                    AddressSpace.OsPageSize);
+                    Heap->KernelPage);
 
             private static nuint BitBytes(nuint size) => AlignUp(size >> SlotShift, 64) / 8;
 
@@ -151,15 +159,28 @@ static unsafe partial class EmmaHeap
                 if (length > size)
                     size = AlignUp(length, SlotSize);
                 nuint metadata = MetadataBytes(size);
-                if (unit > LowestBase || !space.TryChargeMetadata(metadata))
+                if (!space.TryChargeMetadata(metadata))
                     return null;
                 nuint reach = GuardBytes + AlignUp(metadata, SlotSize);
-                ulong places = (HighestBase - LowestBase) / unit;
-                for (int attempt = 0; attempt < MapAttempts; attempt++)
+                for (int attempt = 0; attempt < WidthCount * MapAttempts; attempt++)
                 {
-                    nuint start = LowestBase + (nuint)(Random() % places) * unit;
+                    int shift = attempt < MapAttempts ? WideShift : attempt < 2 * MapAttempts ? NarrowShift : NarrowestShift;
+                    nuint lowest = (nuint)1 << shift;
+                    if (unit > lowest || size > 3 * lowest)
+                        break;
+
+                    nuint start = lowest + (nuint)(Random() % (4 * lowest / unit)) * unit;
                     if (space.HasWindowIn(start - reach - MarksReach(size), start + size))
                         continue;
+
+                    if (shift != WideShift && attempt % MapAttempts < ChoosyAttempts)
+                    {
+                        nint probe = Syscalls.Mmap(start, size, Syscalls.ProtNone, Syscalls.MapAtFreeAddress);
+                        if (probe > 0)
+                            Syscalls.Munmap((nuint)probe, size);
+                        if (probe == -Syscalls.ErrorExists)
+                            continue;
+                    }
 
                     nint result = Syscalls.Mmap(start - reach, metadata, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress);
                     if (result == (nint)(start - reach))
@@ -172,7 +193,7 @@ static unsafe partial class EmmaHeap
                     if (result > 0)
                         Syscalls.Munmap((nuint)result, metadata);
                     if (result is < 0 and not -Syscalls.ErrorExists)
-                        break;
+                        attempt |= MapAttempts - 1;
                 }
 
                 space.UnchargeMetadata(metadata);

@@ -40,7 +40,7 @@ static unsafe partial class EmmaHeap
             // Stands beside the kind of a segment's slot while its marks are mapped (LiveMarks): they go before the slot is free.
             internal const nuint Marked = 16;
 
-            internal static nuint LengthIn(nuint word) => word & ~(AddressSpace.OsPageSize - 1);
+            internal static nuint LengthIn(nuint word) => word & ~(AddressSpace.SmallestPage - 1);
         }
 
         // The slots of a window: claimed in ascending order, under the lock of the address space. The slot words are what counts; a bit map
@@ -129,9 +129,12 @@ static unsafe partial class EmmaHeap
             internal void DiscardIfEmpty()
             {
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
+                nuint end = (nuint)Slots - HeaderBytes + MetadataLength;
                 if (_taken == 0)
                 {
-                    if (Syscalls.Discard((nuint)Slots, MetadataLength - HeaderBytes) == 0)
+                    // Slots are words of zeros then, those of a page that the header begins, too.
+                    nuint wholeSlots = AlignUp((nuint)Slots, Heap->KernelPage);
+                    if (Syscalls.Discard(wholeSlots, end - wholeSlots) == 0)
                         ClrVolatile.Write(ref _slotsUsed, 0);
                     return;
                 }
@@ -139,9 +142,9 @@ static unsafe partial class EmmaHeap
                 nuint magazines = 0;
                 for (nuint slot = 0; slot < _slotsUsed; slot++)
                     magazines += (ClrVolatile.Read(ref Slots[slot]) & SlotKind.Mask) == SlotKind.Magazines ? 1U : 0U;
-                nuint wholePages = AlignUp((nuint)PageMap, AddressSpace.OsPageSize);
+                nuint wholePages = AlignUp((nuint)PageMap, Heap->KernelPage);
                 if (magazines == _taken)
-                    Syscalls.Discard(wholePages, (nuint)PageMap + (Size >> PageShift) - wholePages);
+                    Syscalls.Discard(wholePages, end - wholePages);
             }
 
             private const nuint BitsPerWord = 64;

@@ -93,11 +93,11 @@ static unsafe partial class EmmaHeap
             // those.
             private static bool Holds(ClrSafeFileHandle memory, nuint start, nuint address)
             {
-                byte* copy = stackalloc byte[(int)AddressSpace.OsPageSize + sizeof(ArenaChunk)];
-                nuint page = ClrMath.Min(address, start + (Segment.PageSize - 1)) & ~(AddressSpace.OsPageSize - 1);
-                for (; page + AddressSpace.OsPageSize > start; page -= AddressSpace.OsPageSize)
+                byte* copy = stackalloc byte[(int)AddressSpace.SmallestPage + sizeof(ArenaChunk)];
+                nuint page = ClrMath.Min(address, start + (Segment.PageSize - 1)) & ~(AddressSpace.SmallestPage - 1);
+                for (; page + AddressSpace.SmallestPage > start; page -= AddressSpace.SmallestPage)
                 {
-                    int length = (int)ClrMath.Min(address - page, AddressSpace.OsPageSize + (nuint)sizeof(ArenaChunk));
+                    int length = (int)ClrMath.Min(address - page, AddressSpace.SmallestPage + (nuint)sizeof(ArenaChunk));
                     if (!Read(memory, page, copy, length))
                         return false;
                     if (HasChunk(copy, page, length, address))

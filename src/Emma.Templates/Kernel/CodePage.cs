@@ -11,6 +11,7 @@ static unsafe partial class EmmaHeap
         // a page nothing else makes system calls, and code cannot unmap itself. That returns -1 for whatever the kernel refuses.
         internal static class CodePage
         {
+            // What is asked for; the kernel gives a whole page.
             internal const int Bytes = 4096;
 
             private const int ProtReadExecute = 1 | 4;

@@ -54,11 +54,11 @@ static unsafe partial class EmmaHeap
             // How calls reach the kernel. The entry must have been created.
             internal static KernelAccess Access => s_current!._page == 0 ? KernelAccess.Libc : KernelAccess.Trampolines;
 
-            // The bytes that the code page maps: one page, or none where libc is called.
+            // The bytes that the code page maps: a page of the kernel's, or none where libc is called.
             internal static nuint MappedBytes
             {
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-                get => s_current is not { _page: not 0 } ? 0 : (nuint)CodePage.Bytes;
+                get => s_current is not { _page: not 0 } ? 0 : Heap->KernelPage;
             }
 
             // The address of the code that another layer had put beside the trampoline; 0: there is none. The entry must have been created.
@@ -106,7 +106,7 @@ static unsafe partial class EmmaHeap
 
                 // A limit below one page leaves no room for a page of code.
                 long limit = Policy.Limit;
-                bool hasRoom = limit == 0 || limit >= CodePage.Bytes;
+                bool hasRoom = limit == 0 || limit >= (long)Heap->KernelPage;
                 nint page = hasRoom ? TryMapPage(libc, codeBehind) : 0;
                 return page == 0
                     ? new KernelEntry(libc, 0, 0)

@@ -37,7 +37,7 @@ static unsafe partial class EmmaHeap
             // for other classes.
             internal static int Homes => IsLimited ? 1 : MaxHomes;
 
-            // Whether slabs have as few pages as will do. Not in a hardened heap, where each loses its last 4 KiB.
+            // Whether slabs have as few pages as will do. Not in a hardened heap, where each loses its last page.
             internal static bool HasScarceSlabs => IsLimited && !IsHardened;
 
             // How many segments stay mapped although nothing lives in them. One where there is a limit: what is empty is in the way of

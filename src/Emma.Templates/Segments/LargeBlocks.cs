@@ -3,6 +3,8 @@ namespace Emma.Templates;
 using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
 using ClrMath = global::System.Math;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
 using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
 using ClrVolatile = global::System.Threading.Volatile;
@@ -68,7 +70,8 @@ static unsafe partial class EmmaHeap
                     && (nuint)Policy.Limit / MaxSmallMappings <= length;
             }
 
-            internal static nuint LengthFor(nuint size) => AlignUp(size, AddressSpace.OsPageSize);
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static nuint LengthFor(nuint size) => AlignUp(size, Heap->KernelPage);
 
             // Allocates a block of at least a size, zeroed if asked to; 0 if the limit or the kernel refuses.
             // size: Bytes.

@@ -10,7 +10,7 @@ public static unsafe partial class EmmaHeap
         // Fills the process's table of mappings (vm.max_map_count) but for a few, and empties it again.
         private sealed class FullTableOfMappings : IDisposable
         {
-            private const nuint Page = AddressSpace.OsPageSize;
+            private const nuint Page = AddressSpace.SmallestPage;
 
             private readonly nuint _start = unchecked((nuint)0x6200_0000_0000UL);
             private readonly nuint _count;

@@ -34,8 +34,11 @@ public static unsafe partial class EmmaHeap
             }
 
             // Bytes that exist while no block memory does.
-            protected static nuint BytesOfEmptyHeap => Kernel == KernelAccess.Trampolines ? (nuint)CodePage.Bytes : 0;
+            protected static nuint BytesOfEmptyHeap => Kernel == KernelAccess.Trampolines ? Heap->KernelPage : 0;
         }
+
+        // Has the heap take the kernel's pages for larger ones. It has mapped nothing yet.
+        internal static void UsePagesOf(nuint bytes) => Heap->KernelPage = bytes;
 
         // Puts the heap, empty, on a kernel without guard markers, for good.
         internal static void UseOldKernel()

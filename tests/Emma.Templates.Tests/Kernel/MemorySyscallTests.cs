@@ -9,7 +9,7 @@ public static unsafe partial class EmmaHeap
         /// <summary>The system calls on memory: raw results and errors of the real kernel, in both ways to reach it.</summary>
         public sealed class MemorySyscallTests
         {
-            private const nuint Page = AddressSpace.OsPageSize;
+            private const nuint Page = AddressSpace.SmallestPage;
 
             private const int ErrorBadAddress = 14;
 

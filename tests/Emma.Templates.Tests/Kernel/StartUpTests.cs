@@ -45,7 +45,7 @@ public static unsafe partial class EmmaHeap
 
                 Expect.Equal(KernelAccess.Trampolines, access);
                 Expect.True(block != null);
-                Expect.Equal((nuint)CodePage.Bytes, KernelEntry.MappedBytes);
+                Expect.Equal(Heap->KernelPage, KernelEntry.MappedBytes);
                 AssertStatisticsAddUp(block);
                 Mapping page = ProcessMaps.Read().Single(mapping => mapping.Contains(KernelMode.CodeAddress));
                 Expect.Equal("r-xp", page.Rights);

@@ -61,7 +61,7 @@ public static unsafe partial class EmmaHeap
             {
                 Destroy();
                 Expect.Equal(KernelAccess.Trampolines, Kernel);
-                Expect.Equal((nuint)CodePage.Bytes, (nuint)GetStatistics().MappedBytes);
+                Expect.Equal(Heap->KernelPage, (nuint)GetStatistics().MappedBytes);
             }
         }
     }

@@ -30,7 +30,7 @@ public static unsafe partial class EmmaHeap
                     nuint block = allocate();
                     for (nuint offset = 0; offset < huge; offset += 2 << 20)
                         *(byte*)(block + offset) = 1;
-                    nuint resident = (nuint)ResidentMemory.PagesIn(block, block + huge) * AddressSpace.OsPageSize;
+                    nuint resident = (nuint)ResidentMemory.PagesIn(block, block + huge) * AddressSpace.SmallestPage;
                     Free((void*)block);
                     Trim();
                     return resident;

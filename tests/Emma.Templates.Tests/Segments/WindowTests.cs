@@ -67,7 +67,7 @@ public static unsafe partial class EmmaHeap
 
                     nuint slots = (nuint)random.Next(1, random.Next(2, 70));
                     nuint alignment = Window.SlotSize << random.Next(0, 4);
-                    nuint length = slots * Window.SlotSize - (nuint)random.Next(0, 3) * AddressSpace.OsPageSize;
+                    nuint length = slots * Window.SlotSize - (nuint)random.Next(0, 3) * Heap->KernelPage;
                     nuint address = Heap->Space.Map(length, alignment, SlotKind.Busy);
                     Expect.True(address != 0 && address % alignment == 0, $"seed {seed}, step {step}: {length} bytes at {alignment}");
                     nuint end = address + AlignUp(length, Window.SlotSize);

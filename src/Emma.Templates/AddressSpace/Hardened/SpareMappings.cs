@@ -22,12 +22,9 @@ static unsafe partial class EmmaHeap
             // Building a first exception takes two or three; compiling some code, a thread and a collection then, twenty.
             internal const int Count = 64;
 
-            private const nuint AreaBytes = Count * AddressSpace.OsPageSize;
-
             // Twice as many must be to be had when they are made: whoever takes up mapping again has room then, and does not take what was
             // left to the runtime.
             private const int Probed = 2 * Count;
-            private const nuint ProbedBytes = Probed * AddressSpace.OsPageSize;
 
             // How long nothing is tried after the mappings were given up, or could not be made anew: the exception is being built.
             private const long RestInMilliseconds = 100;
@@ -55,9 +52,10 @@ static unsafe partial class EmmaHeap
                     return;
 
                 // Whether it refuses any mapping, however short; else the table is not full.
-                nint any = Syscalls.Mmap(0, AddressSpace.OsPageSize, Syscalls.ProtRead, Syscalls.MapUnreserved);
+                nuint page = Heap->KernelPage;
+                nint any = Syscalls.Mmap(0, page, Syscalls.ProtRead, Syscalls.MapUnreserved);
                 if (any > 0)
-                    Syscalls.Munmap((nuint)any, AddressSpace.OsPageSize);
+                    Syscalls.Munmap((nuint)any, page);
                 else
                     GiveUp();
             }
@@ -94,7 +92,7 @@ static unsafe partial class EmmaHeap
             {
                 nint area = ClrInterlocked.Exchange(ref _area, 0);
                 if (area != 0)
-                    Syscalls.Munmap((nuint)area, AreaBytes);
+                    Syscalls.Munmap((nuint)area, Count * Heap->KernelPage);
             }
 
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
@@ -122,26 +120,29 @@ static unsafe partial class EmmaHeap
             private bool TryMake()
             {
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
+                nuint page = Heap->KernelPage;
+                nuint kept = Count * page;
+                nuint probed = Probed * page;
                 // Readable at first: next to memory without access, which the runtime reserves much of, it would become one with that, and
                 // unmapping it would need a mapping more.
-                nint area = Syscalls.Mmap(0, ProbedBytes, Syscalls.ProtRead, Syscalls.MapUnreserved);
+                nint area = Syscalls.Mmap(0, probed, Syscalls.ProtRead, Syscalls.MapUnreserved);
                 if (area <= 0)
                     return false;
 
-                bool made = TryAdvise((nuint)area, ProbedBytes, Syscalls.MadvRandom);
-                for (nuint page = 1; made && page < Probed; page += 2)
-                    made = TryAdvise((nuint)area + page * AddressSpace.OsPageSize, AddressSpace.OsPageSize, Syscalls.MadvSequential);
+                bool made = TryAdvise((nuint)area, probed, Syscalls.MadvRandom);
+                for (nuint at = page; made && at < probed; at += 2 * page)
+                    made = TryAdvise((nuint)area + at, page, Syscalls.MadvSequential);
 
                 if (!made)
                 {
-                    Syscalls.Munmap((nuint)area, ProbedBytes);
+                    Syscalls.Munmap((nuint)area, probed);
                     return false;
                 }
 
-                Syscalls.Munmap((nuint)area + AreaBytes, ProbedBytes - AreaBytes);
-                Syscalls.Mprotect((nuint)area, AreaBytes, Syscalls.ProtNone);
+                Syscalls.Munmap((nuint)area + kept, probed - kept);
+                Syscalls.Mprotect((nuint)area, kept, Syscalls.ProtNone);
                 if (ClrInterlocked.CompareExchange(ref _area, area, 0) != 0)
-                    Syscalls.Munmap((nuint)area, AreaBytes);
+                    Syscalls.Munmap((nuint)area, kept);
                 return true;
             }
 

@@ -12,19 +12,19 @@ static unsafe partial class EmmaHeap
         // Blocks with a mapping of their own, in a hardened heap all beyond the small ones: slots come in turn, so that a freed block's
         // addresses are not used again before the window has been gone through, and they are not filled up to their end, so that whoever
         // runs past a block's end faults.
-        // A block lies at the end of its mapping, as nearly as its alignment allows, so it begins within the first 4 KiB. The rest of the
-        // mapping holds a pattern. A word of the window says of each slot whether such a block begins in it, where, and how long it is: the
-        // record, which whoever frees the block exchanges, so that of two threads one comes to own it.
+        // A block lies at the end of its mapping, as nearly as its alignment allows, so it begins within its first page of the kernel's.
+        // The rest of the mapping holds a pattern. A word of the window says of each slot whether such a block begins in it, where, and how
+        // long it is: the record, which whoever frees the block exchanges, so that of two threads one comes to own it.
         [ClrStackTraceHidden]
         internal static class MappedBlocks
         {
-            // A record, from the lowest bit on: a state, 0 for no block; where the block begins in its first 4 KiB, in multiples of 16; its
-            // size.
+            // A record, from the lowest bit on: a state, 0 for no block; where the block begins in its first page of up to 64 KiB, in
+            // multiples of 16; its size.
             private const ulong StateMask = 3;
             private const ulong Live = 1;
             private const ulong Busy = 2;
             private const int OffsetShift = 2;
-            private const int SizeShift = OffsetShift + 8;
+            private const int SizeShift = OffsetShift + 12;
 
             // Allocates a block; null: out of memory.
             internal static void* Allocate(nuint size, nuint alignment)
@@ -34,14 +34,14 @@ static unsafe partial class EmmaHeap
 
                 nuint length = LengthFor(size);
                 bool fillsSlots = length % Window.SlotSize == 0;
-                nuint mapped = fillsSlots ? length + AddressSpace.OsPageSize : length;
+                nuint mapped = fillsSlots ? length + Heap->KernelPage : length;
                 nuint start = (nuint)AllocateBig(mapped, alignment, false);
                 if (start == 0)
                     return null;
 
                 // Its slots end where it does: a page more lies between it and the next.
                 if (fillsSlots)
-                    Guards.TryClose(start + length, AddressSpace.OsPageSize);
+                    Guards.TryClose(start + length, Heap->KernelPage);
 
                 nuint unit = ClrMath.Max(alignment, SizeClasses.Granularity);
                 nuint block = start + ((length - size) & ~(unit - 1));
@@ -106,7 +106,7 @@ static unsafe partial class EmmaHeap
                 return IsLive(record, start, block) && ClrInterlocked.CompareExchange(ref *word, record ^ (Live ^ Busy), record) == record;
             }
 
-            private static nuint LengthFor(nuint size) => AlignUp(ClrMath.Max(size, 1), AddressSpace.OsPageSize);
+            private static nuint LengthFor(nuint size) => AlignUp(ClrMath.Max(size, 1), Heap->KernelPage);
 
             internal static nuint StartOf(nuint block) => block & ~(Window.SlotSize - 1);
 

@@ -1,6 +1,8 @@
 namespace Emma.Templates;
 
 using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -12,11 +14,16 @@ static unsafe partial class EmmaHeap
         internal struct EmptyBlocks
         {
             private const nuint AreaBytes = Segment.PageSize;
-            private const nuint MappedAreaBytes = AreaBytes + AreaBytes / SizeClasses.Granularity;
             private const int Capacity = (int)(AreaBytes / SizeClasses.Granularity);
 
             // So many addresses are looked at for one that is free: a bounded time where nearly all are in use.
             private const int MaxLooks = 64;
+
+            private static nuint MappedAreaBytes
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => AreaBytes + AlignUp(AreaBytes / SizeClasses.Granularity, Heap->KernelPage);
+            }
 
             private Lock _lock;
             private ulong _area;

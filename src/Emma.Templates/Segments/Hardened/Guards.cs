@@ -1,13 +1,15 @@
 namespace Emma.Templates;
 
 using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // Inaccessible pages: of a segment its free pages, what page 0 has behind the bitmaps, and the last 4 KiB of each slab. They are
+        // Inaccessible pages: of a segment its free pages, what page 0 has behind the bitmaps, and the last page of each slab. They are
         // guard markers in the kernel's page tables, which need no mappings of their own, or else, where the kernel has none (before 6.13)
         // or refuses them (memory that is locked), mappings without access in a bounded number of segments. Segments beyond that have no
         // inaccessible pages.
@@ -16,8 +18,12 @@ static unsafe partial class EmmaHeap
         // for TryClose.
         internal static class Guards
         {
-            // Bytes behind the last block of a slab that stay inaccessible.
-            internal const nuint SlabTail = AddressSpace.OsPageSize;
+            // Bytes behind the last block of a slab that stay inaccessible: a page of the kernel's, but not where that is a whole slab.
+            internal static nuint SlabTail
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => Heap->KernelPage < Segment.PageSize ? Heap->KernelPage : 0;
+            }
 
             // The most segments that are guarded by mappings. A process has 65 530 of those as a rule (vm.max_map_count); these take up to
             // 8192.
@@ -27,7 +33,11 @@ static unsafe partial class EmmaHeap
             internal const int MappingsPerSegment = 2 * Segment.PageCount;
 
             // What is used of a segment's page 0.
-            internal const nuint HeaderBytes = Segment.BitmapsOffset + Segment.PageCount * Segment.BitmapBytes;
+            internal static nuint HeaderBytes
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => AlignUp(Segment.BitmapsOffset + Segment.PageCount * Segment.BitmapBytes, Heap->KernelPage);
+            }
 
             // How a segment is guarded.
             private const int Unguarded = 0;
