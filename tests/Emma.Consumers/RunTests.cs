@@ -95,6 +95,6 @@ public sealed class RunTests(Workspace workspace)
         (await CommandLine.RunAsync(workspace.Folder, Path.Combine(published, project), [])).MustSucceed();
     }
 
-    private static bool HasTool(string name) =>
+    internal static bool HasTool(string name) =>
         Environment.GetEnvironmentVariable("PATH")!.Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, name)));
 }
