@@ -9,7 +9,7 @@ internal static unsafe class Residents
     // Enough for what the kernel says of some 50,000 mappings.
     private const int BufferBytes = 32 << 20;
 
-    // Between these lie the windows of heaps, and nothing else (Window.LowestBase and HighestBase, with what is below and above).
+    // Between these lie the windows of heaps, and nothing else (Window.WideShift, with what is below and above).
     private const ulong LowestWindow = 0x0F00_0000_0000, HighestWindow = 0x5100_0000_0000;
 
     // Touched before it is first read into.
