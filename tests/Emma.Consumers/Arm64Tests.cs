@@ -21,8 +21,8 @@ public sealed class Arm64Tests(Workspace workspace)
         string libraries = Path.Combine(workspace.Folder, "arm64");
         (await CommandLine.RunAsync(workspace.Folder, "mmdebstrap",
             [
-                "--variant=extract", "--architectures=arm64", "--include=libc6,libgcc-s1,libstdc++6", "bookworm", libraries,
-                "http://deb.debian.org/debian",
+                "--variant=extract", "--architectures=arm64", "--include=libc6,libgcc-s1,libstdc++6", "", libraries,
+                .. PackageSources(),
             ])).MustSucceed();
         Finished publish = (await workspace.PublishAsync("Arm64")).MustSucceed();
         Assert.DoesNotContain("warning", publish.Output);
@@ -37,5 +37,15 @@ public sealed class Arm64Tests(Workspace workspace)
             Assert.Contains("on Arm64", output);
             Assert.Equal(5, output.Split('\n').Count(line => line.TrimEnd().EndsWith(": Trampolines", StringComparison.Ordinal)));
         }
+    }
+
+    /// <summary>The files that say where this machine has its packages from: the other architecture's are there, too.</summary>
+    private static IEnumerable<string> PackageSources()
+    {
+        const string folder = "/etc/apt";
+        return new[] { "sources.list", "sources.list.d/*.list", "sources.list.d/*.sources" }
+            .Where(pattern => Directory.Exists(Path.Combine(folder, Path.GetDirectoryName(pattern)!)))
+            .SelectMany(pattern => Directory.EnumerateFiles(
+                Path.Combine(folder, Path.GetDirectoryName(pattern)!), Path.GetFileName(pattern)));
     }
 }
