@@ -10,7 +10,7 @@ namespace Emma.Generator.Tests;
 
 /// <summary>
 /// The examples of docs/diagnostics: the lines that a page marks are reported as it says, and no others. Those that hang on the project
-/// file are in ProjectDiagnosticTests, a dropped result and a block that is never freed in MisuseTests.
+/// file are in ProjectDiagnosticTests.
 /// </summary>
 public partial class ExampleDiagnosticTests
 {
@@ -34,10 +34,12 @@ public partial class ExampleDiagnosticTests
     }
 
     [Theory]
+    [InlineData("EMMA1002")]
     [InlineData("EMMA1003")]
     [InlineData("EMMA1004")]
     [InlineData("EMMA1005")]
     [InlineData("EMMA1006")]
+    [InlineData("EMMA1007")]
     [InlineData("EMMA1008")]
     public async Task Misuse_is_reported_as_the_page_says(string id)
     {
@@ -50,6 +52,25 @@ public partial class ExampleDiagnosticTests
             $"using System;\nusing System.Runtime.InteropServices;\n{Request}\nunsafe struct Node {{ public Node* Next; }}\n" +
             $"static unsafe class C\n{{\n{member}}}\n");
     }
+
+    /// <summary>The attributes of an assembly or a type are code as well, with all that stands beneath them.</summary>
+    [Fact]
+    public async Task A_block_that_is_dropped_beneath_attributes_is_reported_once() => await MatchesAsync(
+        $$"""
+        {{Request}}
+        [System.Obsolete("a")]
+        static unsafe class C
+        {
+            [System.Obsolete("b")]
+            static void M() => N(MyHeap.Alloc(8));
+
+            [System.Obsolete("c")]
+            static void N(void* block)
+            {
+                MyHeap.Realloc(block, 8); // EMMA1002
+            }
+        }
+        """);
 
     private static string ExampleOf(string id)
     {

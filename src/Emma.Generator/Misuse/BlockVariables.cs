@@ -53,11 +53,13 @@ internal sealed class BlockVariables
         && conversion.OperatorMethod is null or { ContainingType.SpecialType: SpecialType.System_IntPtr or SpecialType.System_UIntPtr }
             or { ContainingType: { Name: "Span", Arity: 1 }, Name: "op_Implicit" };
 
-    // Whether an expression reads or writes through a pointer or span: `*p`, `p[0]`, `p->x`.
+    // Whether an expression reads or writes through a pointer or span: `*p`, `p[0]`, `p->x`, `s[^1]`.
     public static IOperation? PointerReadThrough(IOperation operation)
     {
         if (operation is IPropertyReferenceOperation { Property.IsIndexer: true, Instance: IOperation span } && IsSpan(span.Type))
             return span;
+        if (operation is IImplicitIndexerReferenceOperation { IndexerSymbol: IPropertySymbol, Instance: { } whole } && IsSpan(whole.Type))
+            return whole;
         // The compiler has no public kind for these: what is of the type that its first operand points to is what lies there
         return operation is { Kind: OperationKind.None, Type: ITypeSymbol type }
             && operation.ChildOperations.FirstOrDefault() is { Type: IPointerTypeSymbol pointerType } pointer
@@ -173,6 +175,9 @@ internal sealed class BlockVariables
                 use.Leaves |= PointerReadThrough(property) is null
                     ? IsSpan(property.Instance.Type) && !(property.Property.Name is "Length" or "IsEmpty")
                     : !IsAccess(property);
+                break;
+            case IImplicitIndexerReferenceOperation indexer when indexer.Instance == reference:
+                use.Leaves |= PointerReadThrough(indexer) is null || !IsAccess(indexer);
                 break;
             case IInvocationOperation invocation when invocation.Instance == reference:
                 use.Leaves |= !IsHarmless(invocation.TargetMethod, reference.Type);

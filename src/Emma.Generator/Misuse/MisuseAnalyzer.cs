@@ -42,6 +42,10 @@ public sealed class MisuseAnalyzer : DiagnosticAnalyzer
 
     private static void AnalyzeBlock(CodeBlockAnalysisContext context, Lazy<bool> destroys)
     {
+        // The attributes of a type or of the assembly are a block with all that stands beneath them
+        if (context.OwningSymbol is INamespaceOrTypeSymbol or IAssemblySymbol)
+            return;
+
         // Names first, then what they mean: all else is for the few methods that call a heap
         bool hasCall = false;
         bool hasEnd = false;
