@@ -49,6 +49,9 @@ static unsafe partial class EmmaHeap
             // The bytes of a page of the kernel's: 4, 16 or 64 KiB. A static would be no constant where assemblies can be unloaded.
             internal nuint KernelPage;
 
+            // An address that the kernel chose, of the stack: it says how many bits the kernel's addresses have.
+            internal nuint KernelAddress;
+
             // Which groups of methods have been compiled (CompilationGroups).
             internal int Prepared;
 
@@ -75,6 +78,7 @@ static unsafe partial class EmmaHeap
                 Root* root = (Root*)PinnedMemory.Allocate((nuint)sizeof(Root), CacheLine);
                 Assert((nuint)(&root->Bins) % CacheLine == 0 && (nuint)(&root->Small) % CacheLine == 0);
                 root->KernelPage = (nuint)ClrEnvironment.SystemPageSize;
+                root->KernelAddress = (nuint)(&root);
                 AddressSpace.Initialize(&root->Space, &SmallBlocks.AreMarksRead);
                 root->Limit = DeclaredLimit;
                 SegmentManager.Initialize(&root->Segments, &Bin.TryEvict);

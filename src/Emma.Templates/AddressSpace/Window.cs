@@ -176,9 +176,8 @@ static unsafe partial class EmmaHeap
                     if (shift != WideShift && attempt % MapAttempts < ChoosyAttempts)
                     {
                         nint probe = Syscalls.Mmap(start, size, Syscalls.ProtNone, Syscalls.MapAtFreeAddress);
-                        if (probe > 0)
-                            Syscalls.Munmap((nuint)probe, size);
-                        if (probe == -Syscalls.ErrorExists)
+                        // What is not taken back lies in the way.
+                        if (probe == -Syscalls.ErrorExists || (probe > 0 && Syscalls.Munmap((nuint)probe, size) != 0))
                             continue;
                     }
 
@@ -193,7 +192,13 @@ static unsafe partial class EmmaHeap
                     if (result > 0)
                         Syscalls.Munmap((nuint)result, metadata);
                     if (result is < 0 and not -Syscalls.ErrorExists)
+                    {
+                        // There is no memory, if the kernel has addresses so high, or no such address.
+                        if (Heap->KernelAddress >= lowest)
+                            break;
+
                         attempt |= MapAttempts - 1;
+                    }
                 }
 
                 space.UnchargeMetadata(metadata);

@@ -294,19 +294,21 @@ public static unsafe partial class EmmaHeap
             {
                 long hits = kernel?.Hits ?? 0;
                 nuint result = 0;
+                string reason = "it returned null";
                 try
                 {
                     result = operation();
                 }
-                catch (OutOfMemoryException)
+                catch (OutOfMemoryException exception)
                 {
+                    reason = exception.Message;
                 }
 
                 if (result == 0)
                 {
                     Refused++;
                     if (kernel is not null && kernel.Hits == hits)
-                        Fail("it failed although the kernel refused nothing to it");
+                        Fail($"it failed although the kernel refused nothing to it ({reason})");
                 }
 
                 return result;

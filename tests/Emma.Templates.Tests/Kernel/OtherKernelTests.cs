@@ -26,6 +26,10 @@ public static unsafe partial class EmmaHeap
                 ChildProcess.MustSucceed(nameof(Scenarios.UseTheHeapBetweenOthersAddresses), (Scenarios.BitsVariable, "39"));
 
             [Fact]
+            public void A_kernel_with_many_addresses_that_has_no_memory_is_not_asked_for_lower_ones() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.UseTheHeapWithoutMemory));
+
+            [Fact]
             public void The_kernel_is_asked_for_the_size_of_its_pages() =>
                 Expect.Equal(LargerPages.Forced ?? (nuint)Environment.SystemPageSize, Heap->KernelPage);
         }
@@ -72,7 +76,31 @@ public static unsafe partial class EmmaHeap
                 }
             }
 
-            private static ulong EndOfAddresses() => 1UL << int.Parse(Environment.GetEnvironmentVariable(BitsVariable)!);
+            public static void UseTheHeapWithoutMemory()
+            {
+                ulong lowest = ulong.MaxValue;
+                using (new KernelWatch(call =>
+                {
+                    if (call.Number != X64.Mmap || (call.D & MapFixedNoReplace) == 0)
+                        return null;
+
+                    lowest = Math.Min(lowest, (ulong)call.A);
+                    return -Syscalls.ErrorNoMemory;
+                }))
+                {
+                    Expect.True(TryAlloc(100) == null);
+                }
+
+                Expect.True(lowest >> 43 != 0 && lowest != ulong.MaxValue, $"0x{lowest:x}");
+                Free(Alloc(100));
+            }
+
+            private static ulong EndOfAddresses()
+            {
+                ulong end = 1UL << int.Parse(Environment.GetEnvironmentVariable(BitsVariable)!);
+                Heap->KernelAddress = (nuint)end - 1;
+                return end;
+            }
 
             private static nint? RefuseBeyond(ulong end, SystemCall call)
             {
