@@ -30,8 +30,8 @@ public class StartTests(ITestOutputHelper output)
     /// </summary>
     [Theory]
     [InlineData(", BoundaryChecks = false", 89, 7_550)]
-    [InlineData(", ThreadCache = false, BoundaryChecks = false", 129, 9_650)]
-    [InlineData(", Hardened = true", 139, 11_300)]
+    [InlineData(", ThreadCache = false, BoundaryChecks = false", 129, 9_700)]
+    [InlineData(", Hardened = true", 139, 11_350)]
     public void A_start_compiles_no_more_methods_and_no_more_IL_than_recorded(string form, int methods, int bytes)
     {
         TestProject project = new($"[assembly: Emma.EmmaAllocator(\"MyHeap\"{form})]", Source);
