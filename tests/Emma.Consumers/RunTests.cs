@@ -6,7 +6,7 @@ namespace Emma.Consumers;
 public sealed class RunTests(Workspace workspace)
 {
     // Those of this code; fewer where some are put into their callers.
-    private const int VectorMethods = 37;
+    private const int VectorMethods = 38;
 
     [Fact]
     public async Task Two_heaps_in_one_assembly_are_separate()
@@ -81,7 +81,7 @@ public sealed class RunTests(Workspace workspace)
         string[] others = [.. compiled.Except(throwing)];
         Assert.DoesNotContain(others, method => !method.StartsWith("HardenedHeap+", StringComparison.Ordinal));
         // What a hardened heap does with the processor's vectors is compiled for the one on which it runs.
-        Assert.InRange(others.Length, 0, VectorMethods);
+        Assert.True(others.Length <= VectorMethods, $"{others.Length}: {string.Join(' ', others.Order())}");
     }
 
     private async Task PublishCleanAndRunAsync(string project, string[]? allowed)
