@@ -48,6 +48,15 @@ public static unsafe class Entry
         _ => (nint)Limited.TryAlloc((nuint)size),
     };
 
+    /// <summary>Lends memory of the plain heap: two owners, one of them pinned twice, an arena; and takes a function pointer.</summary>
+    /// <returns>What gives all back, the pins first.</returns>
+    public static IDisposable[] Lend()
+    {
+        System.Buffers.IMemoryOwner<byte> owner = Forms.Plain.Rent<byte>(100);
+        _ = Forms.Plain.Callbacks.Malloc;
+        return [owner.Memory.Pin(), owner.Memory.Pin(), owner, Forms.Plain.Rent<int>(3), Forms.Plain.CreateArena()];
+    }
+
     public static nint GoodSize(string heap, nint size) => heap switch
     {
         Plain => (nint)Forms.Plain.GoodSize((nuint)size),

@@ -154,6 +154,24 @@ public sealed class MemberTests(ITestOutputHelper output)
         }
     }
 
+    [Fact]
+    public void What_a_plugin_has_lent_is_counted()
+    {
+        using Plugin plugin = new();
+        EmmaHeap heap = plugin.Heap(Plugin.Plain);
+        Assert.False(heap.GetStatistics().HasCallbacks);
+
+        IDisposable[] lent = plugin.Lend();
+        HeapStatistics statistics = heap.GetStatistics();
+        Assert.Equal((2, 2, 1), (statistics.LiveOwners, statistics.LivePins, statistics.LiveArenas));
+        Assert.True(statistics.HasCallbacks);
+
+        Array.ForEach(lent, one => one.Dispose());
+        statistics = heap.GetStatistics();
+        Assert.Equal((0, 0, 0), (statistics.LiveOwners, statistics.LivePins, statistics.LiveArenas));
+        Assert.Equal(0, statistics.InUseBytes);
+    }
+
     /// <summary>
     /// Where four threads allocate in turn, free, and live on, what is left depends on lists of slabs, kept page runs and reserves: a heap
     /// without a limit has more of these.

@@ -50,6 +50,8 @@ internal sealed class Plugin : IDisposable
     public void SetHandler(string heap, Func<nuint, bool>? handler) =>
         Method<Action<string, Func<nuint, bool>?>>(nameof(SetHandler))(heap, handler);
 
+    public IDisposable[] Lend() => Method<Func<IDisposable[]>>(nameof(Lend))();
+
     public Func<string, nint, nint> TryAllocs => Method<Func<string, nint, nint>>(nameof(TryAlloc));
 
     public void Dispose() => Context.Unload();

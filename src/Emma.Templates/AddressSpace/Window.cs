@@ -59,6 +59,10 @@ static unsafe partial class EmmaHeap
 
             private const int WidthCount = 3;
 
+            // Eighths among which the base is drawn, and those that lie behind the last of them.
+            private const int BaseEighths = 4;
+            private const int EighthsBehind = 3;
+
             // In each width; a power of two.
             private const int MapAttempts = 16;
 
@@ -166,10 +170,10 @@ static unsafe partial class EmmaHeap
                 {
                     int shift = attempt < MapAttempts ? WideShift : attempt < 2 * MapAttempts ? NarrowShift : NarrowestShift;
                     nuint lowest = (nuint)1 << shift;
-                    if (unit > lowest || size > 3 * lowest)
+                    if (unit > lowest || size > EighthsBehind * lowest)
                         break;
 
-                    nuint start = lowest + (nuint)(Random() % (4 * lowest / unit)) * unit;
+                    nuint start = lowest + (nuint)(Random() % (BaseEighths * lowest / unit)) * unit;
                     if (space.HasWindowIn(start - reach - MarksReach(size), start + size))
                         continue;
 

@@ -46,12 +46,8 @@ static unsafe partial class EmmaHeap
                     ThrowBadLimit(limit);
                 // At once, though trimming may have to wait.
                 Policy.Limit = limit;
-                if (!HeapState.IsRunning || !Heap->Space.IsOverLimit || !Compilation.TryRequire(CompilationGroups.ForUpkeep))
-                    return;
-
-                Heap->State.Trimming.Acquire();
-                TrimSome(int.MaxValue, int.MaxValue);
-                Heap->State.Trimming.Release();
+                if (HeapState.IsRunning && Heap->Space.IsOverLimit)
+                    TrimAll();
             }
 
             internal static nuint TrimAll()

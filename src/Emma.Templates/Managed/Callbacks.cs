@@ -19,7 +19,7 @@ static unsafe partial class EmmaHeap
     /// </para>
     /// <para>
     /// To get one throws <c>OutOfMemoryException</c> where there is no memory for compiled code, and <c>PlatformNotSupportedException</c>
-    /// on anything but Linux x64.
+    /// where the heap cannot run.
     /// </para>
     /// </remarks>
     public static class Callbacks

@@ -61,6 +61,40 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(0, GetStatistics().LiveBlocks);
             }
 
+            /// <summary>Lua relies on it.</summary>
+            [Theory]
+            [InlineData(100, 10)]
+            [InlineData(20_000, 100)]
+            [InlineData(100_000, 33_000)]
+            [InlineData(3 << 20, 5000)]
+            [InlineData(5 << 20, (3 << 20) + 1)]
+            public void A_block_that_becomes_smaller_is_not_refused_where_nothing_is_left(int from, int to)
+            {
+                MemoryLimit = 64 << 20;
+                try
+                {
+                    byte* block = (byte*)Callbacks.LuaAlloc(null, null, 0, (nuint)from);
+                    new Span<byte>(block, from).Fill(7);
+                    foreach (nuint size in new nuint[] { 5 << 20, 100_000, 5000, 100, 1 })
+                    {
+                        while (TryAlloc(size) != null)
+                        {
+                        }
+                    }
+
+                    block = (byte*)Callbacks.LuaAlloc(null, block, (nuint)from, (nuint)to);
+                    Expect.True(block != null);
+                    Expect.Equal(-1, new Span<byte>(block, to).IndexOfAnyExcept((byte)7));
+                    Expect.True(UsableSize(block) >= (nuint)to);
+                    Callbacks.Free(block);
+                }
+                finally
+                {
+                    Destroy();
+                    MemoryLimit = 0;
+                }
+            }
+
             [Fact]
             public void Sizes_that_make_no_sense_give_null()
             {

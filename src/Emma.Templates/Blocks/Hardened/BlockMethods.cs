@@ -141,7 +141,7 @@ static unsafe partial class EmmaHeap
 
             void* copy = alignment <= SizeClasses.Granularity ? AllocateBlock(size, false) : AllocateAlignedBlock(size, alignment);
             if (copy == null)
-                return null;
+                return aligned && size <= oldSize ? block : null;
 
             ClrNativeMemory.Copy(block, copy, ClrMath.Min(oldSize, size));
             try
