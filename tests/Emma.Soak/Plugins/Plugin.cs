@@ -35,7 +35,9 @@ public sealed class Plugin
 
     public void Unload() => _context.Unload();
 
-    /// <summary>Collects garbage until something holds, a bounded number of times.</summary>
+    /// <summary>
+    /// Collects garbage until something holds, a bounded number of times, each between two looks of a host's, if one watches.
+    /// </summary>
     /// <returns>How many times; more than <see cref="MostCollections"/> if it never held.</returns>
     public static int CollectUntil(Func<bool> holds)
     {
@@ -44,6 +46,7 @@ public sealed class Plugin
         {
             if (++collections > MostCollections)
                 break;
+            HostWatch.AwaitRound();
             GC.Collect();
             GC.WaitForPendingFinalizers();
         }

@@ -15,6 +15,8 @@ public sealed class HostWatch : IDisposable
     // So that it makes little garbage: nothing may be collected while a process is forked, or threads die.
     private const int MillisecondsBetweenRounds = 4;
 
+    private static HostWatch? s_current;
+
     private readonly IEnumerable<HeapOfHost> _found;
     private readonly HeapMetrics _metrics;
     private readonly MeterListener _listener = new MeterListener();
@@ -63,12 +65,28 @@ public sealed class HostWatch : IDisposable
         _thread = new Thread(WatchUntilDone) { IsBackground = true };
         _thread.Start();
         Patience.Until(() => Volatile.Read(ref _rounds) > 1 || _failure is not null, "the host has looked twice");
+        s_current = this;
+    }
+
+    /// <summary>
+    /// Waits until the host, if there is one, has looked once more and sleeps: for as long as it looks at a heap it keeps the heap's
+    /// assembly, and on a busy machine, or the first time, that is for long.
+    /// </summary>
+    public static void AwaitRound()
+    {
+        if (s_current is not { } watch)
+            return;
+
+        int before = Volatile.Read(ref watch._rounds);
+        Patience.Until(() => Volatile.Read(ref watch._rounds) != before || Volatile.Read(ref watch._failure) is not null,
+            "the host has looked once more");
     }
 
     /// <summary>Ends it.</summary>
     /// <exception cref="InvalidDataException">What the host did has failed, or has measured nothing.</exception>
     public void Dispose()
     {
+        s_current = null;
         Volatile.Write(ref _done, true);
         _thread.Join();
         _listener.Dispose();
