@@ -29,6 +29,22 @@ static unsafe partial class EmmaHeap
         // module initializer sees to.
         internal static readonly Root* Heap = Root.Create();
 
+        // Its parts, and the words that nearly every call looks at. The JIT has a pointer read before the address of a field behind it is
+        // taken, in thirteen bytes each time, even if the pointer is a constant; these are constants themselves.
+        internal static readonly AddressSpace* Space = &Heap->Space;
+        internal static readonly LargeBlocks* Large = &Heap->Large;
+        internal static readonly SegmentManager* Segments = &Heap->Segments;
+        internal static readonly Loans* Loaned = &Heap->Loaned;
+        internal static readonly BinTable* Bins = &Heap->Bins;
+        internal static readonly SmallBlocks* Small = &Heap->Small;
+        internal static readonly HeapState* State = &Heap->State;
+        internal static readonly ThreadNames* Names = &Heap->Names;
+        internal static readonly SpareMappings* Spares = &Heap->Spares;
+        internal static readonly Lock* Giving = &Heap->Space.Giving;
+        internal static readonly int* StateWord = &Heap->State.Word;
+        internal static readonly int* PreparedWord = &Heap->Prepared;
+        internal static readonly long* LimitWord = &Heap->Limit;
+
         // Whether the heap's assembly can be unloaded. A constant to the compiler, as the heap's address is.
         internal static readonly bool IsCollectible = typeof(Root).IsCollectible;
 
@@ -40,7 +56,7 @@ static unsafe partial class EmmaHeap
             internal AddressSpace Space;
             internal LargeBlocks Large;
             internal SegmentManager Segments;
-            internal Loans Loans;
+            internal Loans Loaned;
             internal BinTable Bins;
             internal SmallBlocks Small;
             internal HeapState State;
@@ -79,6 +95,10 @@ static unsafe partial class EmmaHeap
                 Assert((nuint)(&root->Bins) % CacheLine == 0 && (nuint)(&root->Small) % CacheLine == 0);
                 root->KernelPage = (nuint)ClrEnvironment.SystemPageSize;
                 root->KernelAddress = (nuint)(&root);
+                // Other forms have these and never write them.
+                root->Cookie = 0;
+                root->Chance = 0;
+                root->Guarded = 0;
                 AddressSpace.Initialize(&root->Space, &SmallBlocks.AreMarksRead);
                 root->Limit = DeclaredLimit;
                 SegmentManager.Initialize(&root->Segments, &Bin.TryEvict);

@@ -172,23 +172,18 @@ public class LayerTests
         _ => [],
     };
 
-    /// <summary>
-    /// Names that stand alone, and parts of the heap reached through its root (`Heap->Segments`), which are named after or typed as what
-    /// their folder declares.
-    /// </summary>
+    /// <summary>Names that stand alone; for a part of the heap (`Segments`), the type of what lies there.</summary>
     private static IEnumerable<string> NamesUsedIn(string text)
     {
-        Dictionary<string, string> parts = PartsOfRoot();
+        Dictionary<string, string> parts = PartsOfHeap();
         SyntaxNode root = CSharpSyntaxTree.ParseText(text).GetRoot();
         HashSet<string> own = [.. root.DescendantNodes().Select(OwnName).OfType<string>()];
-        foreach (SimpleNameSyntax name in root.DescendantNodes().OfType<SimpleNameSyntax>())
+        foreach (SimpleNameSyntax node in root.DescendantNodes().OfType<SimpleNameSyntax>())
         {
-            bool isMember = name.Parent is MemberAccessExpressionSyntax access && access.Name == name;
-            if (!isMember && !own.Contains(name.Identifier.ValueText))
-                yield return name.Identifier.ValueText;
-            else if (isMember && ((MemberAccessExpressionSyntax)name.Parent!).Expression.ToString() is "Heap" or "root"
-                && parts.TryGetValue(name.Identifier.ValueText, out string? type))
-                yield return type;
+            string name = node.Identifier.ValueText;
+            bool isMember = node.Parent is MemberAccessExpressionSyntax access && access.Name == node;
+            if (!isMember && !own.Contains(name))
+                yield return parts.GetValueOrDefault(name, name);
         }
     }
 
@@ -202,9 +197,12 @@ public class LayerTests
         _ => null,
     };
 
-    private static Dictionary<string, string> PartsOfRoot() =>
+    /// <summary>The addresses that the front page gives of the heap's parts, and their types.</summary>
+    private static Dictionary<string, string> PartsOfHeap() =>
         CSharpSyntaxTree.ParseText(Repository.Templates()["Root.cs"]).GetRoot().DescendantNodes()
-            .OfType<StructDeclarationSyntax>().Single(type => type.Identifier.ValueText == "Root").Members
             .OfType<FieldDeclarationSyntax>()
-            .ToDictionary(field => field.Declaration.Variables[0].Identifier.ValueText, field => field.Declaration.Type.ToString());
+            .Where(field => field.Declaration.Type is PointerTypeSyntax)
+            .ToDictionary(
+                field => field.Declaration.Variables[0].Identifier.ValueText,
+                field => ((PointerTypeSyntax)field.Declaration.Type).ElementType.ToString());
 }

@@ -155,7 +155,7 @@ internal static class Mutations
         new(Start, "RUNNING_FIRST", CodePage,
             new Edit(
                 "Compilation.Prepare(CompilationGroups.AtStart);",
-                "ClrInterlocked.CompareExchange(ref Heap->State._state, Running, NotStarted); " +
+                "ClrInterlocked.CompareExchange(ref *StateWord, Running, NotStarted); " +
                 "Compilation.Prepare(CompilationGroups.AtStart);")),
         new(Start, "CODE_OF_THE_LOSER", CodePage,
             new Edit("private static KernelEntry? s_current;",
@@ -172,10 +172,10 @@ internal static class Mutations
                 "ClrInterlocked.CompareExchange(ref s_current, created, null);")),
         new(Start, "LOOKED_AFTER_TWICE", "StartRaceTests.Of_threads_that_start_a_heap_together_one_has_it_looked_after",
             new Edit(
-                "if (ClrInterlocked.CompareExchange(ref Heap->State._state, Running, NotStarted) == NotStarted)",
+                "if (ClrInterlocked.CompareExchange(ref *StateWord, Running, NotStarted) == NotStarted)",
                 """
-                bool won = ClrVolatile.Read(ref Heap->State._state) == NotStarted;
-                ClrVolatile.Write(ref Heap->State._state, Running);
+                bool won = ClrVolatile.Read(ref *StateWord) == NotStarted;
+                ClrVolatile.Write(ref *StateWord, Running);
                 if (won)
                 """)),
         new(Start, "SENTINEL_LAST", CodePage,
@@ -191,22 +191,22 @@ internal static class Mutations
         new(Destroy, "CACHES_NOT_RESET", "CacheDestroyTests.After_Destroy_a_cache_of_the_dead_holds_nothing",
             new Edit("Caches.ResetAll();", "")),
         new(Destroy, "UNMAPPED_BEFORE_FORGOTTEN", "DestroyOrderTests.Destroy_forgets_all_blocks_before_it_unmaps_any_memory",
-            new Edit("Heap->Small.Reset();", "Heap->Space.UnmapAll(); Heap->Small.Reset();"),
-            new Edit("Heap->Large.Reset(); Heap->Space.UnmapAll();", "Heap->Large.Reset();")),
+            new Edit("Small->Reset();", "Space->UnmapAll(); Small->Reset();"),
+            new Edit("Large->Reset(); Space->UnmapAll();", "Large->Reset();")),
         new(Destroy, "WINDOW_FORGOTTEN_LATE", "DestroyOrderTests.Destroy_forgets_a_window_before_it_unmaps_what_describes_it",
             new Edit(
                 "First = null; _spent = 0; long left = UnmapWindows(windows) + UnmapWindows(spent);",
                 "_spent = 0; long left = UnmapWindows(windows) + UnmapWindows(spent); First = null;")),
         new(Destroy, "TRIMMED_WITHOUT_LOCK", "IdleTrimTests.A_collection_trims_nothing_while_the_heap_is_being_destroyed",
-            new Edit("if (!HeapState.IsRunning || !Heap->State.Trimming.TryAcquire()) return;", "if (!HeapState.IsRunning) return;"),
-            new Edit("finally { Heap->State.Trimming.Release(); }", "finally { }")),
+            new Edit("if (!HeapState.IsRunning || !State->Trimming.TryAcquire()) return;", "if (!HeapState.IsRunning) return;"),
+            new Edit("finally { State->Trimming.Release(); }", "finally { }")),
         new(Destroy, "UNLOADED_AT_ONCE",
             "UnloadTests.An_object_of_the_plugin_that_comes_back_to_life_has_its_block_in_the_next_round_of_finalizers",
             new Edit(
                 "if (!_waited || now != _seen || !Compilation.TryRequire(CompilationGroups.ForUpkeep))",
                 "if (_seen == ulong.MaxValue)")),
         new(Destroy, "CODE_UNMAPPED_FIRST", "UnloadTests.Unloading_unmaps_everything",
-            new Edit("Heap->Small.Unload(); KernelEntry.Release();", "Heap->Small.Unload();"),
+            new Edit("Small->Unload(); KernelEntry.Release();", "Small->Unload();"),
             new Edit("internal static void Unload() {", "internal static void Unload() { KernelEntry.Release();")),
 
         new(NoModel, "UNMAPPED_UNDER_A_READER", "MarkReaderTests.What_a_thread_reads_is_discarded_but_stays_mapped_until_it_has_done",

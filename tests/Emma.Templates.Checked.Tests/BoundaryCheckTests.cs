@@ -133,7 +133,7 @@ public static unsafe partial class EmmaHeap
             public void The_marks_of_live_blocks_go_with_Destroy_and_with_the_load_context()
             {
                 void* pin = Alloc(1);
-                Window* window = Heap->Space.Find((nuint)pin);
+                Window* window = Space->Find((nuint)pin);
                 nuint marks = (nuint)window->Marks;
                 nuint end = marks + AddressSpace.BytesOfMarks(window);
                 // Of each segment, of nothing else, and no longer than it is there.
@@ -160,7 +160,7 @@ public static unsafe partial class EmmaHeap
             public void A_slot_whose_place_of_marks_is_taken_is_passed_over()
             {
                 void* pin = Alloc(1);
-                Window* window = Heap->Space.Find((nuint)pin);
+                Window* window = Space->Find((nuint)pin);
                 nuint segment = (nuint)pin & ~(Window.SlotSize - 1);
                 nuint taken = (nuint)window->Marks + (window->SlotOf(segment) + 1) * LiveMarks.BytesPerSegment;
                 Expect.Equal((nint)taken, (nint)Libc.Map((void*)taken, 4096, 0, Syscalls.MapAtFreeAddress, -1, 0));
@@ -240,7 +240,7 @@ public static unsafe partial class EmmaHeap
                 if (SmallBlocks.TryGive(ref block))
                     return true;
                 int pageClass = PageMap.ClassOf(address);
-                return PageMap.IsSmall(pageClass) && Heap->Small.Free(address, pageClass) == PointerCheck.Valid;
+                return PageMap.IsSmall(pageClass) && Small->Free(address, pageClass) == PointerCheck.Valid;
             }
         }
     }

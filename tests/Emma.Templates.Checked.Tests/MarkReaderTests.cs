@@ -39,7 +39,7 @@ public static unsafe partial class EmmaHeap
                                 blocks[j] = Alloc(1 << 20);
                             foreach (void* block in blocks)
                                 Free(block);
-                            Expect.Equal((nuint)0, Heap->Space.Retained);
+                            Expect.Equal((nuint)0, Space->Retained);
                         }
                     });
                 Expect.All(runs, run => Free((void*)run));
@@ -60,19 +60,19 @@ public static unsafe partial class EmmaHeap
                 // The segment goes, its marks do not.
                 kernel.Begin(new Fault(CallKind.Munmap, 2, Failure.NoMemory, Lasts: true));
                 Trim();
-                Expect.Equal((SlotKind.Retained, (nuint)0), (Heap->Space.KindAt(segment), Heap->Space.LengthAt(segment)));
+                Expect.Equal((SlotKind.Retained, (nuint)0), (Space->KindAt(segment), Space->LengthAt(segment)));
                 Expect.Equal(0, *(byte*)marks);
                 AssertStatisticsAddUp();
 
                 kernel.Clear();
-                ThreadCache* cache = Heap->Small.Caches.Current();
+                ThreadCache* cache = Small->Caches.Current();
                 ThreadCache.BeginReading(cache, segment + 64);
                 Trim();
                 ThreadCache.EndReading(cache);
-                Expect.Equal(SlotKind.Retained, Heap->Space.KindAt(segment));
+                Expect.Equal(SlotKind.Retained, Space->KindAt(segment));
                 AssertStatisticsAddUp();
                 Trim();
-                Expect.Equal(SlotKind.Free, Heap->Space.KindAt(segment));
+                Expect.Equal(SlotKind.Free, Space->KindAt(segment));
                 Destroy();
                 Expect.Equal(0, kernel.Mapped.Count);
             }
@@ -81,17 +81,17 @@ public static unsafe partial class EmmaHeap
             public void A_thread_that_died_reads_no_more()
             {
                 nuint segment = Scenarios.NewSegment(out void* pin);
-                Threads.Run(1, _ => ThreadCache.BeginReading(Heap->Small.Caches.Current(), (nuint)pin));
+                Threads.Run(1, _ => ThreadCache.BeginReading(Small->Caches.Current(), (nuint)pin));
                 Free(pin);
                 Trim();
-                Expect.Equal(SlotKind.Free, Heap->Space.KindAt(segment));
+                Expect.Equal(SlotKind.Free, Space->KindAt(segment));
             }
 
             [Fact]
             public void A_free_of_what_is_free_may_be_overtaken_by_the_end_of_its_segment_at_any_instruction() =>
                 ChildProcess.MustSucceed(nameof(Scenarios.UnmapASegmentAtEachInstructionOfAFree), EachInstruction.QuietRuntime);
 
-            private static ref int UncachedReaders => ref *(int*)&Heap->Small.Readers;
+            private static ref int UncachedReaders => ref *(int*)&Small->Readers;
 
             private static void InThreadThatReads(Reader begin, Reader end)
             {
@@ -101,7 +101,7 @@ public static unsafe partial class EmmaHeap
                 using var trimmed = new ManualResetEventSlim();
                 Thread reader = new Thread(() =>
                 {
-                    ThreadCache* cache = Heap->Small.Caches.Current();
+                    ThreadCache* cache = Small->Caches.Current();
                     begin(cache, (nuint)pin);
                     reads.Set();
                     trimmed.Wait();
@@ -111,20 +111,20 @@ public static unsafe partial class EmmaHeap
                 reads.Wait();
                 Free(pin);
                 Trim();
-                Expect.Equal(SlotKind.Retained, Heap->Space.KindAt(segment));
+                Expect.Equal(SlotKind.Retained, Space->KindAt(segment));
                 Expect.Equal(0, *(byte*)pin);
                 Expect.Equal(LiveMarks.BytesPerSegment, ProcessMaps.BytesIn(marks, marks + LiveMarks.BytesPerSegment));
-                Expect.Equal(Segment.Size, Heap->Space.Retained);
+                Expect.Equal(Segment.Size, Space->Retained);
                 AssertStatisticsAddUp((void*)segment);
                 Trim();
-                Expect.Equal(SlotKind.Retained, Heap->Space.KindAt(segment));
+                Expect.Equal(SlotKind.Retained, Space->KindAt(segment));
                 trimmed.Set();
                 reader.Join();
 
                 Trim();
-                Expect.Equal(SlotKind.Free, Heap->Space.KindAt(segment));
+                Expect.Equal(SlotKind.Free, Space->KindAt(segment));
                 Expect.Equal(0U, ProcessMaps.BytesIn(marks, marks + LiveMarks.BytesPerSegment));
-                Expect.Equal((nuint)0, Heap->Space.Retained);
+                Expect.Equal((nuint)0, Space->Retained);
             }
 
             private delegate void Reader(ThreadCache* cache, nuint block);
@@ -185,7 +185,7 @@ public static unsafe partial class EmmaHeap
                     bool held = HeldAtAnInstruction.Wait(done);
                     Free(pin);
                     Trim();
-                    if (Heap->Space.KindAt(segment) == SlotKind.Retained)
+                    if (Space->KindAt(segment) == SlotKind.Retained)
                         retained++;
                     else
                         unmapped++;
@@ -194,7 +194,7 @@ public static unsafe partial class EmmaHeap
                         done.Wait();
                     Expect.False(s_given);
                     Trim();
-                    Expect.Equal(SlotKind.Free, Heap->Space.KindAt(segment));
+                    Expect.Equal(SlotKind.Free, Space->KindAt(segment));
                     if (!held)
                         break;
                 }

@@ -54,7 +54,7 @@ public static unsafe partial class EmmaHeap
                     nuint[] segments = SlotsOf(SlotKind.Segment);
                     Expect.True(segments.Length > Guards.MaxProtected + 3);
                     Expect.Equal(Guards.MaxProtected, segments.Count(segment => IsClosed(segment + Guards.HeaderBytes)));
-                    Window* window = Heap->Space.Find(segments[0]);
+                    Window* window = Space->Find(segments[0]);
                     int mappings = ProcessMaps.Read()
                         .Count(mapping => mapping.Start >= window->Base && mapping.Start < window->Base + window->Size);
                     Expect.InRange(mappings, Guards.MaxProtected, Guards.MaxProtected * Guards.MappingsPerSegment + segments.Length);

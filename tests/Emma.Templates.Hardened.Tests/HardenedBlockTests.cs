@@ -102,7 +102,7 @@ public static unsafe partial class EmmaHeap
                 for (int i = 0; i < count; i++)
                     blocks[i] = (nuint)Alloc(0);
                 Expect.Equal(count, blocks.Distinct().Count());
-                Expect.Equal(4096, blocks.Count(block => Heap->Small.Empty.Contains(block)));
+                Expect.Equal(4096, blocks.Count(block => Small->Empty.Contains(block)));
 
                 new Random(7).Shuffle(blocks);
                 for (int i = 0; i < count / 2; i++)
@@ -205,7 +205,7 @@ public static unsafe partial class EmmaHeap
                 for (int i = 0; i < 6000; i++)
                 {
                     Free(Alloc(random.Next(100) == 0 ? 20_000 : (nuint)random.Next(1, i < 2000 ? 100 : 2000)));
-                    nuint held = Heap->Small.Caches.Current()->Quarantine.Bytes;
+                    nuint held = Small->Caches.Current()->Quarantine.Bytes;
                     Expect.InRange(held, (nuint)16, (nuint)Quarantine.MaxBytes);
                     if (i % 1000 == 999)
                         AssertStatisticsAddUp(pin);
@@ -250,7 +250,7 @@ public static unsafe partial class EmmaHeap
                 {
                     nuint[] blocks = Enumerable.Range(0, 3000).Select(_ => (nuint)Alloc(size)).ToArray();
                     Array.ForEach(blocks, block => Free((void*)block));
-                    nuint held = Heap->Small.Caches.Current()->Quarantine.Bytes;
+                    nuint held = Small->Caches.Current()->Quarantine.Bytes;
                     Expect.InRange(held, size, (nuint)Quarantine.MaxBytes);
                     AssertStatisticsAddUp();
                 }

@@ -110,7 +110,7 @@ public static unsafe partial class EmmaHeap
             {
                 using BlockList blocks = new BlockList();
                 blocks.Fill();
-                Expect.False(Heap->Spares.AreHeld);
+                Expect.False(Spares->AreHeld);
                 for (int i = 0; i < 1000; i++)
                 {
                     int count = 1 + i % SpareMappings.Count;
@@ -126,7 +126,7 @@ public static unsafe partial class EmmaHeap
                     () =>
                     {
                         Free(Alloc(OfItsOwn));
-                        return Heap->Spares.AreHeld;
+                        return Spares->AreHeld;
                     },
                     "the heap has spare mappings again");
             }
@@ -134,7 +134,7 @@ public static unsafe partial class EmmaHeap
             public static void AskForTooMuch()
             {
                 Alloc(OfItsOwn);
-                Expect.True(Heap->Spares.AreHeld);
+                Expect.True(Spares->AreHeld);
                 int before = SpareCount();
                 ulong limit = Libc.Change(
                     Libc.LimitOfAddressSpace, ulong.Parse(File.ReadAllText("/proc/self/statm").Split(' ')[0]) * 4096 + (256 << 20));
@@ -142,7 +142,7 @@ public static unsafe partial class EmmaHeap
                 Libc.Change(Libc.LimitOfAddressSpace, limit);
                 Expect.True(threw);
                 Expect.True(Throws((nuint)1 << 46));
-                Expect.True(Heap->Spares.AreHeld);
+                Expect.True(Spares->AreHeld);
                 Expect.Equal(before, SpareCount());
                 for (int i = 0; i < 100; i++)
                     Expect.True(TryAlloc(OfItsOwn) != null);
@@ -155,11 +155,11 @@ public static unsafe partial class EmmaHeap
                 for (int round = 0; round < 3; round++)
                 {
                     nuint small = (nuint)Alloc(100);
-                    Expect.True(Heap->Spares.AreHeld);
+                    Expect.True(Spares->AreHeld);
                     Expect.Equal(none + SpareMappings.Count, SpareCount());
                     AssertStatisticsAddUp((void*)small);
                     Destroy();
-                    Expect.False(Heap->Spares.AreHeld);
+                    Expect.False(Spares->AreHeld);
                     Expect.Equal(none, SpareCount());
                 }
 
@@ -180,7 +180,7 @@ public static unsafe partial class EmmaHeap
                 {
                     using var full = new FullTableOfMappings(rooms[i]);
                     had[i] = TryAlloc(OfItsOwn) != null;
-                    if (had[i] == Heap->Spares.AreHeld)
+                    if (had[i] == Spares->AreHeld)
                         Destroy();
                     left[i] = CountRoom(rooms[i] + 1);
                 }

@@ -18,7 +18,7 @@ public static unsafe partial class EmmaHeap
                 get
                 {
                     HeapCount count = default;
-                    Heap->Small.AddTo(ref count);
+                    Small->AddTo(ref count);
                     return count.Cached;
                 }
             }

@@ -95,6 +95,7 @@ static unsafe partial class EmmaHeap
             private Window* First
             {
                 readonly get => (Window*)ClrVolatile.Read(in _first);
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
                 set
                 {
                     ClrVolatile.Write(ref _first, (nint)value);
@@ -131,6 +132,7 @@ static unsafe partial class EmmaHeap
             // isSegment: Whether it is for small blocks: the fast paths find them in the first window only, and they have marks, which are
             // charged together with it: charged before, they might be in the way of somebody who has room without them.
             // Returns: the address, or 0: the limit is reached or the kernel refused.
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             internal nuint Map(nuint length, nuint alignment, nuint kind, bool isSegment = false)
             {
                 Assert(length % Heap->KernelPage == 0 && length <= MaxBytes);
@@ -154,7 +156,7 @@ static unsafe partial class EmmaHeap
             // Maps at the head of free slots, which stay Busy. The caller has charged the bytes or does not own them yet.
             internal nuint MapUncharged(nuint length, nuint alignment, int protection, bool isSegment = false)
             {
-                ref SpareMappings spares = ref Heap->Spares;
+                ref SpareMappings spares = ref *Spares;
                 if (!spares.MayMap())
                     return 0;
 
@@ -194,6 +196,7 @@ static unsafe partial class EmmaHeap
 
             // Maps more behind a mapping, within its slot. The caller alone uses the slot. False: the limit or the kernel refuses.
             // metadata: Bytes of metadata that come with it.
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             internal bool TryExtend(nuint address, nuint oldLength, nuint newLength, nuint kind, nuint metadata = 0)
             {
                 Assert(newLength <= Window.SlotSize && LengthAt(address) == oldLength);
@@ -231,6 +234,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Gives back slots taken by TryClaimBehind.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal void ReleaseBehind(nuint address, nuint oldLength, nuint newLength)
             {
                 Window* window = Find(address);
@@ -257,6 +261,7 @@ static unsafe partial class EmmaHeap
             }
 
             // The mapped length of the slot that begins at the address.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal readonly nuint LengthAt(nuint address)
             {
                 Window* window = Find(address);
@@ -264,6 +269,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Sets the word of a slot the caller owns; whether its marks are mapped stays as it is.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal readonly void Publish(nuint address, nuint length, nuint kind)
             {
                 Window* window = Find(address);
@@ -279,6 +285,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Says whether the marks of a slot that the caller owns are mapped.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal readonly void SetMarked(nuint address, bool marked)
             {
                 Window* window = Find(address);
@@ -331,10 +338,10 @@ static unsafe partial class EmmaHeap
             // A walk over the slots as they are now. Slots that change meanwhile may be missed.
             internal readonly SlotWalk Walk() => new SlotWalk(First);
 
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private void Enter()
             {
-                if (_lock.Acquire())
+                if (_lock.AcquireInlined())
                     Recover();
             }
 

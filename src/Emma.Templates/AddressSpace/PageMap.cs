@@ -53,7 +53,7 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static int ClassOf(nuint address)
             {
-                AddressSpace* space = &Heap->Space;
+                AddressSpace* space = Space;
                 // The count first: while it is 0, the base means nothing.
                 nuint pages = ClrVolatile.Read(ref space->FirstPages);
                 nuint page = unchecked(address - space->FirstBase) >> Window.PageShift;
@@ -63,7 +63,7 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private static int ClassInLaterWindow(nuint address)
             {
-                Window* window = Heap->Space.Find(address);
+                Window* window = Space->Find(address);
                 return window == null ? None : ClrVolatile.Read(ref *window->ClassOf(address));
             }
 
@@ -73,7 +73,7 @@ static unsafe partial class EmmaHeap
             {
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 Assert(address % Window.PageSize == 0 && length != 0);
-                byte* bytes = Heap->Space.Find(address)->ClassOf(address);
+                byte* bytes = Space->Find(address)->ClassOf(address);
                 nuint pages = (length + Window.PageSize - 1) / Window.PageSize;
                 // The head comes last, and goes first: if it has a class, all its pages have theirs, whatever becomes of the thread.
                 if (head == None)

@@ -1,6 +1,8 @@
 namespace Emma.Templates;
 
 using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -21,7 +23,7 @@ static unsafe partial class EmmaHeap
                     return Retain(address, length, isMarked);
 
                 Uncharge(length);
-                Heap->Spares.NoteUnmapped(length);
+                Spares->NoteUnmapped(length);
                 if (isMarked)
                 {
                     nuint marks = length == 0 ? LiveMarks.CountedPerSegment : CountedMarks(length);
@@ -54,6 +56,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Keeps a slot of which nothing but the marks is mapped, which the kernel will not unmap. They are counted as a whole.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private void RetainMarks(nuint address)
             {
                 LiveMarks.Discard(address);
@@ -78,6 +81,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Unmaps part of a mapping the caller owns, which keeps its slots. False: the kernel refused, and nothing changed.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal bool TryUnmapWithin(nuint address, nuint length)
             {
                 if (length != 0 && Syscalls.Munmap(address, length) != 0)
@@ -129,7 +133,7 @@ static unsafe partial class EmmaHeap
             internal void UnmapAll()
             {
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
-                Heap->Spares.Reset();
+                Spares->Reset();
                 for (nuint kind = SlotKind.Segment; kind <= SlotKind.Busy; kind++)
                 {
                     SlotWalk walk = Walk();

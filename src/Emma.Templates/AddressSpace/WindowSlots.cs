@@ -67,6 +67,7 @@ static unsafe partial class EmmaHeap
                 return AddressOf(slot);
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal readonly bool AreFree(nuint slot, nuint count)
             {
                 if (slot + count > Size >> SlotShift)
@@ -76,6 +77,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Makes free slots the head or the tail of a mapping.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal void Take(nuint slot, nuint count, nuint kind)
             {
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
@@ -199,6 +201,7 @@ static unsafe partial class EmmaHeap
                 return slot < end ? slot : end;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private readonly void SetBit(nuint slot, bool taken)
             {
                 ulong bit = 1UL << (int)(slot % BitsPerWord);

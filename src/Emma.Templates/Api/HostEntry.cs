@@ -22,9 +22,9 @@ static unsafe partial class EmmaHeap
                 if (HeapState.IsRunning)
                 {
                     Compilation.Require(CompilationGroups.ForUpkeep);
-                    Heap->State.Trimming.Acquire();
+                    State->Trimming.Acquire();
                     count = Count();
-                    Heap->State.Trimming.Release();
+                    State->Trimming.Release();
                 }
 
                 CountWithoutMemory(ref count);
@@ -46,7 +46,7 @@ static unsafe partial class EmmaHeap
                     ThrowBadLimit(limit);
                 // At once, though trimming may have to wait.
                 Policy.Limit = limit;
-                if (HeapState.IsRunning && Heap->Space.IsOverLimit)
+                if (HeapState.IsRunning && Space->IsOverLimit)
                     TrimAll();
             }
 
@@ -55,9 +55,9 @@ static unsafe partial class EmmaHeap
                 if (!HeapState.IsRunning || !Compilation.TryRequire(CompilationGroups.ForUpkeep))
                     return 0;
 
-                Heap->State.Trimming.Acquire();
+                State->Trimming.Acquire();
                 nuint given = TrimSome(int.MaxValue, int.MaxValue);
-                Heap->State.Trimming.Release();
+                State->Trimming.Release();
                 return given;
             }
 
@@ -66,9 +66,9 @@ static unsafe partial class EmmaHeap
                 if (!HeapState.IsRunning)
                     return false;
 
-                Heap->State.Trimming.Acquire();
+                State->Trimming.Acquire();
                 bool owns = PageMap.ClassOf(address) != PageMap.None;
-                Heap->State.Trimming.Release();
+                State->Trimming.Release();
                 return owns;
             }
 

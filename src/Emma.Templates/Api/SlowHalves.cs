@@ -48,10 +48,15 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void* Resize(void* ptr, nuint byteCount, nuint alignment, bool throws)
         {
-            void* block =
-                ptr != null ? ReallocateBlock(ptr, byteCount, alignment)
-                : alignment > SizeClasses.Granularity ? AllocateAlignedBlock(byteCount, alignment)
-                : AllocateBlock(byteCount, false);
+            void* block = ptr != null ? ReallocateBlock(ptr, byteCount, alignment) : null;
+            return block != null ? block : ResizeSlowly(ptr, byteCount, alignment, throws);
+        }
+
+        // There is no block yet, or it has not been resized for want of memory.
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+        private static void* ResizeSlowly(void* ptr, nuint byteCount, nuint alignment, bool throws)
+        {
+            void* block = ptr == null ? AllocateAnyBlock(byteCount, alignment, zeroed: false) : null;
             return block != null ? block : FailAllocation(ptr, byteCount, alignment, zeroed: false, throws);
         }
 

@@ -58,10 +58,10 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static void* AllocateSmall(int sizeClass)
         {
-            nuint block = Heap->Small.Allocate(sizeClass);
+            nuint block = Small->Allocate(sizeClass);
             // It was refused for want of the group, perhaps.
             if (block == 0 && !Compilation.Has(CompilationGroups.Sharing) && Compilation.TryRequire(CompilationGroups.Sharing))
-                block = Heap->Small.Allocate(sizeClass);
+                block = Small->Allocate(sizeClass);
             if (block == 0 && Compilation.Has(CompilationGroups.Sharing))
                 block = AllocateReclaimed(sizeClass);
             return (void*)block;
@@ -71,16 +71,15 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static nuint AllocateReclaimed(int sizeClass)
         {
-            ref Root root = ref *Heap;
             nuint block = 0;
             for (int attempt = 0; block == 0 && attempt < ReclaimAttempts; attempt++)
             {
-                root.Small.Flush(int.MaxValue);
-                root.Space.Giving.Acquire();
+                Small->Flush(int.MaxValue);
+                Giving->Acquire();
                 // A segment that holds nothing would have served this block: the reserve may stay.
                 GiveBack(keepReserve: true);
-                block = root.Small.AllocateUncached(sizeClass);
-                root.Space.Giving.Release();
+                block = Small->AllocateUncached(sizeClass);
+                Giving->Release();
                 if (block == 0)
                     block = AllocateLarger(sizeClass);
             }
@@ -102,7 +101,7 @@ static unsafe partial class EmmaHeap
                 if (largerSize > 2 * size)
                     break;
                 if ((largerSize & (alignment - 1)) == 0)
-                    block = Heap->Small.AllocateFree(larger);
+                    block = Small->AllocateFree(larger);
             }
 
             return block;
@@ -118,27 +117,33 @@ static unsafe partial class EmmaHeap
                 return null;
 
             size = ClrMath.Max(size, 1);
-            ref Root root = ref *Heap;
             bool isRun = !LargeBlocks.Takes(size, alignment);
             nuint block = isRun ? AllocateRun(size, alignment, zeroed) : AllocateLarge(size, alignment, zeroed, givingIsHeld: false);
             for (int attempt = 0; block == 0 && attempt < ReclaimAttempts; attempt++)
             {
-                root.Small.Flush(int.MaxValue);
-                root.Space.Giving.Acquire();
+                Small->Flush(int.MaxValue);
+                Giving->Acquire();
                 GiveBack(keepReserve: isRun);
                 block = isRun
                     ? AllocateRun(size, alignment, zeroed, mayMap: true)
                     : AllocateLarge(size, alignment, zeroed, givingIsHeld: true);
-                root.Space.Giving.Release();
+                Giving->Release();
             }
 
             return (void*)block;
         }
 
+        // Allocates a block; null: out of memory.
+        // zeroed: Only where the alignment is that of every block.
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+        internal static void* AllocateAnyBlock(nuint size, nuint alignment, bool zeroed) =>
+            alignment > SizeClasses.Granularity ? AllocateAlignedBlock(size, alignment) : AllocateBlock(size, zeroed);
+
         // Allocates a mapping, or, where it would only save memory and is refused, a page run, which may be free and mapped.
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static nuint AllocateLarge(nuint size, nuint alignment, bool zeroed, bool givingIsHeld)
         {
-            nuint block = Heap->Large.Allocate(size, alignment, zeroed, givingIsHeld);
+            nuint block = Large->Allocate(size, alignment, zeroed, givingIsHeld);
             return block == 0 && LargeBlocks.FitsPages(size, alignment) ? AllocateRun(size, alignment, zeroed, mayMap: true) : block;
         }
 
@@ -147,7 +152,7 @@ static unsafe partial class EmmaHeap
             int pageClass = PageMap.RunOf(Segment.PagesFor(size));
             if (pageClass != PageMap.Run && alignment <= Segment.PageSize)
             {
-                nuint kept = Heap->Small.TakeKept(pageClass);
+                nuint kept = Small->TakeKept(pageClass);
                 if (kept != 0)
                 {
                     if (zeroed)
@@ -160,7 +165,7 @@ static unsafe partial class EmmaHeap
             if (block != 0)
                 return block;
 
-            Heap->Small.ReclaimBeforeMapping();
+            Small->ReclaimBeforeMapping();
             return AllocateRun(size, alignment, zeroed, mayMap: true);
         }
 
@@ -168,7 +173,7 @@ static unsafe partial class EmmaHeap
         {
             int pages = Segment.PagesFor(size);
             int alignmentPages = (int)ClrMath.Max(alignment >> Segment.PageShift, 1);
-            PageRun run = Heap->Segments.AllocateRun(pages, alignmentPages, mayMap);
+            PageRun run = Segments->AllocateRun(pages, alignmentPages, mayMap);
             if (run.IsNone)
                 return 0;
 

@@ -27,6 +27,7 @@ static unsafe partial class EmmaHeap
         // What becomes of an allocation for which no room was found, all being reclaimed. The caller holds no lock.
         // ptr: The block to be resized; null: a new one.
         // Returns: a block, if a handler has made room; else null, unless it is to throw.
+        [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static void* FailAllocation(void* ptr, nuint size, nuint alignment, bool zeroed, bool throws)
         {
             if (ClrVolatile.Read(ref OutOfMemoryHandlers.Current) is not null)
@@ -105,13 +106,13 @@ static unsafe partial class EmmaHeap
         // Refuses a pointer. Nothing has been changed.
         internal static void ThrowBadPointer(void* block, string operation, PointerCheck check)
         {
-            bool ours = Heap->Space.Find((nuint)block) != null;
+            bool ours = Space->Find((nuint)block) != null;
             string finding =
                 check == PointerCheck.NotABlock && ArenaChunk.Holds((nuint)block)
                 ? "which lies in an arena. Its Reset, Rewind or Dispose gives it back"
                 : check == PointerCheck.NotABlock
                 ? "which lies inside a block or behind the last one. Pass the pointer that the allocation returned"
-                : Heap->Space.HadBeforeDestroy((nuint)block) ? "which lay in this heap before its Destroy. No block of then is valid"
+                : Space->HadBeforeDestroy((nuint)block) ? "which lay in this heap before its Destroy. No block of then is valid"
                 : ours ? "where no live block of this heap begins. It was freed already, or never allocated"
                 : FindForeignOwner((nuint)block) is string owner ? $"which is a block of the heap {owner}. Pass it to that heap"
                 : "which lies outside this heap. Pass it to whatever allocated it";
@@ -150,6 +151,7 @@ static unsafe partial class EmmaHeap
             return null;
         }
 
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static bool TryReadWindow(ClrSafeFileHandle memory, string mapping, out nuint start, out Window window)
         {
             window = default;

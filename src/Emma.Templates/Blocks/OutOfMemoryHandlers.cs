@@ -67,10 +67,9 @@ static unsafe partial class EmmaHeap
                 {
                     while (ClrVolatile.Read(ref Current) is OutOfMemoryHandlers handlers && handlers.Ask(size))
                     {
-                        void* block =
-                            ptr != null ? ReallocateBlock(ptr, size, alignment)
-                            : alignment > SizeClasses.Granularity ? AllocateAlignedBlock(size, alignment)
-                            : AllocateBlock(size, zeroed);
+                        void* block = ptr != null
+                            ? ReallocateBlock(ptr, size, alignment)
+                            : AllocateAnyBlock(size, alignment, zeroed);
                         if (block != null)
                             return block;
                     }

@@ -36,7 +36,7 @@ static unsafe partial class EmmaHeap
         // The same for a large block. It is the caller's alone meanwhile: a thread that frees it is refused, or was first.
         internal static void* ReallocateLarge(void* block, nuint size, nuint alignment)
         {
-            ref LargeBlocks large = ref Heap->Large;
+            ref LargeBlocks large = ref *Large;
             nuint oldLength = large.TryOwn((nuint)block);
             if (oldLength == 0)
                 ThrowBadPointer(block, "Realloc", PointerCheck.AlreadyFree);
@@ -88,7 +88,7 @@ static unsafe partial class EmmaHeap
         // neither goes.
         internal static void* Grow(void* block, nuint oldLength, nuint size, nuint alignment, bool inPlace)
         {
-            ref LargeBlocks large = ref Heap->Large;
+            ref LargeBlocks large = ref *Large;
             nuint moved = large.TryMove((nuint)block, oldLength, size, alignment);
             if (moved != 0)
                 return (void*)moved;
@@ -110,9 +110,9 @@ static unsafe partial class EmmaHeap
             int oldPages = Segment.PagesFor(oldSize);
             int pages = Segment.PagesFor(size);
             if (pages > oldPages)
-                return Heap->Segments.TryExtendRun(Segment.Of(block), Segment.PageOf(block), oldPages, pages);
+                return Segments->TryExtendRun(Segment.Of(block), Segment.PageOf(block), oldPages, pages);
             if (pages < oldPages)
-                Heap->Segments.ShrinkRun(Segment.Of(block), Segment.PageOf(block), oldPages, pages);
+                Segments->ShrinkRun(Segment.Of(block), Segment.PageOf(block), oldPages, pages);
             return true;
         }
     }

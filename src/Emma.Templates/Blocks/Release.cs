@@ -19,7 +19,7 @@ static unsafe partial class EmmaHeap
                 return;
             }
 
-            PointerCheck check = Heap->Small.Free(address, pageClass);
+            PointerCheck check = Small->Free(address, pageClass);
             if (check != PointerCheck.Valid)
                 FinishRelease(block, check);
         }
@@ -28,7 +28,7 @@ static unsafe partial class EmmaHeap
         internal static void FinishRelease(void* block, PointerCheck check)
         {
             if (check == PointerCheck.ValidAndLast)
-                Heap->Segments.ReleaseIfEmpty(Segment.Of((nuint)block), givingIsHeld: false);
+                Segments->ReleaseIfEmpty(Segment.Of((nuint)block), givingIsHeld: false);
             else
                 ThrowBadPointer(block, "Free", check);
         }
@@ -43,8 +43,7 @@ static unsafe partial class EmmaHeap
             bool mayBegin = pageClass == PageMap.None;
             if (IsPageStart(block) && (pageClass == PageMap.Large || PageMap.IsRun(pageClass)))
             {
-                ref Root root = ref *Heap;
-                if (pageClass == PageMap.Large ? root.Large.TryFree((nuint)block) : root.Small.FreeRun((nuint)block, pageClass))
+                if (pageClass == PageMap.Large ? Large->TryFree((nuint)block) : Small->FreeRun((nuint)block, pageClass))
                     return;
                 // Another thread has freed it just now, or it is kept for the next allocation.
                 mayBegin = true;
@@ -61,7 +60,7 @@ static unsafe partial class EmmaHeap
             int pageClass = PageMap.ClassOf((nuint)block);
             if (PageMap.IsSmall(pageClass))
             {
-                if (ChecksBoundaries && Heap->Small.Examine((nuint)block, pageClass) is not PointerCheck.Valid and PointerCheck check)
+                if (ChecksBoundaries && Small->Examine((nuint)block, pageClass) is not PointerCheck.Valid and PointerCheck check)
                     ThrowBadPointer(block, operation, check);
             }
             else if (pageClass == PageMap.None || (IsPageStart(block) && PageMap.IsRun(pageClass) && !SmallBlocks.IsLiveRun((nuint)block)))
@@ -80,8 +79,8 @@ static unsafe partial class EmmaHeap
         internal static nuint SizeOf(nuint block, int pageClass) => pageClass switch
         {
             <= SizeClasses.CachedCount => SizeClasses.SizeOf(pageClass),
-            PageMap.Run => (nuint)Heap->Segments.PagesOfRun(block) << Segment.PageShift,
-            _ => Heap->Space.LengthAt(block),
+            PageMap.Run => (nuint)Segments->PagesOfRun(block) << Segment.PageShift,
+            _ => Space->LengthAt(block),
         };
     }
 }

@@ -60,7 +60,7 @@ static unsafe partial class EmmaHeap
 
             // Whether some groups have been compiled.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            internal static bool Has(int groups) => (ClrVolatile.Read(ref Heap->Prepared) & groups) == groups;
+            internal static bool Has(int groups) => (ClrVolatile.Read(ref *PreparedWord) & groups) == groups;
 
             // Has groups compiled unless they are. The caller holds no lock. False: there is no memory for it; nothing has changed.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
@@ -102,12 +102,12 @@ static unsafe partial class EmmaHeap
                     {
                         for (int group = 1; group <= CompilationGroups.Rest; group <<= 1)
                         {
-                            if ((groups & ~ClrVolatile.Read(ref Heap->Prepared) & group) == 0)
+                            if ((groups & ~ClrVolatile.Read(ref *PreparedWord) & group) == 0)
                                 continue;
 
                             PrepareGroup(group);
                             // Each as soon as it is there: a resolver that the next one runs may need it.
-                            ClrInterlocked.Or(ref Heap->Prepared, group);
+                            ClrInterlocked.Or(ref *PreparedWord, group);
                         }
                     }
                 }
@@ -121,7 +121,7 @@ static unsafe partial class EmmaHeap
                     place.Leave();
                 }
 
-                ClrInterlocked.Or(ref Heap->Prepared, groups);
+                ClrInterlocked.Or(ref *PreparedWord, groups);
             }
 
             private static void PrepareGroup(int group)

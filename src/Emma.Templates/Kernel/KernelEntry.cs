@@ -115,8 +115,8 @@ static unsafe partial class EmmaHeap
 
             // Apart, because most programs never have them compiled.
             private static ClrPlatformNotSupportedException NotSupported() => new ClrPlatformNotSupportedException(
-                $"{HeapName}: an Emma heap runs on Linux x64 and arm64, and this is {ClrRuntimeInformation.OSDescription} " +
-                $"on {ClrRuntimeInformation.ProcessArchitecture}. There, use NativeMemory, which has the same methods.");
+                HeapName + ": an Emma heap runs on Linux x64 and arm64, and this is " + ClrRuntimeInformation.OSDescription + " on " +
+                ClrRuntimeInformation.ProcessArchitecture.ToString() + ". There, use NativeMemory, which has the same methods.");
 
             private static ClrPlatformNotSupportedException NotFound() => new ClrPlatformNotSupportedException(
                 $"{HeapName}: this process has no function syscall of the C library that could be found by its name, as in a " +

@@ -46,8 +46,12 @@ static unsafe partial class EmmaHeap
             private int _flag;
 
             // Returns: whether it was a dead thread's: what it protects must be mended first.
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            internal bool Acquire() => AcquireInlined();
+
+            // The same in the caller's code, fifty bytes: for locks that are taken in the course of many calls.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            internal bool Acquire()
+            internal bool AcquireInlined()
             {
                 long self = CurrentThread.Name;
                 return ClrInterlocked.CompareExchange(ref _owner, self, 0) != 0 && AcquireSlow(self);
@@ -189,7 +193,7 @@ static unsafe partial class EmmaHeap
             // it.
             internal static bool IsOfBeforeFork(long name)
             {
-                int before = ClrVolatile.Read(ref Heap->Names.GivenBeforeFork);
+                int before = ClrVolatile.Read(ref Names->GivenBeforeFork);
                 int number = unchecked((int)(name >> IdBits));
                 return before != 0 && (number <= before || number == UnkeptNumber);
             }
@@ -198,6 +202,7 @@ static unsafe partial class EmmaHeap
             internal static bool IsDead(int thread) => IsDead(Process(), thread);
 
             // The same for the process's id, which does not change but in a forked child.
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             internal static bool IsDead(int process, int thread) => Syscalls.TgKill(process, thread, 0) == -Syscalls.ErrorNoSuchProcess;
 
             // Asks the kernel anew: the only thread of a forked process has another id than where it was forked. The caller holds no lock.
@@ -214,7 +219,7 @@ static unsafe partial class EmmaHeap
             {
                 Process();
                 int id = Syscalls.GetTid();
-                long name = NameOf(ClrInterlocked.Increment(ref Heap->Names.Given), id);
+                long name = NameOf(ClrInterlocked.Increment(ref Names->Given), id);
                 if (!IsCollectible)
                     t_name = name;
                 else if (!TryKeep(name))
@@ -227,7 +232,7 @@ static unsafe partial class EmmaHeap
             private static int Process()
             {
                 int process = Syscalls.GetPid();
-                ref ThreadNames names = ref Heap->Names;
+                ref ThreadNames names = ref *Names;
                 int before = ClrVolatile.Read(ref names.Process);
                 if (before == process)
                     return process;

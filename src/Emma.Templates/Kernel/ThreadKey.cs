@@ -49,6 +49,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Gives the key back, if there is one. Nothing asks for its value afterwards.
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             internal static void Release(ref ThreadKey? place) => ClrInterlocked.Exchange(ref place, null)?.Delete();
 
             // Makes a key; null where the process has no more, or no POSIX threads. The caller deletes it.

@@ -37,7 +37,7 @@ static unsafe partial class EmmaHeap
             // How often Clear was called: what was lent out before is gone.
             internal int Era;
 
-            private int _state;
+            internal int Word;
 
             private static UnloadSentinel? s_sentinel;
             private static object? s_assembly;
@@ -45,10 +45,10 @@ static unsafe partial class EmmaHeap
             internal static bool IsRunning
             {
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-                get => ClrVolatile.Read(ref Heap->State._state) == Running;
+                get => ClrVolatile.Read(ref *StateWord) == Running;
             }
 
-            internal static bool IsUnloaded => ClrVolatile.Read(ref Heap->State._state) == Unloaded;
+            internal static bool IsUnloaded => ClrVolatile.Read(ref *StateWord) == Unloaded;
 
             // Starts the heap unless it runs. Must come before any lock.
             // Throws PlatformNotSupportedException: The heap cannot run here.
@@ -63,35 +63,35 @@ static unsafe partial class EmmaHeap
             // Unmaps all blocks and everything that describes them. No other thread uses the heap meanwhile.
             internal static void Clear()
             {
-                ClrVolatile.Write(ref Heap->State.Era, unchecked(Heap->State.Era + 1));
-                Heap->Loans.Reset();
-                Heap->State.Trimming.Acquire();
+                ClrVolatile.Write(ref State->Era, unchecked(State->Era + 1));
+                Loaned->Reset();
+                State->Trimming.Acquire();
                 // Forgotten before it is unmapped: if the thread dies in between, memory is lost, and nobody reads what is gone.
-                Heap->Small.Reset();
+                Small->Reset();
                 for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
                     Bin.Of(sizeClass)->Reset();
-                Heap->Segments.Reset();
-                Heap->Large.Reset();
-                Heap->Space.UnmapAll();
-                Heap->State.Trimming.Release();
+                Segments->Reset();
+                Large->Reset();
+                Space->UnmapAll();
+                State->Trimming.Release();
             }
 
             // A number that changes, in all likelihood, when anything is allocated or freed. Takes no lock: a dead thread may hold one.
             internal static ulong Fingerprint()
             {
-                ulong fingerprint = Heap->Space.Mapped;
+                ulong fingerprint = Space->Mapped;
                 for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
                     fingerprint = unchecked(fingerprint * 31 + (ulong)Bin.Of(sizeClass)->Live);
-                ulong large = unchecked((ulong)Heap->Large.EverAllocated + Heap->Large.Bytes);
-                return unchecked((fingerprint * 31 + large) * 31 + Heap->Small.Fingerprint());
+                ulong large = unchecked((ulong)Large->EverAllocated + Large->Bytes);
+                return unchecked((fingerprint * 31 + large) * 31 + Small->Fingerprint());
             }
 
             // Ends the heap for good, the code page last. Only finalizers still run.
             internal static void Unload()
             {
-                if (ClrInterlocked.Exchange(ref Heap->State._state, Unloaded) == Running)
+                if (ClrInterlocked.Exchange(ref *StateWord, Unloaded) == Running)
                     Clear();
-                Heap->Small.Unload();
+                Small->Unload();
                 KernelEntry.Release();
             }
 
@@ -113,8 +113,8 @@ static unsafe partial class EmmaHeap
                 Compilation.Prepare(CompilationGroups.AtStart);
                 KernelEntry.EnsureCreated(SmallBlocks.MachineCode());
                 StartHardening();
-                Heap->Small.Start(KernelEntry.CodeBehind);
-                if (ClrInterlocked.CompareExchange(ref Heap->State._state, Running, NotStarted) == NotStarted)
+                Small->Start(KernelEntry.CodeBehind);
+                if (ClrInterlocked.CompareExchange(ref *StateWord, Running, NotStarted) == NotStarted)
                     IdleTrim.Begin(s_assembly = new object());
             }
 

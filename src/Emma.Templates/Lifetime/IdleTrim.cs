@@ -53,7 +53,7 @@ static unsafe partial class EmmaHeap
             private void TrimIfIdle()
             {
                 // Destroy may be under way. It does not wait for finalizers, nor they for it.
-                if (!HeapState.IsRunning || !Heap->State.Trimming.TryAcquire())
+                if (!HeapState.IsRunning || !State->Trimming.TryAcquire())
                     return;
 
                 try
@@ -64,7 +64,7 @@ static unsafe partial class EmmaHeap
                 }
                 finally
                 {
-                    Heap->State.Trimming.Release();
+                    State->Trimming.Release();
                 }
             }
         }

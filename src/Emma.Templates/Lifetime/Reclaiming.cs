@@ -16,11 +16,10 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static nuint Reclaim(int maxMagazines)
         {
-            ref Root root = ref *Heap;
-            nuint given = root.Small.Flush(maxMagazines);
-            root.Space.Giving.Acquire();
+            nuint given = Small->Flush(maxMagazines);
+            Giving->Acquire();
             given += GiveBack(keepReserve: false);
-            root.Space.Giving.Release();
+            Giving->Release();
             return given;
         }
 
@@ -30,18 +29,17 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static nuint GiveBack(bool keepReserve)
         {
-            ref Root root = ref *Heap;
-            nuint given = root.Large.EmptyCache();
+            nuint given = Large->EmptyCache();
             for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
             {
                 Segment* segment = Bin.Of(sizeClass)->ReleaseIdleSlab();
                 if (segment != null)
-                    given += root.Segments.Release(segment, keepReserve: true);
+                    given += Segments->Release(segment, keepReserve: true);
             }
 
             if (!keepReserve)
-                given += root.Segments.ReleaseAllEmpty();
-            return given + root.Space.RetryRetained();
+                given += Segments->ReleaseAllEmpty();
+            return given + Space->RetryRetained();
         }
 
         // Gives the kernel what is free, as far as this much work does.
@@ -52,18 +50,17 @@ static unsafe partial class EmmaHeap
         internal static nuint TrimSome(int maxMagazines, int maxSegments)
         {
             byte* notReplaced = stackalloc byte[LongLoop.Bytes];
-            ref Root root = ref *Heap;
             nuint given = Reclaim(maxMagazines);
-            SlotWalk walk = root.Space.Walk();
+            SlotWalk walk = Space->Walk();
             for (nuint segment = walk.Next(SlotKind.Segment); segment != 0 && maxSegments > 0; segment = walk.Next(SlotKind.Segment))
             {
-                nuint part = root.Segments.Trim((Segment*)segment);
+                nuint part = Segments->Trim((Segment*)segment);
                 given += part;
                 maxSegments -= part != 0 ? 1 : 0;
             }
 
-            given += root.Small.TrimMagazines();
-            root.Space.DiscardEmptyWindows();
+            given += Small->TrimMagazines();
+            Space->DiscardEmptyWindows();
             return given;
         }
 
@@ -71,7 +68,7 @@ static unsafe partial class EmmaHeap
         internal static void SetLimit(long limit)
         {
             Policy.Limit = limit;
-            if (HeapState.IsRunning && Heap->Space.IsOverLimit && Compilation.TryRequire(CompilationGroups.ForUpkeep))
+            if (HeapState.IsRunning && Space->IsOverLimit && Compilation.TryRequire(CompilationGroups.ForUpkeep))
                 TrimSome(int.MaxValue, int.MaxValue);
         }
 
@@ -95,9 +92,9 @@ static unsafe partial class EmmaHeap
         {
             count.Limit = Policy.Limit;
             count.Failed = ClrVolatile.Read(ref Heap->Failures);
-            count.Owners = Heap->Loans.Of(Loans.Owners);
-            count.Pins = Heap->Loans.Of(Loans.Pins);
-            count.Arenas = Heap->Loans.Of(Loans.Arenas);
+            count.Owners = Loaned->Of(Loans.Owners);
+            count.Pins = Loaned->Of(Loans.Pins);
+            count.Arenas = Loaned->Of(Loans.Arenas);
             count.Callbacks = ClrVolatile.Read(ref Heap->CallbacksGiven);
         }
 
@@ -105,19 +102,18 @@ static unsafe partial class EmmaHeap
         internal static HeapCount Count()
         {
             HeapCount count = default;
-            ref Root root = ref *Heap;
             for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
                 Bin.Of(sizeClass)->AddTo(ref count);
-            root.Segments.AddTo(ref count);
-            root.Small.AddTo(ref count);
-            count.Mapped = (long)root.Space.Mapped;
+            Segments->AddTo(ref count);
+            Small->AddTo(ref count);
+            count.Mapped = (long)Space->Mapped;
             // What another thread is just mapping is counted already, and the peak is not noted before it has succeeded.
-            count.PeakMapped = ClrMath.Max((long)root.Space.PeakMapped, count.Mapped);
-            count.InUse += (long)root.Large.Bytes;
-            count.LiveBlocks += root.Large.Count;
-            count.Header += (long)root.Space.Metadata;
-            count.Cached += (long)(root.Large.CachedBytes + root.Space.Retained);
-            count.LargeBlocks = root.Large.Count;
+            count.PeakMapped = ClrMath.Max((long)Space->PeakMapped, count.Mapped);
+            count.InUse += (long)Large->Bytes;
+            count.LiveBlocks += Large->Count;
+            count.Header += (long)Space->Metadata;
+            count.Cached += (long)(Large->CachedBytes + Space->Retained);
+            count.LargeBlocks = Large->Count;
             return count;
         }
     }

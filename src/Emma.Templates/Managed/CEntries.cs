@@ -47,8 +47,8 @@ static unsafe partial class EmmaHeap
             // What the entries call that is in no group, because it runs without a lock.
             internal static string[] LockFree() =>
             [
-                nameof(AllocateAlignedBlock), nameof(AllocateBlock), nameof(LargeProduct), nameof(Product), nameof(TryTakeAligned),
-                nameof(UsableSizeFor),
+                nameof(AllocateAlignedBlock), nameof(AllocateAnyBlock), nameof(AllocateBlock), nameof(LargeProduct), nameof(Product),
+                nameof(TryTakeAligned), nameof(UsableSizeFor),
             ];
 
             [ClrUnmanagedCallersOnly(CallConvs = new[] { typeof(ClrCallConvCdecl) })]
@@ -159,9 +159,7 @@ static unsafe partial class EmmaHeap
             {
                 try
                 {
-                    void* block = alignment > SizeClasses.Granularity
-                        ? AllocateAlignedBlock(size, alignment)
-                        : AllocateBlock(size, zeroed);
+                    void* block = AllocateAnyBlock(size, alignment, zeroed);
                     if (block == null)
                         block = FailAllocation(null, size, alignment, zeroed, throws: false);
                     if (block != null)

@@ -61,7 +61,7 @@ static unsafe partial class EmmaHeap
         {
             _chunkBytes = ClrMath.Max(chunkBytes, MinChunkBytes);
             _era = HeapInternals.Era;
-            HeapInternals.Heap->Loans.Add(HeapInternals.Loans.Arenas, 1);
+            HeapInternals.Loaned->Add(HeapInternals.Loans.Arenas, 1);
         }
 
         /// <summary>A position in an arena that <c>Rewind</c> goes back to.</summary>
@@ -262,7 +262,7 @@ static unsafe partial class EmmaHeap
                 if (!isLive)
                     return;
 
-                HeapInternals.Heap->Loans.Add(HeapInternals.Loans.Arenas, -1);
+                HeapInternals.Loaned->Add(HeapInternals.Loans.Arenas, -1);
                 while (chunk != null)
                 {
                     HeapInternals.ArenaChunk* next = chunk->Next;

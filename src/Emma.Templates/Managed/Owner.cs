@@ -26,7 +26,7 @@ static unsafe partial class EmmaHeap
     static partial class HeapInternals
     {
         // How often Destroy was called.
-        internal static int Era => ClrVolatile.Read(ref Heap->State.Era);
+        internal static int Era => ClrVolatile.Read(ref State->Era);
 
         // A block that a Memory can lead to.
         internal sealed class Owner<T> : global::System.Buffers.MemoryManager<T>
@@ -74,7 +74,7 @@ static unsafe partial class EmmaHeap
                 _elements = (T*)block;
                 _length = length;
                 _era = Era;
-                Heap->Loans.Add(Loans.Owners, 1);
+                Loaned->Add(Loans.Owners, 1);
                 ClrVolatile.Write(ref _state, token << TokenShift);
             }
 
@@ -168,7 +168,7 @@ static unsafe partial class EmmaHeap
                     state = seen;
                 }
 
-                Heap->Loans.Add(Loans.Pins, 1);
+                Loaned->Add(Loans.Pins, 1);
                 return new ClrMemoryHandle(_elements + elementIndex, default, this);
             }
 
@@ -186,7 +186,7 @@ static unsafe partial class EmmaHeap
                 }
 
                 if (_era == Era)
-                    Heap->Loans.Add(Loans.Pins, -1);
+                    Loaned->Add(Loans.Pins, -1);
                 if ((state & (Disposed | PinMask)) == (Disposed | 1))
                     GiveBack();
             }
@@ -201,7 +201,7 @@ static unsafe partial class EmmaHeap
                 _elements = null;
                 if (_era == Era)
                 {
-                    Heap->Loans.Add(Loans.Owners, -1);
+                    Loaned->Add(Loans.Owners, -1);
                     Free(block);
                 }
 

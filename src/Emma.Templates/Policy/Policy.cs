@@ -13,8 +13,8 @@ static unsafe partial class EmmaHeap
             // The most bytes the heap may map; 0: no limit. It lies in the root, because it may change at any time.
             internal static long Limit
             {
-                get => ClrVolatile.Read(ref Heap->Limit);
-                set => ClrVolatile.Write(ref Heap->Limit, value);
+                get => ClrVolatile.Read(ref *LimitWord);
+                set => ClrVolatile.Write(ref *LimitWord, value);
             }
 
             internal static bool IsLimited => Limit != 0;

@@ -89,6 +89,7 @@ static unsafe partial class EmmaHeap
 
             // The smallest class whose blocks hold a size and all begin at multiples of an alignment, a power of two up to MaxSize. Slabs
             // begin at multiples of 64 KiB, so a block size that is a multiple of the alignment will do.
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             internal static int OfAligned(nuint size, nuint alignment)
             {
                 // A multiple of the alignment is the size of a class, or the steps there are multiples of the alignment.

@@ -1,6 +1,8 @@
 namespace Emma.Templates;
 
 using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
 using ClrUnsafe = global::System.Runtime.CompilerServices.Unsafe;
 using ClrVolatile = global::System.Threading.Volatile;
@@ -38,9 +40,10 @@ static unsafe partial class EmmaHeap
                 return given;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private void Enter()
             {
-                if (_lock.Acquire())
+                if (_lock.AcquireInlined())
                     Recover();
             }
 
@@ -50,13 +53,13 @@ static unsafe partial class EmmaHeap
             {
                 int count = 0;
                 nuint bytes = 0;
-                SlotWalk walk = Heap->Space.Walk();
+                SlotWalk walk = Space->Walk();
                 for (nuint address = walk.Next(SlotKind.Cached); address != 0; address = walk.Next(SlotKind.Cached))
                 {
                     if (count == MaxCachedUnderLimit)
                         break;
                     Cached[count++] = address;
-                    bytes += Heap->Space.LengthAt(address);
+                    bytes += Space->LengthAt(address);
                 }
 
                 ClrVolatile.Write(ref _cachedCount, count);
@@ -67,9 +70,9 @@ static unsafe partial class EmmaHeap
             {
                 while (!TryCache(address, length))
                 {
-                    Heap->Space.Giving.Acquire();
+                    Giving->Acquire();
                     TryUnmapOldest(out nuint _);
-                    Heap->Space.Giving.Release();
+                    Giving->Release();
                 }
             }
 
@@ -80,7 +83,7 @@ static unsafe partial class EmmaHeap
                 bool room = _cachedCount < MostCached && (nuint)_cachedBytes + length <= most;
                 if (room)
                 {
-                    Heap->Space.Publish(address, length, SlotKind.Cached);
+                    Space->Publish(address, length, SlotKind.Cached);
                     Cached[_cachedCount] = address;
                     ClrVolatile.Write(ref _cachedCount, _cachedCount + 1);
                     ClrVolatile.Write(ref _cachedBytes, _cachedBytes + (long)length);
@@ -98,7 +101,7 @@ static unsafe partial class EmmaHeap
                 Enter();
                 nuint oldest = _cachedCount == 0 ? 0 : Uncache(0);
                 _lock.Release();
-                given = oldest == 0 ? 0 : Heap->Space.Unmap(oldest, Heap->Space.LengthAt(oldest));
+                given = oldest == 0 ? 0 : Space->Unmap(oldest, Space->LengthAt(oldest));
                 return oldest != 0;
             }
 
@@ -114,7 +117,7 @@ static unsafe partial class EmmaHeap
                     return 0;
 
                 if (!givingIsHeld)
-                    Heap->Space.Giving.Acquire();
+                    Giving->Acquire();
                 nuint address = UncacheNearest(length, alignment, out usedBytes);
                 if (address != 0)
                 {
@@ -125,7 +128,7 @@ static unsafe partial class EmmaHeap
                 }
 
                 if (!givingIsHeld)
-                    Heap->Space.Giving.Release();
+                    Giving->Release();
                 return address;
             }
 
@@ -143,7 +146,7 @@ static unsafe partial class EmmaHeap
                 for (int i = _cachedCount - 1; i >= 0 && foundLength != length; i--)
                 {
                     nuint candidate = (nuint)Cached[i];
-                    nuint candidateLength = Heap->Space.LengthAt(candidate);
+                    nuint candidateLength = Space->LengthAt(candidate);
                     bool nearer = foundLength < length
                         ? candidateLength > foundLength
                         : candidateLength >= length && candidateLength < foundLength;
@@ -164,7 +167,7 @@ static unsafe partial class EmmaHeap
             // Lengthens a mapping that is the caller's, where it lies or elsewhere. If that is refused, it is unmapped, and 0 returned.
             private static nuint Grow(nuint address, nuint oldLength, nuint length, nuint alignment)
             {
-                ref AddressSpace space = ref Heap->Space;
+                ref AddressSpace space = ref *Space;
                 if (space.TryCharge(length - oldLength))
                 {
                     if (TryExtend(address, oldLength, length))
@@ -188,7 +191,7 @@ static unsafe partial class EmmaHeap
             // and nothing changed.
             private bool TryCut(nuint address, nuint oldLength, nuint length)
             {
-                ref AddressSpace space = ref Heap->Space;
+                ref AddressSpace space = ref *Space;
                 nuint restOffset = AlignUp(length, Window.SlotSize);
                 if (restOffset + Threshold > oldLength)
                 {
@@ -216,7 +219,7 @@ static unsafe partial class EmmaHeap
             private nuint Uncache(int index)
             {
                 nuint address = (nuint)Cached[index];
-                nuint length = Heap->Space.TryOwn(address, SlotKind.Cached);
+                nuint length = Space->TryOwn(address, SlotKind.Cached);
                 Assert(length != 0);
                 ClrVolatile.Write(ref _cachedCount, _cachedCount - 1);
                 for (int i = index; i < _cachedCount; i++)

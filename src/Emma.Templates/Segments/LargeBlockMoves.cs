@@ -1,5 +1,8 @@
 namespace Emma.Templates;
 
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+
 static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
@@ -12,6 +15,7 @@ static unsafe partial class EmmaHeap
             private const nuint HugePagesFrom = (nuint)4 << 20;
 
             // Has a mapping that has become longer backed by huge pages, or no longer: it takes the advice along when it grows or moves.
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private static void AdviseHugePages(nuint address, nuint oldLength, nuint length)
             {
                 // Always the whole mapping, or it would be two to mremap.
@@ -24,7 +28,7 @@ static unsafe partial class EmmaHeap
             // Lengthens a mapping where it lies, its bytes charged already. False: the kernel refuses, or what lies behind is taken.
             private static bool TryExtend(nuint address, nuint oldLength, nuint length)
             {
-                ref AddressSpace space = ref Heap->Space;
+                ref AddressSpace space = ref *Space;
                 if (!space.TryClaimBehind(address, oldLength, length))
                     return false;
                 if (Syscalls.Mremap(address, oldLength, length, 0, 0) == (nint)address)
@@ -43,7 +47,7 @@ static unsafe partial class EmmaHeap
             private static nuint TryMovePages(nuint address, nuint oldLength, nuint length, nuint alignment)
             {
                 // An inaccessible mapping proves the place to be ours before MREMAP_FIXED replaces whatever lies there.
-                nuint target = Heap->Space.MapUncharged(length, alignment, Syscalls.ProtNone);
+                nuint target = Space->MapUncharged(length, alignment, Syscalls.ProtNone);
                 if (target == 0)
                     return 0;
 
@@ -63,7 +67,7 @@ static unsafe partial class EmmaHeap
             // memory.
             private static void GiveUpTarget(nuint target, nuint length)
             {
-                ref AddressSpace space = ref Heap->Space;
+                ref AddressSpace space = ref *Space;
                 nint again = Syscalls.Mmap(target, length, Syscalls.ProtNone, Syscalls.MapAtFreeAddress);
                 if (again > 0 && again != (nint)target)
                     Syscalls.Munmap((nuint)again, length);

@@ -92,7 +92,7 @@ static unsafe partial class EmmaHeap
                 }
                 else
                 {
-                    address = Heap->Space.Map(length, alignment, SlotKind.Busy);
+                    address = Space->Map(length, alignment, SlotKind.Busy);
                     if (address == 0)
                         return 0;
                     if (length <= MaxCachedBytes)
@@ -104,6 +104,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Frees a block: in a hardened heap its pages are gone at once. False: no live block begins there.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal bool TryFree(nuint address)
             {
                 nuint length = TryOwn(address);
@@ -116,15 +117,17 @@ static unsafe partial class EmmaHeap
 
             // Makes a live block the caller's alone, for as long as it is resized: nobody frees it meanwhile.
             // Returns: its length; 0: no live block begins there.
-            internal readonly nuint TryOwn(nuint address) => Heap->Space.TryOwn(address, SlotKind.Large);
+            internal readonly nuint TryOwn(nuint address) => Space->TryOwn(address, SlotKind.Large);
 
-            internal readonly void Disown(nuint address, nuint length) => Heap->Space.Publish(address, length, SlotKind.Large);
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            internal readonly void Disown(nuint address, nuint length) => Space->Publish(address, length, SlotKind.Large);
 
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             internal void FreeOwned(nuint address, nuint length)
             {
                 Unregister(address, length);
-                if (IsHardened || length > MaxCachedBytes || Heap->Space.IsOverLimit)
-                    Heap->Space.Unmap(address, length);
+                if (IsHardened || length > MaxCachedBytes || Space->IsOverLimit)
+                    Space->Unmap(address, length);
                 else
                     Cache(address, length);
             }
@@ -147,6 +150,7 @@ static unsafe partial class EmmaHeap
 
             // Grows a block that the caller owns by moving its pages, not its bytes, to a place with room, and disowns it there. 0: the
             // kernel or the limit refuses, and it is the caller's still.
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             internal nuint TryMove(nuint address, nuint oldLength, nuint size, nuint alignment)
             {
                 nuint length = LengthFor(size);
@@ -171,7 +175,7 @@ static unsafe partial class EmmaHeap
 
             private bool TryGrowInPlace(nuint address, nuint oldLength, nuint length)
             {
-                ref AddressSpace space = ref Heap->Space;
+                ref AddressSpace space = ref *Space;
                 if (!space.TryCharge(length - oldLength))
                     return false;
 
@@ -192,7 +196,7 @@ static unsafe partial class EmmaHeap
 
             private nuint TryMoveTo(nuint address, nuint oldLength, nuint length, nuint alignment)
             {
-                ref AddressSpace space = ref Heap->Space;
+                ref AddressSpace space = ref *Space;
                 if (!space.TryCharge(length - oldLength))
                     return 0;
 
@@ -212,13 +216,14 @@ static unsafe partial class EmmaHeap
             private void Register(nuint address, nuint length)
             {
                 PageMap.Set(address, length, PageMap.Large, PageMap.LargeTail);
-                Heap->Space.NotePeak();
-                Heap->Space.Publish(address, length, SlotKind.Large);
+                Space->NotePeak();
+                Space->Publish(address, length, SlotKind.Large);
                 ClrInterlocked.Increment(ref _count);
                 ClrInterlocked.Increment(ref _everAllocated);
                 ClrInterlocked.Add(ref _bytes, (long)length);
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private void Unregister(nuint address, nuint length)
             {
                 PageMap.Set(address, length, PageMap.None, PageMap.None);
@@ -227,11 +232,12 @@ static unsafe partial class EmmaHeap
             }
 
             // Gives the kernel the tail of a block. If it refuses, the block stays as long as it was.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private void Shrink(nuint address, nuint oldLength, nuint length)
             {
                 // The class bytes go first: with the slots, they may be another block's at once.
                 SetTail(address, length, oldLength, PageMap.None);
-                if (Heap->Space.TryUnmapTail(address, oldLength, length))
+                if (Space->TryUnmapTail(address, oldLength, length))
                 {
                     ClrInterlocked.Add(ref _bytes, -(long)(oldLength - length));
                     Disown(address, length);
@@ -244,6 +250,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Sets the class of the pages that a block has at the longer of two lengths and not at the shorter.
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private static void SetTail(nuint address, nuint shorter, nuint longer, int pageClass)
             {
                 nuint begin = address + AlignUp(shorter, Segment.PageSize);

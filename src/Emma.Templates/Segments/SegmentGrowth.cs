@@ -18,6 +18,7 @@ static unsafe partial class EmmaHeap
 
             // Maps pages where a run of some length and alignment has room: behind those of the segment mapped last, or in a new one.
             // Returns: the segment that has room now; null: the limit or the kernel refuses.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private Segment* MapPages(int count, int alignment) =>
                 _growing != null && TryGrow(_growing, count, alignment) ? _growing : MapSegment(count, alignment);
 
@@ -30,7 +31,7 @@ static unsafe partial class EmmaHeap
             private Segment* GrowAny(int count, int alignment)
             {
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
-                SlotWalk walk = Heap->Space.Walk();
+                SlotWalk walk = Space->Walk();
                 for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
                 {
                     if (TryGrow((Segment*)address, count, alignment))
@@ -55,7 +56,7 @@ static unsafe partial class EmmaHeap
 
             private Segment* MapSegment(int pages)
             {
-                ref AddressSpace space = ref Heap->Space;
+                ref AddressSpace space = ref *Space;
                 nuint length = (nuint)pages << Segment.PageShift;
                 // Busy until the header stands: a walk over the segments must not read it before.
                 nuint address = space.Map(length, Segment.Size, SlotKind.Busy, isSegment: true);
@@ -94,7 +95,7 @@ static unsafe partial class EmmaHeap
 
             private bool TryGrowTo(int pages, Segment* segment, int mapped)
             {
-                ref AddressSpace space = ref Heap->Space;
+                ref AddressSpace space = ref *Space;
                 nuint length = (nuint)mapped << Segment.PageShift;
                 nuint added = (nuint)(pages - mapped) << Segment.PageShift;
                 if (!space.TryExtend((nuint)segment, length, length + added, SlotKind.Segment, AddressSpace.CountedMarks(added)))
@@ -121,7 +122,7 @@ static unsafe partial class EmmaHeap
             // should the thread end in between, they are taken in once more before anybody has them.
             private static void AdoptGrown(Segment* segment)
             {
-                int pages = (int)(Heap->Space.LengthAt((nuint)segment) >> Segment.PageShift);
+                int pages = (int)(Space->LengthAt((nuint)segment) >> Segment.PageShift);
                 ulong mapped = Segment.MaskOf(0, pages) & Segment.AllPages;
                 ClrVolatile.Write(ref segment->FreePages, segment->FreePages | (mapped & ~segment->Pages));
                 ClrVolatile.Write(ref segment->Pages, mapped);
@@ -130,7 +131,7 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static void KeepHugePagesOff(nuint address, nuint length)
             {
-                if (Heap->Space.Mapped < HugePagesFrom)
+                if (Space->Mapped < HugePagesFrom)
                     Syscalls.Madvise(address, length, Syscalls.MadvNoHugePage);
             }
         }

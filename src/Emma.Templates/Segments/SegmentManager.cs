@@ -119,6 +119,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Takes the pages behind a run, if they are free.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal bool TryExtendRun(Segment* segment, int page, int count, int newCount)
             {
                 if (page + newCount > Segment.PageCount)
@@ -142,6 +143,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Gives back the last pages of a run.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal void ShrinkRun(Segment* segment, int page, int count, int newCount)
             {
                 Enter();
@@ -195,6 +197,7 @@ static unsafe partial class EmmaHeap
             }
 
             // The pages of the run that begins at an address; 0: none does any more.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal int PagesOfRun(nuint address)
             {
                 Enter();
@@ -222,7 +225,7 @@ static unsafe partial class EmmaHeap
                 count.Header += _count * (long)Segment.PageSize;
                 count.InUse += _runPages << Segment.PageShift;
                 count.LiveBlocks += _runs;
-                SlotWalk walk = Heap->Space.Walk();
+                SlotWalk walk = Space->Walk();
                 for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
                     count.Free += (long)ulong.PopCount(((Segment*)address)->FreePages) << Segment.PageShift;
                 _lock.Release();
@@ -248,10 +251,10 @@ static unsafe partial class EmmaHeap
                 return null;
             }
 
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private void Enter()
             {
-                if (_lock.Acquire())
+                if (_lock.AcquireInlined())
                     Recover();
             }
 
@@ -270,7 +273,7 @@ static unsafe partial class EmmaHeap
             {
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 ForgetSegments();
-                SlotWalk walk = Heap->Space.Walk();
+                SlotWalk walk = Space->Walk();
                 for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
                 {
                     _count++;

@@ -28,13 +28,12 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private nuint ReleaseShared(Segment* segment, bool givingIsHeld)
             {
-                ref Lock giving = ref Heap->Space.Giving;
                 if (givingIsHeld)
                     return Release(segment, keepReserve: true);
 
-                giving.Acquire();
+                Giving->Acquire();
                 nuint unmapped = Release(segment, keepReserve: true);
-                giving.Release();
+                Giving->Release();
                 return unmapped;
             }
 
@@ -44,7 +43,7 @@ static unsafe partial class EmmaHeap
             {
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 nuint given = 0;
-                SlotWalk walk = Heap->Space.Walk();
+                SlotWalk walk = Space->Walk();
                 for (nuint segment = walk.Next(SlotKind.Segment); segment != 0; segment = walk.Next(SlotKind.Segment))
                     given += Release((Segment*)segment, keepReserve: false);
                 return given;
@@ -56,12 +55,12 @@ static unsafe partial class EmmaHeap
             // Returns: bytes unmapped.
             internal nuint Release(Segment* segment, bool keepReserve)
             {
-                Assert(Heap->Space.Giving.IsHeld);
+                Assert(Giving->IsHeld);
                 nuint address = (nuint)segment;
                 bool empty = false;
                 Enter();
                 // Whoever unmaps a segment takes it out under this lock first, so that what is still a segment here may be read.
-                if (Heap->Space.KindAt(address) == SlotKind.Segment && segment->HoldsNothing)
+                if (Space->KindAt(address) == SlotKind.Segment && segment->HoldsNothing)
                 {
                     if (!keepReserve || !TryReserve(segment))
                     {
@@ -73,7 +72,7 @@ static unsafe partial class EmmaHeap
                 }
 
                 _lock.Release();
-                return empty ? Heap->Space.Unmap(address, Heap->Space.LengthAt(address)) : 0;
+                return empty ? Space->Unmap(address, Space->LengthAt(address)) : 0;
             }
 
             // Gives the kernel what is free in a segment: the whole of it if nothing lives there, else the free pages that may be dirty.
@@ -82,7 +81,7 @@ static unsafe partial class EmmaHeap
             // Returns: bytes unmapped or discarded.
             internal nuint Trim(Segment* segment)
             {
-                Heap->Space.Giving.Acquire();
+                Giving->Acquire();
                 nuint given = Release(segment, keepReserve: false);
                 if (given == 0)
                 {
@@ -91,16 +90,16 @@ static unsafe partial class EmmaHeap
                     given += Release(segment, keepReserve: false);
                 }
 
-                Heap->Space.Giving.Release();
+                Giving->Release();
                 return given;
             }
 
             private nuint Discard(Segment* segment)
             {
-                Assert(Heap->Space.Giving.IsHeld);
+                Assert(Giving->IsHeld);
                 ulong pages = 0;
                 Enter();
-                if (Heap->Space.KindAt((nuint)segment) == SlotKind.Segment)
+                if (Space->KindAt((nuint)segment) == SlotKind.Segment)
                 {
                     pages = segment->FreePages & segment->DirtyPages;
                     ClrVolatile.Write(ref segment->FreePages, segment->FreePages & ~pages);
@@ -140,7 +139,7 @@ static unsafe partial class EmmaHeap
                 if (IsReserve(segment))
                     return true;
 
-                int most = Heap->Space.IsOverLimit ? 0 : Policy.Reserves;
+                int most = Space->IsOverLimit ? 0 : Policy.Reserves;
                 for (int i = Lists; i < Lists + most; i++)
                 {
                     if (!IsEmptyReserve((Segment*)Table[i]))
@@ -176,7 +175,7 @@ static unsafe partial class EmmaHeap
                 _count--;
                 if (_growing == segment)
                     _growing = null;
-                nuint owned = Heap->Space.TryOwn((nuint)segment, SlotKind.Segment);
+                nuint owned = Space->TryOwn((nuint)segment, SlotKind.Segment);
                 Assert(owned == Segment.MappedBytes(segment));
             }
 

@@ -62,7 +62,7 @@ static unsafe partial class EmmaHeap
             private readonly nuint BlockSize => SizeClasses.SizeOf(_class);
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            internal static Bin* Of(int sizeClass) => &Heap->Bins.First + (sizeClass - 1);
+            internal static Bin* Of(int sizeClass) => (Bin*)Bins + (sizeClass - 1);
 
             internal void Initialize(int sizeClass)
             {
@@ -157,7 +157,7 @@ static unsafe partial class EmmaHeap
 
                     _lock.Release();
                     if (emptied != null)
-                        unmapped += Heap->Segments.ReleaseIfEmpty(emptied, givingIsHeld);
+                        unmapped += Segments->ReleaseIfEmpty(emptied, givingIsHeld);
                 }
 
                 return unmapped;
@@ -203,7 +203,7 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private void Enter()
             {
-                if (_lock.Acquire())
+                if (_lock.AcquireInlined())
                     Recover();
             }
 
@@ -235,7 +235,7 @@ static unsafe partial class EmmaHeap
             internal static void Initialize(BinTable* bins)
             {
                 for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
-                    (&bins->First)[sizeClass - 1].Initialize(sizeClass);
+                    ((Bin*)bins)[sizeClass - 1].Initialize(sizeClass);
             }
         }
     }

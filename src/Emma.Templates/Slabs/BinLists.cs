@@ -80,7 +80,7 @@ static unsafe partial class EmmaHeap
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 ForgetSlabs();
                 long live = 0;
-                SlotWalk walk = Heap->Space.Walk();
+                SlotWalk walk = Space->Walk();
                 for (nuint segment = walk.Next(SlotKind.Segment); segment != 0; segment = walk.Next(SlotKind.Segment))
                 {
                     for (int page = 1; page < Segment.PageCount; page++)
@@ -134,7 +134,7 @@ static unsafe partial class EmmaHeap
                     holdsNothing = Remove(slab);
                 }
 
-                return holdsNothing && !Heap->Segments.IsReserve(segment) ? PointerCheck.ValidAndLast : PointerCheck.Valid;
+                return holdsNothing && !Segments->IsReserve(segment) ? PointerCheck.ValidAndLast : PointerCheck.Valid;
             }
 
             // Finds a slab with a free block for the list of a home, which is empty; null: no memory is to be had.
@@ -160,12 +160,12 @@ static unsafe partial class EmmaHeap
             private Slab* AddSlab(int home, bool mayMap)
             {
                 int pages = Policy.HasScarceSlabs ? _pagesPerScarceSlab : _pagesPerSlab;
-                PageRun run = Heap->Segments.AllocateSlab(pages, mayMap);
+                PageRun run = Segments->AllocateSlab(pages, mayMap);
                 // One page has room for two blocks of any class, and may be all that is left.
                 if (run.IsNone && mayMap && pages > 1 && Policy.HasScarceSlabs)
                 {
                     pages = 1;
-                    run = Heap->Segments.AllocateSlab(pages, mayMap);
+                    run = Segments->AllocateSlab(pages, mayMap);
                 }
 
                 if (run.IsNone)
@@ -185,7 +185,7 @@ static unsafe partial class EmmaHeap
                 Segment.Of((nuint)slab)->UnmarkIdle(Slab.PagesOf(slab));
                 Unlink(slab);
                 _slabPages -= slab->Span.PageCount;
-                return Heap->Segments.FreeSlab(Segment.Of((nuint)slab), slab->Span.HeadPage, slab->Span.PageCount);
+                return Segments->FreeSlab(Segment.Of((nuint)slab), slab->Span.HeadPage, slab->Span.PageCount);
             }
 
             private void ForgetSlabs()
@@ -202,6 +202,7 @@ static unsafe partial class EmmaHeap
                 return (Slab**)ClrUnsafe.AsPointer(ref _first) + (home & (Lists - 1));
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private void Link(Slab* slab)
             {
                 Slab** list = ListOf(slab->Home);
@@ -212,6 +213,7 @@ static unsafe partial class EmmaHeap
                 *list = slab;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private void Unlink(Slab* slab)
             {
                 if (slab->Previous != null)

@@ -83,7 +83,7 @@ public static unsafe partial class EmmaHeap
                 for (int i = 0; i < 50; i++)
                 {
                     nuint address = unchecked((nuint)(ulong)random.NextInt64() & ~(nuint)15);
-                    if (Heap->Space.Find(address) == null)
+                    if (Space->Find(address) == null)
                         AssertRefused((void*)address);
                 }
             }
@@ -118,7 +118,7 @@ public static unsafe partial class EmmaHeap
             [Fact]
             public void Metadata_and_unused_slots_of_the_window_are_refused()
             {
-                Window* window = Heap->Space.Find((nuint)_pin);
+                Window* window = Space->Find((nuint)_pin);
                 (string Name, nuint Address)[] places =
                 [
                     ("header", (nuint)window), ("slot words", (nuint)window->Slots), ("page map", (nuint)window->PageMap),

@@ -49,7 +49,7 @@ public static unsafe partial class EmmaHeap
                 using Handlers set = new Handlers(
                     wanted =>
                     {
-                        Expect.False(Heap->Space.Giving.IsHeld);
+                        Expect.False(Giving->IsHeld);
                         asked.Add(wanted);
                         MemoryLimit = asked.Count == 2 ? 64 << 20 : Limit;
                         return true;

@@ -46,13 +46,13 @@ public static unsafe partial class EmmaHeap
             {
                 void* block = Alloc(5 * MiB);
                 Pattern.Write(block, 5 * MiB, 77);
-                nuint length = Heap->Large.TryOwn((nuint)block);
+                nuint length = Large->TryOwn((nuint)block);
                 Expect.Equal(5 * MiB, length);
 
                 Expect.Throws<ArgumentException>(() => Free(block));
                 Expect.Throws<ArgumentException>(() => Realloc(block, 9 * MiB));
                 Expect.Throws<ArgumentException>(() => Realloc(block, 100));
-                Heap->Large.Disown((nuint)block, length);
+                Large->Disown((nuint)block, length);
 
                 block = Realloc(block, 9 * MiB);
                 Expect.True(Pattern.FirstDifference(block, 5 * MiB, 77) < 0);

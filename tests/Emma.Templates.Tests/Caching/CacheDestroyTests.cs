@@ -49,7 +49,7 @@ public static unsafe partial class EmmaHeap
             private static void DestroyBetween(Barrier turn)
             {
                 Crew.Meet(turn);
-                Window* window = Heap->Space.Find((nuint)Alloc(1));
+                Window* window = Space->Find((nuint)Alloc(1));
                 nuint start = (nuint)window, metadataEnd = start + window->MetadataLength;
                 nuint begin = window->Base, end = begin + window->Size;
                 bool shared = HasOtherHeapIn(window);

@@ -9,7 +9,7 @@ public static unsafe partial class EmmaHeap
         // What the caching layer keeps to itself, for tests that play a part of it.
         private static class CacheInternals
         {
-            internal static ref ThreadCacheList List => ref Heap->Small.Caches;
+            internal static ref ThreadCacheList List => ref Small->Caches;
 
             // The calling thread's cache; null if it has none.
             internal static ThreadCache* Own => SmallBlocks.CurrentCache;
@@ -48,7 +48,7 @@ public static unsafe partial class EmmaHeap
             internal static void ExhaustMagazines()
             {
                 const int most = 32 * 4096;
-                ref MagazineStore store = ref Heap->Small.Magazines;
+                ref MagazineStore store = ref Small->Magazines;
                 UnusedOf(ref store).TakeAll();
                 MappedOf(ref store) = most;
                 CarvedOf(ref store) = most;

@@ -33,7 +33,7 @@ public static unsafe partial class EmmaHeap
                 });
                 Owner last = new Owner(64);
                 s_kept.Enqueue(last);
-                return [UsesMachineCodeNow, last.Address, (nuint)Heap->Space.Find(last.Address), MagazineOf(64), KernelMode.CodeAddress];
+                return [UsesMachineCodeNow, last.Address, (nuint)Space->Find(last.Address), MagazineOf(64), KernelMode.CodeAddress];
             }
 
             /// <summary>Allocates and frees on a thread of the host.</summary>
@@ -113,8 +113,8 @@ public static unsafe partial class EmmaHeap
             // The magazine that the calling thread has loaded for a size.
             private static nuint MagazineOf(nuint size)
             {
-                Magazine* magazine = Heap->Small.Magazines.Take(SmallBlocks.DepotOf(SizeClasses.Of(size))->Capacity);
-                Heap->Small.Magazines.Give(magazine);
+                Magazine* magazine = Small->Magazines.Take(SmallBlocks.DepotOf(SizeClasses.Of(size))->Capacity);
+                Small->Magazines.Give(magazine);
                 return (nuint)magazine;
             }
 

@@ -47,9 +47,9 @@ public static unsafe partial class EmmaHeap
                     Crew.RunOne(() =>
                     {
                         emptier = CurrentThread.Id;
-                        Heap->Space.Giving.Acquire();
+                        Giving->Acquire();
                         CacheInternals.List.ReclaimDead(checks: 100);
-                        Heap->Space.Giving.Release();
+                        Giving->Release();
                     });
                 }
 
@@ -102,9 +102,9 @@ public static unsafe partial class EmmaHeap
                     }
                 }
 
-                Heap->Space.Giving.Acquire();
+                Giving->Acquire();
                 Step(stepped, 0, 0, "emptying", () => ThreadCache.Empty(CacheSteps.s_cache));
-                Heap->Space.Giving.Release();
+                Giving->Release();
             }
 
             private static void Step(bool stepped, int change, nuint moving, string what, Action operation)

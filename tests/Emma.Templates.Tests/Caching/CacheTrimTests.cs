@@ -30,7 +30,7 @@ public static unsafe partial class EmmaHeap
             public void After_Trim_of_a_heap_without_live_blocks_four_pages_are_resident_at_most()
             {
                 void* block = Alloc(64);
-                Window* window = Heap->Space.Find((nuint)block);
+                Window* window = Space->Find((nuint)block);
                 Free(block);
                 Crew.Run(4, seed => UseAndFree(seed, 4_000));
                 UseAndFree(9, 4_000);

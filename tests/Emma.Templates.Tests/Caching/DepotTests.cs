@@ -61,7 +61,7 @@ public static unsafe partial class EmmaHeap
             {
                 Depot* depot = SmallBlocks.DepotOf(sizeClass);
                 Bin* bin = Bin.Of(sizeClass);
-                ref MagazineStore store = ref Heap->Small.Magazines;
+                ref MagazineStore store = ref Small->Magazines;
                 HashSet<nuint> given = [];
                 while (true)
                 {
@@ -83,9 +83,9 @@ public static unsafe partial class EmmaHeap
                 AssertStatisticsAddUp();
 
                 int magazines = int.MaxValue;
-                Heap->Space.Giving.Acquire();
+                Giving->Acquire();
                 depot->Flush(sizeClass, ref magazines);
-                Heap->Space.Giving.Release();
+                Giving->Release();
                 Expect.Equal(0, bin->Live);
                 Expect.True(depot->TryTake(home: 0) == null);
                 Expect.Equal((nuint)0, (nuint)GetStatistics().CachedBytes);
@@ -134,15 +134,15 @@ public static unsafe partial class EmmaHeap
                 nuint most = (nuint)(Depot.MaxBytes + (threads - 1) * capacity * (int)size);
                 Expect.True(CacheInternals.InDepot(size) <= most, $"{CacheInternals.InDepot(size)} bytes in the depot");
                 int magazines = int.MaxValue;
-                Heap->Space.Giving.Acquire();
+                Giving->Acquire();
                 SmallBlocks.DepotOf(sizeClass)->Flush(sizeClass, ref magazines);
-                Heap->Space.Giving.Release();
+                Giving->Release();
                 Expect.Equal(0, shared->Live);
             }
 
             private static Magazine* NewMagazine(Bin* bin, int capacity)
             {
-                Magazine* magazine = Heap->Small.Magazines.Take(capacity);
+                Magazine* magazine = Small->Magazines.Take(capacity);
                 Fill(bin, magazine, capacity);
                 return magazine;
             }
@@ -157,7 +157,7 @@ public static unsafe partial class EmmaHeap
             private static void Return(Bin* bin, Magazine* magazine, int capacity)
             {
                 bin->FreeMany(Magazine.Slots(magazine), capacity, givingIsHeld: false);
-                Heap->Small.Magazines.Give(magazine);
+                Small->Magazines.Give(magazine);
             }
 
             // All blocks of a magazine carry what its last holder wrote; then they carry a new mark.

@@ -133,7 +133,7 @@ public static unsafe partial class EmmaHeap
                 List<nuint> blocks = [];
                 for (int i = 0; i < 70; i++)
                     blocks.Add((nuint)AlignedAlloc(4096, 1 << 30));
-                Expect.Contains(blocks, block => Heap->Space.Find(block)->Next == null && Heap->Space.Find(blocks[0])->Next != null);
+                Expect.Contains(blocks, block => Space->Find(block)->Next == null && Space->Find(blocks[0])->Next != null);
                 foreach (nuint block in blocks)
                     local.Free((void*)block);
                 Expect.Equal((nuint)0, (nuint)GetStatistics().InUseBytes);
@@ -159,7 +159,7 @@ public static unsafe partial class EmmaHeap
                 void* pin = local.Alloc(16);
                 int onStack = 0;
                 void* foreign = Libc.Malloc(100);
-                nuint window = (nuint)Heap->Space.Find((nuint)pin);
+                nuint window = (nuint)Space->Find((nuint)pin);
                 nuint[] wild =
                 [
                     1, 16, 4096, (nuint)(&onStack), (nuint)foreign, nuint.MaxValue, nuint.MaxValue - 15, window, (nuint)Segment

@@ -114,7 +114,7 @@ public static unsafe partial class EmmaHeap
                 HashSet<nuint> windows = [];
                 for (int i = 0; i < 20; i++)
                 {
-                    windows.Add(Heap->Space.Find((nuint)Alloc(1))->Base);
+                    windows.Add(Space->Find((nuint)Alloc(1))->Base);
                     Destroy();
                 }
 

@@ -232,7 +232,7 @@ public static unsafe partial class EmmaHeap
                 Step("a thread that waits");
                 long sleeps = kernel!.CountOf(CallKind.FutexWait);
                 long questions = kernel.CountOf(CallKind.TgKill);
-                Heap->Space.Giving.Acquire();
+                Giving->Acquire();
                 Thread waiter = new Thread(() => Trim());
                 waiter.Start();
                 Patience.Until(() => kernel.CountOf(CallKind.FutexWait) != sleeps, "the other thread waits");
@@ -241,7 +241,7 @@ public static unsafe partial class EmmaHeap
                 Patience.Until(
                     () => kernel.CountOf(CallKind.TgKill) != questions || kernel.CountOf(CallKind.FutexWait) > sleeps + many,
                     "the other thread asks for the owner");
-                Heap->Space.Giving.Release();
+                Giving->Release();
                 Patience.Join(waiter, "the waiting thread is woken");
             }
 

@@ -246,7 +246,7 @@ public static unsafe partial class EmmaHeap
                 if (result > 0)
                 {
                     MappingUse use = protection == Syscalls.ProtNone || failure == Failure.Elsewhere ? MappingUse.Addresses
-                        : Heap->Space.IsPlaceOfMarks(address) ? MappingUse.Marks
+                        : Space->IsPlaceOfMarks(address) ? MappingUse.Marks
                         : MappingUse.Memory;
                     s_state->Ledger.Add((nuint)result, length, use);
                 }

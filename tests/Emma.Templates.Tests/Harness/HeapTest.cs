@@ -52,9 +52,9 @@ public static unsafe partial class EmmaHeap
         internal static nuint CountedMarks()
         {
             nuint bytes = 0;
-            foreach (nuint slot in SlotsOf(SlotKind.Segment).Concat(SlotsOf(SlotKind.Retained)).Where(slot => Heap->Space.IsMarkedAt(slot)))
+            foreach (nuint slot in SlotsOf(SlotKind.Segment).Concat(SlotsOf(SlotKind.Retained)).Where(slot => Space->IsMarkedAt(slot)))
             {
-                nuint length = Heap->Space.LengthAt(slot);
+                nuint length = Space->LengthAt(slot);
                 bytes += length == 0 ? LiveMarks.CountedPerSegment : AddressSpace.CountedMarks(length);
             }
 
@@ -73,7 +73,7 @@ public static unsafe partial class EmmaHeap
             // include.
             Mapping[] mappings = [.. ProcessMaps.Read().Where(mapping => IsHardened || mapping.Rights != "---p")];
             nuint mapped = KernelEntry.MappedBytes + CountedMarks();
-            for (Window* window = Heap->Space.Find((nuint)anyBlock); window != null; window = window->Next)
+            for (Window* window = Space->Find((nuint)anyBlock); window != null; window = window->Next)
             {
                 if (HasOtherHeapIn(window))
                     return;
@@ -90,7 +90,7 @@ public static unsafe partial class EmmaHeap
         private static nuint[] SlotsOf(nuint kind)
         {
             List<nuint> slots = [];
-            SlotWalk walk = Heap->Space.Walk();
+            SlotWalk walk = Space->Walk();
             for (nuint slot = walk.Next(kind); slot != 0; slot = walk.Next(kind))
                 slots.Add(slot);
             return [.. slots];
@@ -115,7 +115,7 @@ public static unsafe partial class EmmaHeap
                     continue;
                 }
 
-                bool isOwn = Heap->Space.Find(other.Base) != null && (nuint)Heap->Space.Find(other.Base) == mapping.Start;
+                bool isOwn = Space->Find(other.Base) != null && (nuint)Space->Find(other.Base) == mapping.Start;
                 if (other.IsOfAnyHeap && !isOwn && mapping.Start < end && other.Base + other.Size > start)
                     return true;
             }

@@ -35,7 +35,7 @@ public static unsafe partial class EmmaHeap
                 return
                 [
                     (nuint)small, (nuint)run, (nuint)large, (nuint)cached, (nuint)far, .. SlotsOf(SlotKind.Magazines),
-                    (nuint)Heap->Space.Find((nuint)small), (nuint)Heap->Space.Find((nuint)far), KernelMode.CodeAddress,
+                    (nuint)Space->Find((nuint)small), (nuint)Space->Find((nuint)far), KernelMode.CodeAddress,
                 ];
             }
 
@@ -81,7 +81,7 @@ public static unsafe partial class EmmaHeap
                 Array.ForEach(threads, thread => thread.Start());
                 Array.ForEach(threads, thread => thread.Join());
 
-                Window* window = Heap->Space.Find(blocks[0]);
+                Window* window = Space->Find(blocks[0]);
                 Expect.True(window != null && window->Next == null);
                 foreach (nuint block in blocks)
                     Expect.True(window->Contains(block));

@@ -18,7 +18,7 @@ public static unsafe partial class EmmaHeap
             {
                 PointerCheck check = Bin.Of(PageMap.ClassOf((nuint)block))->Free((nuint)block);
                 if (check == PointerCheck.ValidAndLast)
-                    Heap->Segments.ReleaseIfEmpty(Segment.Of((nuint)block), givingIsHeld: false);
+                    Segments->ReleaseIfEmpty(Segment.Of((nuint)block), givingIsHeld: false);
                 else
                     Expect.Equal(PointerCheck.Valid, check);
             }

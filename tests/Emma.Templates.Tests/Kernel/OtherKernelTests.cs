@@ -69,7 +69,7 @@ public static unsafe partial class EmmaHeap
                     for (int i = 0; i < 20; i++)
                     {
                         void* block = Alloc(100);
-                        Window* window = Heap->Space.Find((nuint)block);
+                        Window* window = Space->Find((nuint)block);
                         Expect.True(window->Base + window->Size <= others, $"0x{window->Base:x}");
                         Destroy();
                     }

@@ -25,7 +25,7 @@ public static unsafe partial class EmmaHeap
             {
                 ShadowModel model = new ShadowModel(1, 16 << 20);
                 model.Run(300);
-                List<Mapping> ours = ProcessMaps.Read().FindAll(mapping => mapping.IsCodePage || Heap->Space.Find(mapping.Start) != null);
+                List<Mapping> ours = ProcessMaps.Read().FindAll(mapping => mapping.IsCodePage || Space->Find(mapping.Start) != null);
                 Expect.True(ours.Count >= 2);
                 Expect.DoesNotContain(ours, mapping => mapping.IsWritable && mapping.IsExecutable);
                 Expect.DoesNotContain(ours, mapping => !mapping.IsCodePage && mapping.IsExecutable);

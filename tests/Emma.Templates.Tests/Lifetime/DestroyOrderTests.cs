@@ -33,7 +33,7 @@ public static unsafe partial class EmmaHeap
             [Fact]
             public void Destroy_forgets_a_window_before_it_unmaps_what_describes_it()
             {
-                nuint window = (nuint)Heap->Space.Find(UseMuch());
+                nuint window = (nuint)Space->Find(UseMuch());
                 nuint start = ((Window*)window)->Base;
                 int seen = 0;
                 bool known = true;
@@ -42,7 +42,7 @@ public static unsafe partial class EmmaHeap
                     if (call.Number == X64.Munmap && (nuint)call.A == window)
                     {
                         seen++;
-                        known = Heap->Space.Find(start) != null || Heap->Space.FirstPages != 0;
+                        known = Space->Find(start) != null || Space->FirstPages != 0;
                     }
 
                     return null;
@@ -70,7 +70,7 @@ public static unsafe partial class EmmaHeap
             // Bytes of blocks that the heap still knows of, in use or kept.
             private static long Known()
             {
-                long bytes = (long)Heap->Large.Bytes + (long)Heap->Large.CachedBytes + Form.BytesInCaches;
+                long bytes = (long)Large->Bytes + (long)Large->CachedBytes + Form.BytesInCaches;
                 for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
                     bytes += Bin.Of(sizeClass)->Live * (long)SizeClasses.SizeOf(sizeClass);
                 return bytes;

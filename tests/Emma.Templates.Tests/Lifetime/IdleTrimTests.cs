@@ -74,11 +74,11 @@ public static unsafe partial class EmmaHeap
             {
                 Free(Alloc(3 << 20));
                 long kept = GetStatistics().CachedBytes;
-                Heap->State.Trimming.Acquire();
+                State->Trimming.Acquire();
                 for (int i = 0; i < 3; i++)
                     CollectOldest();
                 long meanwhile = GetStatistics().CachedBytes;
-                Heap->State.Trimming.Release();
+                State->Trimming.Release();
                 Expect.Equal(kept, meanwhile);
 
                 CollectOldest();
@@ -111,7 +111,7 @@ public static unsafe partial class EmmaHeap
             private static nuint DirtyFreeBytes()
             {
                 nuint bytes = 0;
-                SlotWalk walk = Heap->Space.Walk();
+                SlotWalk walk = Space->Walk();
                 for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
                     bytes += (nuint)ulong.PopCount(((Segment*)address)->FreePages & ((Segment*)address)->DirtyPages) << Segment.PageShift;
                 return bytes;

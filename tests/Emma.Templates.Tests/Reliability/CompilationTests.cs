@@ -84,7 +84,7 @@ public static unsafe partial class EmmaHeap
             private static void LookAround(string what)
             {
                 Without($"{what}: GetStatistics", () => GetStatistics());
-                Without($"{what}: looking after the dead", () => Heap->Small.ReclaimBeforeMapping());
+                Without($"{what}: looking after the dead", () => Small->ReclaimBeforeMapping());
                 Without($"{what}: Trim", () => Trim());
             }
 

@@ -77,7 +77,7 @@ public static unsafe partial class EmmaHeap
                 }
 
                 // The children have noticed what they are.
-                Must(Heap->Names.GivenBeforeFork == 0, "the parent takes itself for a forked child");
+                Must(Names->GivenBeforeFork == 0, "the parent takes itself for a forked child");
             }
 
             public static void ForkBesideTenHeldLocks()
@@ -143,7 +143,7 @@ public static unsafe partial class EmmaHeap
                         *(nuint*)blocks[i] = blocks[i] + (nuint)i;
                         // Has owners asked for while the magazines are half full.
                         if (i == 1000)
-                            Heap->Small.ReclaimBeforeMapping();
+                            Small->ReclaimBeforeMapping();
                     }
 
                     for (int i = 0; i < count; i++)

@@ -106,7 +106,7 @@ public static unsafe partial class EmmaHeap
                     Free(middle);
 
                 HeapStatistics after = GetStatistics();
-                Expect.Equal(Block, Heap->Space.Retained);
+                Expect.Equal(Block, Space->Retained);
                 Expect.Equal((nuint)before.MappedBytes, (nuint)after.MappedBytes);
                 Expect.Equal((nuint)before.InUseBytes - Block, (nuint)after.InUseBytes);
                 Expect.Equal((nuint)before.CachedBytes + Block, (nuint)after.CachedBytes);
@@ -117,7 +117,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Throws<ArgumentException>(() => Free(middle));
 
                 Trim();
-                Expect.Equal((nuint)0, Heap->Space.Retained);
+                Expect.Equal((nuint)0, Space->Retained);
                 Expect.False(ProcessMaps.IsMapped((nuint)middle));
                 AssertStatisticsAddUp(left);
                 Free(left);
@@ -155,7 +155,7 @@ public static unsafe partial class EmmaHeap
                 nuint retained = 0;
                 foreach (nuint mapping in mappings)
                 {
-                    nuint length = Heap->Space.LengthAt(mapping);
+                    nuint length = Space->LengthAt(mapping);
                     retained += length;
                     foreach (nuint neighbour in new[] { mapping - 4096, mapping + length })
                     {
@@ -170,7 +170,7 @@ public static unsafe partial class EmmaHeap
                     Destroy();
 
                 Expect.Equal(Block + Segment.Size + Form.FirstMagazinesBytes, retained);
-                Expect.Equal(retained, Heap->Space.Retained);
+                Expect.Equal(retained, Space->Retained);
                 foreach (nuint stale in new[] { small, large })
                 {
                     Expect.False(Owns((void*)stale));
@@ -182,7 +182,7 @@ public static unsafe partial class EmmaHeap
                     Expect.Equal(0, Syscalls.Munmap(neighbour, 4096));
                 UseTheHeap(9);
                 Trim();
-                Expect.Equal((nuint)0, Heap->Space.Retained);
+                Expect.Equal((nuint)0, Space->Retained);
                 Expect.All(mappings, mapping => Expect.False(ProcessMaps.IsMapped(mapping)));
             }
 
@@ -218,7 +218,7 @@ public static unsafe partial class EmmaHeap
                 WarmFailures();
                 byte* block = (byte*)Alloc(5 << 20);
                 Alloc(3 << 20);
-                window = *Heap->Space.Find((nuint)block);
+                window = *Space->Find((nuint)block);
                 Pattern.Write(block, 5 << 20, 1);
                 size = 9 << 20;
                 void* grown;

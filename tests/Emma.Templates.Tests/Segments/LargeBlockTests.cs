@@ -240,11 +240,11 @@ public static unsafe partial class EmmaHeap
             {
                 // 68 MiB at a time, unmapped at once: some 940 fill the window.
                 void* pin = Alloc(1);
-                Window* window = Heap->Space.Find((nuint)pin);
+                Window* window = Space->Find((nuint)pin);
                 for (int i = 0; i < 2200; i++)
                 {
                     void* block = Alloc(68 * MiB);
-                    Expect.True(Heap->Space.Find((nuint)block) == window);
+                    Expect.True(Space->Find((nuint)block) == window);
                     Free(block);
                 }
 
@@ -277,7 +277,7 @@ public static unsafe partial class EmmaHeap
             public void A_window_made_for_a_large_block_has_room_for_it()
             {
                 void* pin = Alloc(1);
-                ref AddressSpace space = ref Heap->Space;
+                ref AddressSpace space = ref *Space;
                 nuint mapped = space.Mapped;
                 nuint length = unchecked((nuint)(100UL << 30));
                 Window* window = Window.Map(ref space, length, Segment.Size);
@@ -302,7 +302,7 @@ public static unsafe partial class EmmaHeap
                     blocks[i] = (nuint)AlignedAlloc(4096, alignment);
 
                 List<(nuint Start, nuint End)> windows = [];
-                Window* first = Heap->Space.Find(blocks[0]);
+                Window* first = Space->Find(blocks[0]);
                 for (Window* window = first; window != null; window = window->Next)
                     windows.Add(((nuint)window, window->Base + window->Size));
                 Expect.True(windows.Count >= blocks.Length / 2);

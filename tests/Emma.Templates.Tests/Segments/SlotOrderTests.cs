@@ -20,7 +20,7 @@ public static unsafe partial class EmmaHeap
             {
                 const int count = 4;
                 void* pin = Alloc(64);
-                Window* window = Heap->Space.Find((nuint)pin);
+                Window* window = Space->Find((nuint)pin);
                 // Run once to be compiled. The next slots are those behind.
                 nuint first = window->SlotOf(window->Claim(count, Window.SlotSize, failures: 0));
                 window->Release(first, count);

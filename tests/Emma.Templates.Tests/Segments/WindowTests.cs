@@ -53,14 +53,14 @@ public static unsafe partial class EmmaHeap
             {
                 Random random = new Random(seed);
                 void* pin = Alloc(64);
-                Window* window = Heap->Space.Find((nuint)pin);
+                Window* window = Space->Find((nuint)pin);
                 List<(nuint Address, nuint Length)> live = [];
                 for (int step = 0; step < 4000; step++)
                 {
                     if (live.Count > 200 || (live.Count > 0 && random.Next(3) == 0))
                     {
                         int index = random.Next(live.Count);
-                        Heap->Space.Unmap(live[index].Address, live[index].Length);
+                        Space->Unmap(live[index].Address, live[index].Length);
                         live.RemoveAt(index);
                         continue;
                     }
@@ -68,7 +68,7 @@ public static unsafe partial class EmmaHeap
                     nuint slots = (nuint)random.Next(1, random.Next(2, 70));
                     nuint alignment = Window.SlotSize << random.Next(0, 4);
                     nuint length = slots * Window.SlotSize - (nuint)random.Next(0, 3) * Heap->KernelPage;
-                    nuint address = Heap->Space.Map(length, alignment, SlotKind.Busy);
+                    nuint address = Space->Map(length, alignment, SlotKind.Busy);
                     Expect.True(address != 0 && address % alignment == 0, $"seed {seed}, step {step}: {length} bytes at {alignment}");
                     nuint end = address + AlignUp(length, Window.SlotSize);
                     Expect.DoesNotContain(live, other => other.Address < end
@@ -83,7 +83,7 @@ public static unsafe partial class EmmaHeap
                 }
 
                 foreach ((nuint address, nuint length) in live)
-                    Heap->Space.Unmap(address, length);
+                    Space->Unmap(address, length);
             }
 
             /// <summary>It took thirty times as long once the first window was full.</summary>
@@ -121,7 +121,7 @@ public static unsafe partial class EmmaHeap
             }
 
             private static bool IsInFirst(void* address) =>
-                unchecked((nuint)address - Heap->Space.FirstBase) < Heap->Space.FirstPages << Window.PageShift;
+                unchecked((nuint)address - Space->FirstBase) < Space->FirstPages << Window.PageShift;
 
             // The least time that a block of 2 MiB and a bit takes to be mapped and unmapped.
             private static double LeastMicroseconds()
@@ -130,9 +130,9 @@ public static unsafe partial class EmmaHeap
                 for (int i = 0; i < 300; i++)
                 {
                     long start = Stopwatch.GetTimestamp();
-                    nuint address = Heap->Space.Map(2 * MiB + 4096, Window.SlotSize, SlotKind.Busy);
+                    nuint address = Space->Map(2 * MiB + 4096, Window.SlotSize, SlotKind.Busy);
                     long ticks = Stopwatch.GetTimestamp() - start;
-                    Heap->Space.Unmap(address, 2 * MiB + 4096);
+                    Space->Unmap(address, 2 * MiB + 4096);
                     least = Math.Min(least, ticks);
                 }
 

@@ -169,7 +169,7 @@ public static unsafe partial class EmmaHeap
             public void Before_a_segment_is_mapped_slabs_of_other_homes_change_hands()
             {
                 nuint[] first = Take(1000, 40, home: 1);
-                while (!Heap->Segments.AllocateRun(1, 1, mayMap: false).IsNone)
+                while (!Segments->AllocateRun(1, 1, mayMap: false).IsNone)
                 {
                 }
 

@@ -135,7 +135,7 @@ public static unsafe partial class EmmaHeap
                 for (int i = 1; i < runs.Length; i++)
                 {
                     Free(runs[i]);
-                    Expect.True(Heap->Segments.IsReserve(Segment.Of((nuint)runs[i])));
+                    Expect.True(Segments->IsReserve(Segment.Of((nuint)runs[i])));
                 }
 
                 // The fullest segment that fits serves it: none that is empty, unless the full one's rest is used up.
@@ -145,8 +145,8 @@ public static unsafe partial class EmmaHeap
                 Expect.NotEqual((nuint)Segment.Of((nuint)runs[0]), (nuint)Segment.Of((nuint)small));
                 Free(runs[0]);
                 Free(rest);
-                Expect.True(Heap->Segments.IsReserve(Segment.Of((nuint)rest)));
-                Expect.False(Heap->Segments.IsReserve(Segment.Of((nuint)small)));
+                Expect.True(Segments->IsReserve(Segment.Of((nuint)rest)));
+                Expect.False(Segments->IsReserve(Segment.Of((nuint)small)));
                 Expect.Equal(runs.Length, GetStatistics().Segments);
                 Uncached.Free(small);
                 Expect.Equal(Policy.MaxReserves, GetStatistics().Segments);

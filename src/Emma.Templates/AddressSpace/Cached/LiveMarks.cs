@@ -40,7 +40,7 @@ static unsafe partial class EmmaHeap
                 nint result = Syscalls.Mmap(place, BytesPerSegment, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress);
                 if (result == (nint)place)
                 {
-                    Heap->Space.SetMarked(segment, true);
+                    Space->SetMarked(segment, true);
                     return (nint)segment;
                 }
 
@@ -57,11 +57,12 @@ static unsafe partial class EmmaHeap
                 if (Syscalls.Munmap((nuint)MarkOf(segment), BytesPerSegment) != 0)
                     return false;
 
-                Heap->Space.SetMarked(segment, false);
+                Space->SetMarked(segment, false);
                 return true;
             }
 
             // Gives the kernel the contents of the marks of a segment in which nothing lives.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static void Discard(nuint segment) => Syscalls.Discard((nuint)MarkOf(segment), BytesPerSegment);
 
             // Marks a block live, where blocks are marked; 0 is none.
@@ -86,7 +87,7 @@ static unsafe partial class EmmaHeap
 
             internal static byte* MarkOf(nuint address)
             {
-                Window* window = Heap->Space.Find(address);
+                Window* window = Space->Find(address);
                 return window->Marks + (address - window->Base) / SizeClasses.Granularity;
             }
         }

@@ -17,7 +17,7 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static byte* Of(nuint address)
             {
-                AddressSpace* space = &Heap->Space;
+                AddressSpace* space = Space;
                 nuint pages = ClrVolatile.Read(ref space->FirstPages);
                 nuint offset = unchecked(address - space->FirstBase);
                 return offset >> Window.PageShift < pages ? space->FirstMarks + offset / SizeClasses.Granularity : MarkOf(address);

@@ -15,7 +15,7 @@ static unsafe partial class EmmaHeap
         get
         {
             HeapInternals.HeapState.EnsureRunning();
-            HeapInternals.ThreadCache* cache = HeapInternals.Heap->Small.Caches.Current();
+            HeapInternals.ThreadCache* cache = HeapInternals.Small->Caches.Current();
             return new LocalHeap(cache != null ? cache : HeapInternals.SmallBlocks.NoCache);
         }
     }

@@ -54,7 +54,7 @@ static unsafe partial class EmmaHeap
             HeapState.EnsureRunning();
             if (size == 0)
             {
-                nuint empty = Heap->Small.Empty.Allocate();
+                nuint empty = Small->Empty.Allocate();
                 if (empty != 0)
                     return (void*)empty;
             }
@@ -76,7 +76,7 @@ static unsafe partial class EmmaHeap
 
         internal static void* AllocateSmallBlock(int sizeClass, nuint size)
         {
-            ThreadCache* cache = Heap->Small.Caches.Current();
+            ThreadCache* cache = Small->Caches.Current();
             nuint block = cache == null ? 0 : ThreadCache.TakeAny(cache, sizeClass);
             if (block == 0)
                 block = (nuint)AllocateSmall(sizeClass);
@@ -116,7 +116,7 @@ static unsafe partial class EmmaHeap
 
             Canary.RequireNeighbours(address, blockSize, mark);
             ThreadCache.Retire(address, blockSize, mark);
-            ThreadCache* cache = Heap->Small.Caches.Current();
+            ThreadCache* cache = Small->Caches.Current();
             if (cache != null)
             {
                 cache->Quarantine.Hold(cache, address, (nuint)pageClass);
@@ -214,7 +214,7 @@ static unsafe partial class EmmaHeap
             {
                 PageMap.None => true,
                 PageMap.Large => MappedBlocks.BlockAt(MappedBlocks.StartOf(address), out nuint _) == address,
-                PageMap.LargeTail => address % SizeClasses.Granularity == 0 && Heap->Small.Empty.Contains(address),
+                PageMap.LargeTail => address % SizeClasses.Granularity == 0 && Small->Empty.Contains(address),
                 _ => PageMap.IsSmall(pageClass) && Bin.Of(pageClass)->Examine(address) != PointerCheck.NotABlock,
             };
             ThrowBadPointer((void*)address, operation, mayBegin ? PointerCheck.AlreadyFree : PointerCheck.NotABlock);

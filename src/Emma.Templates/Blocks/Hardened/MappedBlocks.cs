@@ -56,7 +56,7 @@ static unsafe partial class EmmaHeap
             internal static bool TryFree(nuint address, int pageClass)
             {
                 if (pageClass == PageMap.LargeTail)
-                    return Heap->Small.Empty.TryFree(address);
+                    return Small->Empty.TryFree(address);
                 nuint start = StartOf(address);
                 if (pageClass != PageMap.Large || !TryOwn(start, address))
                     return false;
@@ -64,7 +64,7 @@ static unsafe partial class EmmaHeap
                 RequireIntact(start, address);
                 // The record goes before the slot does, which may be another block's at once.
                 ClrVolatile.Write(ref *RecordOf(start), 0);
-                bool freed = Heap->Large.TryFree(start);
+                bool freed = Large->TryFree(start);
                 Assert(freed);
                 return freed;
             }
@@ -74,7 +74,7 @@ static unsafe partial class EmmaHeap
             {
                 size = 0;
                 if (pageClass == PageMap.LargeTail)
-                    return Heap->Small.Empty.IsLive(address);
+                    return Small->Empty.IsLive(address);
 
                 nuint start = StartOf(address);
                 if (pageClass != PageMap.Large || !IsLive(ClrVolatile.Read(ref *RecordOf(start)), start, address))
@@ -112,7 +112,7 @@ static unsafe partial class EmmaHeap
 
             private static ulong* RecordOf(nuint start)
             {
-                Window* window = Heap->Space.Find(start);
+                Window* window = Space->Find(start);
                 return window->Records + window->SlotOf(start);
             }
 

@@ -12,7 +12,7 @@ static unsafe partial class EmmaHeap
         internal static void RequireRange(void* start, nuint size, string operation)
         {
             nuint address = (nuint)start;
-            if (size == 0 || !HeapState.IsRunning || Heap->Space.Find(address) == null)
+            if (size == 0 || !HeapState.IsRunning || Space->Find(address) == null)
                 return;
 
             nuint left;
@@ -20,8 +20,8 @@ static unsafe partial class EmmaHeap
             if (PageMap.IsSmall(pageClass))
                 left = LeftInSmallBlock(address, pageClass);
             else if (pageClass is PageMap.Large or PageMap.LargeTail)
-                left = Heap->Small.Empty.Contains(address) ? 0 : LeftInMappedBlock(address);
-            else if (Heap->Space.KindAt(address & ~(Window.SlotSize - 1)) == SlotKind.Segment)
+                left = Small->Empty.Contains(address) ? 0 : LeftInMappedBlock(address);
+            else if (Space->KindAt(address & ~(Window.SlotSize - 1)) == SlotKind.Segment)
                 left = 0;
             else
                 return;
@@ -57,7 +57,7 @@ static unsafe partial class EmmaHeap
         internal static nuint LeftInMappedBlock(nuint address)
         {
             byte* notReplaced = stackalloc byte[LongLoop.Bytes];
-            Window* window = Heap->Space.Find(address);
+            Window* window = Space->Find(address);
             nuint slot = window->SlotOf(address);
             while (slot != 0 && (ClrVolatile.Read(ref window->Slots[slot]) & SlotKind.Mask) == SlotKind.Tail)
                 slot--;

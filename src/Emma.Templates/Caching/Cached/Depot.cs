@@ -75,6 +75,7 @@ static unsafe partial class EmmaHeap
             // sizeClass: The depot's class.
             // maxMagazines: How many magazines at most; how many more afterwards.
             // Returns: bytes unmapped.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal nuint Flush(int sizeClass, ref int maxMagazines)
             {
                 nuint unmapped = 0;
@@ -85,7 +86,7 @@ static unsafe partial class EmmaHeap
                         break;
 
                     unmapped += SmallBlocks.FreeMany(sizeClass, Magazine.Slots(magazine), _capacity, givingIsHeld: true);
-                    Heap->Small.Magazines.Give(magazine);
+                    Small->Magazines.Give(magazine);
                 }
 
                 return unmapped;

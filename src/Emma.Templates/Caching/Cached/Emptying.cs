@@ -1,5 +1,7 @@
 namespace Emma.Templates;
 
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -30,6 +32,7 @@ static unsafe partial class EmmaHeap
 
             // Empties the cache of a dead thread. What it was changing when it died is left alone: no block is handed out twice.
             // Returns: bytes unmapped.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nuint EmptyDead(ThreadCache* cache)
             {
                 EndReading(cache);
@@ -41,6 +44,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Makes a dead thread's cache its new owner's, magazines and all, unless the dead one was changing them.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static ThreadCache* TakenOver(ThreadCache* cache)
             {
                 EndReading(cache);
@@ -93,12 +97,14 @@ static unsafe partial class EmmaHeap
 
             private static int CountAt(ulong top) => IsSentinel(top) ? 0 : Magazine.CountAt(top);
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static void ResetClass(ThreadCache* cache, int sizeClass)
             {
                 TopsOf(cache)[sizeClass] = SmallBlocks.SentinelTop;
                 TopsOf(cache)[Spare + sizeClass] = SmallBlocks.SentinelTop;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private static nuint Return(ulong top, int sizeClass)
             {
                 if (IsSentinel(top))
@@ -106,7 +112,7 @@ static unsafe partial class EmmaHeap
 
                 Magazine* magazine = Magazine.Of(top);
                 nuint unmapped = SmallBlocks.FreeMany(sizeClass, Magazine.Slots(magazine), Magazine.CountAt(top), givingIsHeld: true);
-                Heap->Small.Magazines.Give(magazine);
+                Small->Magazines.Give(magazine);
                 return unmapped;
             }
         }

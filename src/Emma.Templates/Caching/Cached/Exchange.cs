@@ -25,7 +25,7 @@ static unsafe partial class EmmaHeap
                 if (HasBlocks(TopsOf(cache)[Spare + sizeClass]))
                     Exchange(cache, sizeClass);
                 else if (!TryLoadFull(cache, sizeClass) && PageMap.IsSmall(sizeClass) && !TryRefill(cache, sizeClass))
-                    Heap->Small.FromSlabs(sizeClass, (ulong*)&alone, 1, cache->Home);
+                    Small->FromSlabs(sizeClass, (ulong*)&alone, 1, cache->Home);
                 ClrVolatile.Write(ref cache->_changing, 0);
 
                 if (alone == 0)
@@ -76,7 +76,7 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static void LookAtWindow(ThreadCache* cache)
             {
-                ref AddressSpace space = ref Heap->Space;
+                ref AddressSpace space = ref *Space;
                 nuint pages = ClrVolatile.Read(ref space.FirstPages);
                 if (pages == cache->_pages)
                     return;
@@ -110,7 +110,7 @@ static unsafe partial class EmmaHeap
                 {
                     TopsOf(cache)[Spare + sizeClass] = TopsOf(cache)[sizeClass];
                     if (!IsSentinel(spare))
-                        Heap->Small.Magazines.Give(Magazine.Of(spare));
+                        Small->Magazines.Give(Magazine.Of(spare));
                 }
 
                 TopsOf(cache)[sizeClass] = Magazine.TopAt(full, depot->Capacity);
@@ -123,7 +123,7 @@ static unsafe partial class EmmaHeap
             {
                 int capacity = SmallBlocks.DepotOf(sizeClass)->Capacity;
                 bool isFirst = IsSentinel(TopsOf(cache)[sizeClass]);
-                Magazine* magazine = isFirst ? Heap->Small.Magazines.Take(capacity) : Magazine.Of(TopsOf(cache)[sizeClass]);
+                Magazine* magazine = isFirst ? Small->Magazines.Take(capacity) : Magazine.Of(TopsOf(cache)[sizeClass]);
                 if (magazine == null)
                     return false;
 
@@ -133,7 +133,7 @@ static unsafe partial class EmmaHeap
                     wanted = capacity;
                 magazine->Filled = (short)wanted;
                 TopsOf(cache)[sizeClass] = Magazine.TopAt(magazine, 0);
-                int count = Heap->Small.FromSlabs(sizeClass, Magazine.Slots(magazine), wanted, cache->Home);
+                int count = Small->FromSlabs(sizeClass, Magazine.Slots(magazine), wanted, cache->Home);
                 TopsOf(cache)[sizeClass] = Magazine.TopAt(magazine, count);
                 return count != 0;
             }
@@ -176,7 +176,7 @@ static unsafe partial class EmmaHeap
 
                 // Full and sentinel, or full and full, or the sentinel twice.
                 Depot* depot = SmallBlocks.DepotOf(sizeClass);
-                ref MagazineStore store = ref Heap->Small.Magazines;
+                ref MagazineStore store = ref Small->Magazines;
                 ulong spare = TopsOf(cache)[Spare + sizeClass];
                 Magazine* empty;
                 if (IsSentinel(spare))

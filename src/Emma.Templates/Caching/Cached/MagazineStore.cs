@@ -98,7 +98,7 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private void Enter()
             {
-                if (_lock.Acquire())
+                if (_lock.AcquireInlined())
                     Recover();
             }
 
@@ -110,7 +110,7 @@ static unsafe partial class EmmaHeap
                 if (_mapped % MagazinesPerArea == 0)
                     return;
 
-                int inLastArea = (int)(Heap->Space.LengthAt((nuint)_areas[area]) / Magazine.Bytes);
+                int inLastArea = (int)(Space->LengthAt((nuint)_areas[area]) / Magazine.Bytes);
                 ClrVolatile.Write(ref _mapped, area * MagazinesPerArea + inLastArea);
             }
 
@@ -133,7 +133,7 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private bool TryGrow()
             {
-                ref AddressSpace space = ref Heap->Space;
+                ref AddressSpace space = ref *Space;
                 int area = _mapped / MagazinesPerArea;
                 nuint used = (nuint)(_mapped % MagazinesPerArea) * Magazine.Bytes;
                 if (area == MaxAreas)

@@ -46,7 +46,7 @@ static unsafe partial class EmmaHeap
                     return reader;
                 }
 
-                reader.Turn = ClrVolatile.Read(ref Heap->Small.Readers._turn);
+                reader.Turn = ClrVolatile.Read(ref Small->Readers._turn);
                 ClrInterlocked.Increment(ref UncachedOf(reader.Turn));
                 return reader;
             }
@@ -93,7 +93,7 @@ static unsafe partial class EmmaHeap
             private static bool RemainCached(nuint segment)
             {
                 int glances = Glances;
-                while (Heap->Small.Caches.IsAnyReading(segment) && --glances > 0)
+                while (Small->Caches.IsAnyReading(segment) && --glances > 0)
                     ClrThread.SpinWait(SpinsPerGlance);
                 return glances == 0;
             }
@@ -101,7 +101,7 @@ static unsafe partial class EmmaHeap
             // Ends a turn. Whether anybody who came before its end is reading still.
             private static bool RemainUncached()
             {
-                int turn = ClrInterlocked.Increment(ref Heap->Small.Readers._turn) - 1;
+                int turn = ClrInterlocked.Increment(ref Small->Readers._turn) - 1;
                 int glances = Glances;
                 while (ClrVolatile.Read(ref UncachedOf(turn)) != 0 && --glances > 0)
                     ClrThread.SpinWait(SpinsPerGlance);
@@ -110,7 +110,7 @@ static unsafe partial class EmmaHeap
 
             private static ref int UncachedOf(int turn)
             {
-                ref MarkReaders readers = ref Heap->Small.Readers;
+                ref MarkReaders readers = ref Small->Readers;
                 if ((turn & 1) != 0)
                     return ref readers._uncachedOfOdd;
                 return ref readers._uncachedOfEven;

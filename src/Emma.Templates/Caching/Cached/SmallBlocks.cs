@@ -68,13 +68,13 @@ static unsafe partial class EmmaHeap
             internal static ulong SentinelTop
             {
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-                get => (ulong)&Heap->Small._sentinelFull;
+                get => (ulong)&Small->_sentinelFull;
             }
 
-            internal static ThreadCache* NoCache => &Heap->Small._noCache;
+            internal static ThreadCache* NoCache => &Small->_noCache;
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            internal static Depot* DepotOf(int sizeClass) => &Heap->Small._depots.First + (sizeClass - 1);
+            internal static Depot* DepotOf(int sizeClass) => (Depot*)Small + (sizeClass - 1);
 
             // The calling thread's cache by way of machine code, or of a thread static; null if it has none.
             internal static ThreadCache* CurrentCache
@@ -115,9 +115,10 @@ static unsafe partial class EmmaHeap
             // Makes the layer's part of the root, zeros so far.
             internal static void Initialize(SmallBlocks* small)
             {
+                Assert(&small->_depots == small);
                 small->_sentinelFull = Magazine.Full;
                 for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
-                    (&small->_depots.First)[sizeClass - 1].Initialize(sizeClass);
+                    ((Depot*)small)[sizeClass - 1].Initialize(sizeClass);
                 ThreadCache.Reset(&small->_noCache, (ulong)&small->_sentinelFull);
             }
 
@@ -161,6 +162,7 @@ static unsafe partial class EmmaHeap
             }
 
             // What the machine code does, for a cache that a thread static finds.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static void* TakeFromStatic(nuint sizeClass)
             {
                 ThreadCache* cache = ThreadCacheList.Static;
@@ -193,6 +195,7 @@ static unsafe partial class EmmaHeap
             }
 
             // A page run of a class that the calling thread or the depot keeps; 0: they have none.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal nuint TakeKept(int pageClass)
             {
                 ThreadCache* cache = Caches.Current();
@@ -233,6 +236,7 @@ static unsafe partial class EmmaHeap
 
             // Frees a page run: the calling thread keeps it if it is of a class for that. False: none begins there, or it was freed just
             // before.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal bool FreeRun(nuint address, int pageClass)
             {
                 if (ChecksBoundaries && !MarkReaders.TryClear(address))
@@ -241,7 +245,7 @@ static unsafe partial class EmmaHeap
                 nuint unmapped = 0;
                 ThreadCache* cache = pageClass != PageMap.Run && Policy.KeepsRuns ? Caches.Current() : null;
                 if (cache == null)
-                    return Heap->Segments.TryFreeRun(address, givingIsHeld: false, ref unmapped);
+                    return Segments->TryFreeRun(address, givingIsHeld: false, ref unmapped);
                 return ThreadCache.GiveSlowly(cache, pageClass, address);
             }
 
@@ -251,6 +255,7 @@ static unsafe partial class EmmaHeap
             // Gives blocks that a cache or a depot kept back to where they came from. The caller holds no lock but, perhaps, that of giving
             // back.
             // Returns: bytes unmapped.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nuint FreeMany(int sizeClass, ulong* blocks, int count, bool givingIsHeld)
             {
                 if (PageMap.IsSmall(sizeClass))
@@ -258,7 +263,7 @@ static unsafe partial class EmmaHeap
 
                 nuint unmapped = 0;
                 for (int i = 0; i < count; i++)
-                    Heap->Segments.TryFreeRun((nuint)blocks[i], givingIsHeld, ref unmapped);
+                    Segments->TryFreeRun((nuint)blocks[i], givingIsHeld, ref unmapped);
                 return unmapped;
             }
 
@@ -288,9 +293,9 @@ static unsafe partial class EmmaHeap
             internal void ReclaimBeforeMapping()
             {
                 ThreadCacheList.NoticeFork();
-                Heap->Space.Giving.Acquire();
+                Giving->Acquire();
                 Caches.ReclaimDead(ChecksBeforeMapping);
-                Heap->Space.Giving.Release();
+                Giving->Release();
             }
 
             // Gives slabs and segments every block that no live thread but the caller keeps: of the dead, of the caller, of the depots. It
@@ -301,22 +306,21 @@ static unsafe partial class EmmaHeap
             internal nuint Flush(int maxMagazines)
             {
                 ThreadCacheList.NoticeFork();
-                ref Lock giving = ref Heap->Space.Giving;
-                giving.Acquire();
+                Giving->Acquire();
                 nuint unmapped = Caches.ReclaimDead(maxMagazines);
                 ThreadCache* own = CurrentCache;
                 if (own != null)
                     unmapped += ThreadCache.Empty(own);
-                giving.Release();
+                Giving->Release();
                 for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
                 {
                     Depot* depot = DepotOf(sizeClass);
                     if (depot->CachedBytes == 0)
                         continue;
 
-                    giving.Acquire();
+                    Giving->Acquire();
                     unmapped += depot->Flush(sizeClass, ref maxMagazines);
-                    giving.Release();
+                    Giving->Release();
                 }
 
                 return unmapped;

@@ -94,7 +94,7 @@ static unsafe partial class EmmaHeap
             internal nuint ReclaimDead(int checks)
             {
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
-                Assert(Heap->Space.Giving.IsHeld);
+                Assert(Giving->IsHeld);
                 nuint unmapped = 0;
                 int count = ClrVolatile.Read(ref _count);
                 if (checks > count)
@@ -216,6 +216,7 @@ static unsafe partial class EmmaHeap
                 return cache;
             }
 
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private ThreadCache* TakeOver(int self)
             {
                 ThreadCache* cache = TakeNobodys(self);

@@ -99,7 +99,7 @@ static unsafe partial class EmmaHeap
 
             private void Map()
             {
-                ref AddressSpace space = ref Heap->Space;
+                ref AddressSpace space = ref *Space;
                 nuint area = space.Map(MappedAreaBytes, Window.SlotSize, SlotKind.Busy);
                 if (area == 0)
                     return;

@@ -61,7 +61,7 @@ static unsafe partial class EmmaHeap
             internal readonly bool FreeRun(nuint address, int pageClass)
             {
                 nuint unmapped = 0;
-                return Heap->Segments.TryFreeRun(address, givingIsHeld: false, ref unmapped);
+                return Segments->TryFreeRun(address, givingIsHeld: false, ref unmapped);
             }
 
             // Whether a run whose page has its class is a live block.

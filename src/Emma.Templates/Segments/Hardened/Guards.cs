@@ -143,7 +143,7 @@ static unsafe partial class EmmaHeap
             // forgets nothing.
             private static bool HasMappings(nuint segment)
             {
-                nuint kind = segment == 0 ? SlotKind.Free : Heap->Space.KindAt(segment);
+                nuint kind = segment == 0 ? SlotKind.Free : Space->KindAt(segment);
                 // What is being unmapped, or cannot be, has its mappings, and may not be looked at.
                 return kind == SlotKind.Segment ? WayOf((Segment*)segment) == Protected : kind is SlotKind.Busy or SlotKind.Retained;
             }
