@@ -20,6 +20,9 @@ static unsafe partial class EmmaHeap
         // The full name of the heap's class, for messages.
         internal const string HeapName = "EmmaHeap";
 
+        // The generator that wrote the heap.
+        internal const string ToolVersion = "0.1.0.0";
+
         // Whether every pointer that crosses the API is proved to be a live block first.
         internal const bool ChecksBoundaries = false;
 

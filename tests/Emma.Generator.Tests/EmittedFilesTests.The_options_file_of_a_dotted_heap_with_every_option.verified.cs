@@ -26,6 +26,9 @@ public static unsafe partial class Mixer
         // The full name of the heap's class, for messages.
         internal const string HeapName = "Audio.Memory.Mixer";
 
+        // The generator that wrote the heap.
+        internal const string ToolVersion = "{version}";
+
         // Whether every pointer that crosses the API is proved to be a live block first.
         internal const bool ChecksBoundaries = true;
 

@@ -26,6 +26,9 @@ static unsafe partial class MyHeap
         // The full name of the heap's class, for messages.
         internal const string HeapName = "MyHeap";
 
+        // The generator that wrote the heap.
+        internal const string ToolVersion = "{version}";
+
         // Whether every pointer that crosses the API is proved to be a live block first.
         internal const bool ChecksBoundaries = false;
 

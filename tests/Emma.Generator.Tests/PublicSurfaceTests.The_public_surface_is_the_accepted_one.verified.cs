@@ -88,6 +88,7 @@ public static nuint MyHeap.GoodSize(nuint byteCount)
 public static nuint MyHeap.GoodSize(nuint byteCount, nuint alignment)
 public static nuint MyHeap.Trim()
 public static nuint MyHeap.UsableSize(void* ptr)
+public static string MyHeap.GeneratorVersion { get; }
 public static void MyHeap.AlignedFree(void* ptr)
 public static void MyHeap.Clear(void* ptr, nuint byteCount)
 public static void MyHeap.Copy(void* source, void* destination, nuint byteCount)

@@ -21,11 +21,11 @@ public class TemplateNamesTests
             [
                 "AlignedAlloc", "AlignedFree", "AlignedRealloc", "Alloc", "AllocHGlobal", "AllocSpan", "AllocZeroed", "Callbacks", "Clear",
                 "Copy", "CreateArena", "CreateBufferWriter", "CreateSequenceWriter", "Destroy", "Fill", "Free", "FreeHGlobal",
-                "GetStatistics", "GoodSize", "HeapArena", "HeapBufferWriter", "HeapInternals", "HeapPooledMemory", "HeapScopedArena",
-                "HeapSequenceWriter", "HeapStatistics", "Kernel", "KernelAccess", "LoadBaseLibrary", "Local", "LocalHeap",
-                "MemoryLimit", "OutOfMemoryHandler", "Owns", "Pool", "Prepare", "ReAllocHGlobal", "Realloc", "Rent", "RentPooled",
-                "RentZeroed", "ScopedArena", "Trim", "TryAlignedAlloc", "TryAlignedRealloc", "TryAlloc", "TryAllocZeroed", "TryRealloc",
-                "UsableSize",
+                "GeneratorVersion", "GetStatistics", "GoodSize", "HeapArena", "HeapBufferWriter", "HeapInternals", "HeapPooledMemory",
+                "HeapScopedArena", "HeapSequenceWriter", "HeapStatistics", "Kernel", "KernelAccess", "LoadBaseLibrary", "Local",
+                "LocalHeap", "MemoryLimit", "OutOfMemoryHandler", "Owns", "Pool", "Prepare", "ReAllocHGlobal", "Realloc", "Rent",
+                "RentPooled", "RentZeroed", "ScopedArena", "Trim", "TryAlignedAlloc", "TryAlignedRealloc", "TryAlloc", "TryAllocZeroed",
+                "TryRealloc", "UsableSize",
             ],
             names);
     }

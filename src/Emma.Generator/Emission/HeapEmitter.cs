@@ -110,6 +110,9 @@ internal static class HeapEmitter
                 // The full name of the heap's class, for messages.
                 internal const string HeapName = "{{heap.FullName}}";
 
+                // The generator that wrote the heap.
+                internal const string ToolVersion = "{{ToolVersion}}";
+
                 // Whether every pointer that crosses the API is proved to be a live block first.
                 internal const bool ChecksBoundaries = {{(heap.BoundaryChecks ? "true" : "false")}};
 

@@ -16,6 +16,14 @@ static unsafe partial class EmmaHeap
         }
     }
 
+    /// <summary>
+    /// The version of Emma.Generator that wrote this heap, as in 1.2.3.0: whether a fix is in it. The heap is code of its assembly, and so
+    /// are its fixes: an assembly gets them when it is built with a newer package.
+    /// </summary>
+    /// <value>Four numbers with points between: the package's, without a suffix, and 0.</value>
+    /// <remarks>Any thread may read it; it starts nothing. Code that was built against a public heap reads that heap's own.</remarks>
+    public static string GeneratorVersion => HeapInternals.ToolVersion;
+
     /// <summary>The bytes of a block that may be used: at least as many as were asked for.</summary>
     /// <param name="ptr">A block of this heap; null: 0.</param>
     /// <returns>Bytes.</returns>

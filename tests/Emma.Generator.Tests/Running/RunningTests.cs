@@ -54,6 +54,31 @@ public class RunningTests
         Assert.Equal(form.Contains("ThreadCache = false", StringComparison.Ordinal) ? "0 False" : "1 True", assembly.Call("Caches", "Run"));
     }
 
+    /// <summary>No constant: an assembly that uses another's public heap would keep what it was compiled with.</summary>
+    [Fact]
+    public void A_heap_says_which_generator_wrote_it_as_its_assembly_does()
+    {
+        const string source =
+            """
+            [assembly: Emma.EmmaAllocator("Audio.Mixer")]
+            static class Versions
+            {
+                public static object Run()
+                {
+                    var metadata = System.Reflection.CustomAttributeExtensions
+                        .GetCustomAttribute<System.Reflection.AssemblyMetadataAttribute>(typeof(Versions).Assembly)!;
+                    string forHosts = metadata.Value!.Split("; ")[1];
+                    bool isConstant = typeof(Audio.Mixer).GetField("GeneratorVersion") != null;
+                    return $"{Audio.Mixer.GeneratorVersion} {forHosts} {isConstant}";
+                }
+            }
+            """;
+        using PluginAssembly assembly = new(new TestProject(source).Generate().Emit());
+
+        string version = typeof(EmmaGenerator).Assembly.GetName().Version!.ToString();
+        Assert.Equal($"{version} {version} False", assembly.Call("Versions", "Run"));
+    }
+
     /// <summary>
     /// A forked child must not compile: once a heap has been prepared, none of its methods may have to be.
     /// </summary>
