@@ -1,13 +1,15 @@
 using System.IO.Compression;
 using System.Reflection.Metadata;
 using System.Reflection.PortableExecutable;
+using System.Security.Cryptography;
+using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using Emma.Consumers.Harness;
 
 namespace Emma.Consumers;
 
 /// <summary>What is in the nupkg, and what is not.</summary>
-public sealed class PackageTests(Workspace workspace)
+public sealed partial class PackageTests(Workspace workspace)
 {
     [Fact]
     public async Task Package_holds_the_analyzer_and_nothing_to_link_or_deploy()
@@ -57,6 +59,66 @@ public sealed class PackageTests(Workspace workspace)
             new StreamReader(await OpenAsync(readme)).ReadToEnd());
     }
 
+    /// <summary>What the README and the pages behind it link to is there, in the package and in the repository.</summary>
+    [Fact]
+    public async Task Links_of_the_packed_pages_lead_to_files_of_the_package()
+    {
+        string[] files = await ListFilesAsync();
+        List<string> dead = [];
+        foreach (string page in files.Where(file => file.EndsWith(".md", StringComparison.Ordinal)))
+        {
+            foreach (Match link in RelativeLink().Matches(new StreamReader(await OpenAsync(page)).ReadToEnd()))
+            {
+                string target = Path.GetRelativePath("/", Path.GetFullPath(link.Groups[1].Value, "/" + Path.GetDirectoryName(page)));
+                if (!files.Contains(target) && !files.Contains($"{target}/README.md"))
+                    dead.Add($"{page}: {link.Value}");
+            }
+        }
+
+        Assert.Empty(dead);
+    }
+
+    /// <summary>A gallery shows the README alone.</summary>
+    [Fact]
+    public async Task Links_of_the_packed_readme_are_absolute_once_the_project_has_an_address()
+    {
+        string folder = Directory.CreateDirectory(Path.Combine(workspace.Folder, "address")).FullName + "/";
+        string[] options = ["-p:PackageProjectUrl=https://emma.example/files/", $"-p:IntermediateOutputPath={folder}", "-nologo"];
+        string project = Path.Combine(Workspace.RepositoryRoot, "src", "Emma.Generator");
+        (await CommandLine.RunAsync(folder, "dotnet", ["msbuild", project, "-t:PackReadme", .. options])).MustSucceed();
+        Finished notes = await CommandLine.RunAsync(folder, "dotnet", ["msbuild", project, "-getProperty:PackageReleaseNotes", .. options]);
+
+        string readme = await File.ReadAllTextAsync(Path.Combine(folder, "README.md"), TestContext.Current.CancellationToken);
+        string original = await File.ReadAllTextAsync(
+            Path.Combine(Workspace.RepositoryRoot, "README.md"), TestContext.Current.CancellationToken);
+        Assert.DoesNotMatch(RelativeLink(), readme);
+        Assert.Contains("](https://emma.example/files/docs/performance.md", readme);
+        Assert.Equal(original, readme.Replace("](https://emma.example/files/", "](", StringComparison.Ordinal));
+        Assert.Equal("https://emma.example/files/CHANGELOG.md", notes.MustSucceed().Output.Trim());
+    }
+
+    [Fact]
+    public async Task Package_says_what_it_is()
+    {
+        Assert.StartsWith("Emma for .NET", await ReadNuspecAsync("title"), StringComparison.Ordinal);
+        Assert.Contains("the Emma for .NET authors", await ReadNuspecAsync("copyright"));
+        Assert.Contains("CHANGELOG.md", await ReadNuspecAsync("releaseNotes"));
+    }
+
+    /// <summary>What is packed depends on the commit alone: not on the folder, nor on the time.</summary>
+    [Fact]
+    public async Task Two_packs_from_folders_of_different_names_have_the_same_contents()
+    {
+        string elsewhere = Path.Combine(workspace.Folder, "elsewhere");
+        Directory.CreateSymbolicLink(elsewhere, Workspace.RepositoryRoot);
+        foreach (string name in new[] { "Emma.Generator", "Emma.Hosting" })
+        {
+            string first = name == "Emma.Generator" ? await workspace.Package : await workspace.GetHostingPackageAsync();
+            string second = await workspace.PackAsync(elsewhere, name, Path.Combine(workspace.Folder, "again"));
+            Assert.Equal(Contents(first), Contents(second));
+        }
+    }
+
     [Fact]
     public async Task Package_brings_its_icon()
     {
@@ -92,6 +154,20 @@ public sealed class PackageTests(Workspace workspace)
         Assert.DoesNotContain(references, reference => reference.StartsWith("Emma.", StringComparison.Ordinal));
     }
 
+    /// <summary>Each entry's name and what is in it, in short.</summary>
+    private static string[] Contents(string path)
+    {
+        using ZipArchive package = ZipFile.OpenRead(path);
+        return
+        [
+            .. package.Entries.OrderBy(entry => entry.FullName, StringComparer.Ordinal).Select(entry =>
+            {
+                using Stream contents = entry.Open();
+                return $"{entry.FullName} {Convert.ToHexString(SHA256.HashData(contents))}";
+            }),
+        ];
+    }
+
     private static string TopFolder(string file) => file.Split('/')[0];
 
     private async Task<string[]> ListFilesAsync()
@@ -115,4 +191,8 @@ public sealed class PackageTests(Workspace workspace)
         contents.Position = 0;
         return contents;
     }
+
+    // The file that a link names, without the place in it.
+    [GeneratedRegex(@"\]\((?!#|[a-z]+:)([^)#]+)[^)]*\)")]
+    private static partial Regex RelativeLink();
 }

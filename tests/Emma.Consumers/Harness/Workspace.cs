@@ -81,6 +81,17 @@ public sealed partial class Workspace : IDisposable
         return to;
     }
 
+    /// <summary>Packs a project of the repository, seen from a folder, with the version of this run.</summary>
+    /// <returns>The path of the package.</returns>
+    public async Task<string> PackAsync(string repository, string project, string folder)
+    {
+        Finished pack = await CommandLine.RunAsync(repository, "dotnet",
+            ["pack", Path.Combine("src", project), "-o", folder, "--artifacts-path", $"{folder}.obj",
+            "--version-suffix", _versionSuffix, .. s_buildOptions]);
+        pack.MustSucceed();
+        return Assert.Single(Directory.GetFiles(folder, $"{project}.*.nupkg"));
+    }
+
     public void Dispose()
     {
         Directory.Delete(Folder, recursive: true);
@@ -96,15 +107,8 @@ public sealed partial class Workspace : IDisposable
     private async Task<string> PackAsync()
     {
         string feed = Path.Combine(Folder, "feed");
-        foreach (string project in new[] { "Emma.Generator", "Emma.Hosting" })
-        {
-            Finished pack = await CommandLine.RunAsync(RepositoryRoot, "dotnet",
-                ["pack", Path.Combine("src", project), "-o", feed, "--artifacts-path", Path.Combine(Folder, "pack"),
-                "--version-suffix", _versionSuffix, .. s_buildOptions]);
-            pack.MustSucceed();
-        }
-
-        return Assert.Single(Directory.GetFiles(feed, "Emma.Generator.*.nupkg"));
+        await PackAsync(RepositoryRoot, "Emma.Hosting", feed);
+        return await PackAsync(RepositoryRoot, "Emma.Generator", feed);
     }
 
     private static string FindRepositoryRoot()
