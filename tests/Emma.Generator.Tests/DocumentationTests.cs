@@ -74,6 +74,37 @@ public partial class DocumentationTests
         });
     }
 
+    public static TheoryData<string> Pages =>
+    [
+        .. new[] { "docs", "samples", "models", ".github" }
+            .SelectMany(folder => Directory.EnumerateFiles(Repository.Path(folder), "*.md", SearchOption.AllDirectories))
+            .Concat(Directory.EnumerateFiles(Repository.Path(), "*.md"))
+            .Select(path => Path.GetRelativePath(Repository.Path(), path)).Order(StringComparer.Ordinal),
+    ];
+
+    [Theory]
+    [MemberData(nameof(Pages))]
+    public void Each_link_of_a_page_leads_to_a_file_and_to_a_heading_of_it(string page)
+    {
+        string path = Repository.Path(page);
+        List<string> dead = [];
+        foreach (Match link in RelativeLink().Matches(File.ReadAllText(path)))
+        {
+            string file = link.Groups[1].Length == 0 ? path : Path.GetFullPath(link.Groups[1].Value, Path.GetDirectoryName(path)!);
+            string heading = link.Groups[2].Value;
+            if (!(heading.Length == 0 ? Path.Exists(file) : File.Exists(file) && Anchors(file).Contains(heading)))
+                dead.Add(link.Value);
+        }
+
+        Assert.Empty(dead);
+    }
+
+    /// <summary>The headings of a page as hosts of repositories name them in addresses.</summary>
+    private static IEnumerable<string> Anchors(string path) =>
+        Heading().Matches(File.ReadAllText(path)).Select(heading => string.Concat(
+            heading.Groups[1].Value.ToLowerInvariant().Where(letter => char.IsLetterOrDigit(letter) || letter is ' ' or '-' or '_')
+                .Select(letter => letter == ' ' ? '-' : letter)));
+
     /// <summary>The text of each test class from its declaration on; those of one name in several projects together.</summary>
     private static Dictionary<string, string> TestClasses()
     {
@@ -96,4 +127,10 @@ public partial class DocumentationTests
 
     [GeneratedRegex(@"class (\w+Tests)\b")]
     private static partial Regex TestClass();
+
+    [GeneratedRegex(@"\]\((?![a-z]+:)([^)#]*)#?([^)]*)\)")]
+    private static partial Regex RelativeLink();
+
+    [GeneratedRegex("^#+ (.+)$", RegexOptions.Multiline)]
+    private static partial Regex Heading();
 }
