@@ -16,6 +16,23 @@ internal readonly record struct Mapping(AddressRange Range, string Permissions, 
 
     public static List<Mapping> ReadAll() => File.ReadLines("/proc/self/maps").Select(Parse).ToList();
 
+    // The bytes that the kernel holds in memory for the mappings that overlap some ranges.
+    public static long ReadResident(IReadOnlyCollection<AddressRange> ranges)
+    {
+        long kibibytes = 0;
+        bool overlaps = false;
+        foreach (string line in File.ReadLines("/proc/self/smaps"))
+        {
+            // A mapping's own line comes before those of its figures, whose names begin with a capital.
+            if (!char.IsAsciiLetterUpper(line[0]))
+                overlaps = ranges.Any(Parse(line).Range.Overlaps);
+            else if (overlaps && line.StartsWith("Rss:", StringComparison.Ordinal))
+                kibibytes += long.Parse(line[4..^2].Trim(), CultureInfo.InvariantCulture);
+        }
+
+        return kibibytes << 10;
+    }
+
     private static Mapping Parse(string line)
     {
         string[] parts = line.Split(' ', 6, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);

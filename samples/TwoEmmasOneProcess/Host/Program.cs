@@ -42,7 +42,7 @@ internal static class Program
         a.Unload();
         int collections = CollectUntilGone(a, heapOfA);
         report.Check($"PluginA's code is gone after {collections} garbage collections", a.IsGone);
-        report.Check("PluginA's memory is gone from /proc/self/maps", heapOfA.HasVanished());
+        CheckMemoryIsGone(report, "PluginA", heapOfA);
         CheckCodePages(report, heapOfB);
         bool workedOn = b.WaitForRounds(RoundsWhileOtherUnloads);
         b.Pause();
@@ -55,9 +55,21 @@ internal static class Program
         b.Unload();
         collections = CollectUntilGone(b, heapOfB);
         report.Check($"PluginB's code is gone after {collections} garbage collections", b.IsGone);
-        report.Check("PluginB's memory is gone from /proc/self/maps", heapOfB.HasVanished());
+        CheckMemoryIsGone(report, "PluginB", heapOfB);
         CheckCodePages(report);
+        report.Conclude(
+            $"So two plugins had a heap each, private and of one name. Each heap went with its plugin and left nothing: "
+                + $"{Report.Size(heapOfA.Resident + heapOfB.Resident)} were resident, "
+                + $"and {Report.Size(heapOfA.ReadResident() + heapOfB.ReadResident())} are.");
         return report.ExitCode;
+    }
+
+    private static void CheckMemoryIsGone(Report report, string plugin, HeapFootprint heap)
+    {
+        long resident = heap.ReadResident();
+        report.Check(
+            $"{plugin}'s memory is unmapped: {Report.Size(heap.Resident)} were resident, {Report.Size(resident)} are",
+            heap.HasVanished() && heap.Resident > 0 && resident == 0);
     }
 
     // A heap calls the kernel through a page of machine code, unless executable memory was refused to it.

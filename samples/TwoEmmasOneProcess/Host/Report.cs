@@ -23,6 +23,10 @@ internal sealed class Report
             AnsiConsole.MarkupLine($"    [red]{Markup.Escape(failure)}[/]");
     }
 
+    // What a reader may take away, if all claims hold.
+    public void Conclude(string text) =>
+        AnsiConsole.MarkupLine(_allHold ? $"[bold]{Markup.Escape(text)}[/]" : "[red]Not all of it is true here.[/]");
+
     // A table with a column for each plugin.
     public void Compare(params (LoadedPlugin Plugin, HeapFootprint Footprint)[] columns)
     {
@@ -40,6 +44,7 @@ internal sealed class Report
         AddRow("kernel access", (_, heap) => heap.View.Kernel);
         AddRow("mapped", (_, heap) => Size(heap.View.Mapped));
         AddRow("in use", (_, heap) => Size(heap.View.InUse));
+        AddRow("resident", (_, heap) => Size(heap.Resident));
         AddRow("segments", (_, heap) => $"{heap.View.Segments}");
         AddRow("large blocks", (_, heap) => $"{heap.View.LargeBlocks}");
         AddRow(
@@ -48,5 +53,6 @@ internal sealed class Report
         AnsiConsole.Write(table);
     }
 
-    public static string Size(long bytes) => bytes >= 1 << 20 ? $"{bytes / (double)(1 << 20):0.0} MiB" : $"{bytes / 1024.0:0.0} KiB";
+    public static string Size(long bytes) =>
+        bytes == 0 ? "0" : bytes >= 1 << 20 ? $"{bytes / (double)(1 << 20):0.0} MiB" : $"{bytes / 1024.0:0.0} KiB";
 }

@@ -1,0 +1,1 @@
+[assembly: Emma.EmmaAllocator("Reference.MyHeap", Public = true)]
