@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.RegularExpressions;
 using Basic.Reference.Assemblies;
 using Emma.Generator.Tests.Harness;
@@ -48,6 +49,33 @@ public partial class GuideTests
         Assert.Equal(output, ProgramRun.OutputOf(project.Generate().Emit()));
     }
 
+    /// <summary>The examples that an editor shows beside members of a heap.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData(", ThreadCache = false")]
+    public void The_examples_of_the_members_comments_compile_cleanly_and_run(string form)
+    {
+        string[] examples = [.. ExamplesOf(form.Length == 0)];
+        string code = $$"""
+            [assembly: Emma.EmmaAllocator("MyHeap"{{form}})]
+            unsafe
+            {
+                {{string.Concat(examples.Select(example => $"{{\n{example}}}\n"))}}
+            }
+            Console.WriteLine(MyHeap.GetStatistics().LiveBlocks);
+            """;
+        TestProject project = new(code, ImplicitUsings) { AssemblyName = "Program", References = [.. Net100.References.All] };
+        project = project with { Options = project.Options.WithOutputKind(OutputKind.ConsoleApplication) };
+
+        Assert.True(examples.Length >= 7);
+        Assert.Equal("0\n", ProgramRun.OutputOf(project.Generate().Emit()));
+    }
+
+    private static IEnumerable<string> ExamplesOf(bool threadCache) =>
+        from template in Repository.TemplatesOf(threadCache).Values
+        from Match example in Example().Matches(template)
+        select WebUtility.HtmlDecode(example.Groups[1].Value.Replace("///", "", StringComparison.Ordinal));
+
     /// <summary>Each program that makes a heap, with the block of text that follows it.</summary>
     private static (string Code, string Output)[] ProgramsOf(string path) =>
     [
@@ -57,4 +85,7 @@ public partial class GuideTests
 
     [GeneratedRegex("```csharp\n((?:(?!```).)*)```\n\n```text\n(.*?)```", RegexOptions.Singleline)]
     private static partial Regex Program();
+
+    [GeneratedRegex("/// <code>\n((?: *///.*\n)*?) */// </code>")]
+    private static partial Regex Example();
 }

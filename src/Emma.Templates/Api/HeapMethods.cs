@@ -102,6 +102,19 @@ static unsafe partial class EmmaHeap
     /// A host's handler, which the package <c>Emma.Hosting</c> sets, is asked after this one, if this one says false.
     /// </para>
     /// </remarks>
+    /// <example>
+    /// <code>
+    /// MyHeap.MemoryLimit = 64 &lt;&lt; 20;
+    /// MyHeap.OutOfMemoryHandler = wanted =>
+    /// {
+    ///     if (MyHeap.MemoryLimit >= 256 &lt;&lt; 20)
+    ///         return false;
+    ///
+    ///     MyHeap.MemoryLimit *= 2;
+    ///     return true;
+    /// };
+    /// </code>
+    /// </example>
     public static ClrHandler? OutOfMemoryHandler
     {
         get => HeapInternals.OutOfMemoryHandlers.Own;
@@ -112,6 +125,14 @@ static unsafe partial class EmmaHeap
     /// Counts what the heap holds. Takes each of its locks for a moment; before the first allocation it holds no bytes.
     /// </summary>
     /// <exception cref="global::System.OutOfMemoryException">There is no memory for the code that counts.</exception>
+    /// <example>
+    /// <code>
+    /// long before = MyHeap.GetStatistics().LiveBlocks;
+    /// MyHeap.Free(MyHeap.Alloc(100));
+    /// if (MyHeap.GetStatistics().LiveBlocks != before)
+    ///     throw new InvalidOperationException($"Something is left: {MyHeap.GetStatistics()}");
+    /// </code>
+    /// </example>
     public static HeapStatistics GetStatistics()
     {
         HeapInternals.HeapCount count = HeapInternals.CountIfRunning();

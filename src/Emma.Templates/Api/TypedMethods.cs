@@ -37,6 +37,13 @@ static unsafe partial class EmmaHeap
     /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
     /// unchanged.</exception>
     /// <exception cref="global::System.ArgumentOutOfRangeException"><paramref name="length"/> is negative.</exception>
+    /// <example>
+    /// <code>
+    /// Span&lt;int&gt; numbers = MyHeap.AllocSpan&lt;int&gt;(1000);
+    /// numbers.Fill(7);
+    /// MyHeap.Free(numbers);
+    /// </code>
+    /// </example>
     public static global::System.Span<T> AllocSpan<T>(int length)
         where T : unmanaged
     {

@@ -23,6 +23,12 @@ static unsafe partial class EmmaHeap
     /// <exception cref="global::System.ArgumentOutOfRangeException"><paramref name="length"/> is negative.</exception>
     /// <exception cref="global::System.OutOfMemoryException">The memory limit is reached, or the kernel has no more; the heap is
     /// unchanged.</exception>
+    /// <example>
+    /// <code>
+    /// using System.Buffers.IMemoryOwner&lt;byte&gt; owner = MyHeap.Rent&lt;byte&gt;(4096);
+    /// owner.Memory.Span.Clear();
+    /// </code>
+    /// </example>
     public static global::System.Buffers.IMemoryOwner<T> Rent<T>(int length)
         where T : unmanaged
     {
@@ -98,10 +104,28 @@ static unsafe partial class EmmaHeap
     /// up to 1 MiB.
     /// </param>
     /// <returns>The arena. Dispose it; it has no finalizer. Only one thread at a time may use it.</returns>
+    /// <example>
+    /// <code>
+    /// using MyHeap.HeapArena arena = MyHeap.CreateArena();
+    /// for (int request = 0; request &lt; 100; request++)
+    /// {
+    ///     Span&lt;byte&gt; body = arena.AllocSpan&lt;byte&gt;(1000);
+    ///     body.Clear();
+    ///     arena.Reset();
+    /// }
+    /// </code>
+    /// </example>
     public static HeapArena CreateArena(nuint chunkBytes = HeapArena.DefaultChunkBytes) => new HeapArena(chunkBytes);
 
     /// <summary>Makes an arena that uses up a buffer first, most often one on the stack, and an arena of this heap behind it.</summary>
     /// <param name="buffer">Bytes that nobody else uses meanwhile. What lies before their first multiple of 16 is not used.</param>
     /// <returns>The arena. Dispose it.</returns>
+    /// <example>
+    /// <code>
+    /// using MyHeap.HeapScopedArena arena = MyHeap.ScopedArena(stackalloc byte[1024]);
+    /// Span&lt;char&gt; text = arena.AllocSpan&lt;char&gt;(100);
+    /// text.Fill(' ');
+    /// </code>
+    /// </example>
     public static HeapScopedArena ScopedArena(global::System.Span<byte> buffer) => new HeapScopedArena(buffer);
 }

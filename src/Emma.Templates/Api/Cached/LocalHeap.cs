@@ -10,6 +10,17 @@ static unsafe partial class EmmaHeap
     /// The calling thread's cache of this heap, looked up once: for code that allocates and frees many small blocks in a row.
     /// </summary>
     /// <exception cref="global::System.PlatformNotSupportedException">First use on anything but Linux x64 or arm64.</exception>
+    /// <example>
+    /// <code>
+    /// MyHeap.LocalHeap local = MyHeap.Local;
+    /// for (int i = 0; i &lt; 1000; i++)
+    /// {
+    ///     byte* scratch = local.Alloc&lt;byte&gt;(64);
+    ///     *scratch = (byte)i;
+    ///     local.Free(scratch);
+    /// }
+    /// </code>
+    /// </example>
     public static LocalHeap Local
     {
         get

@@ -6,6 +6,17 @@ static unsafe partial class EmmaHeap
     /// This heap for code that allocates and frees many small blocks in a row. Without <c>ThreadCache</c>, or hardened, it is no faster
     /// than the heap itself.
     /// </summary>
+    /// <example>
+    /// <code>
+    /// MyHeap.LocalHeap local = MyHeap.Local;
+    /// for (int i = 0; i &lt; 1000; i++)
+    /// {
+    ///     byte* scratch = local.Alloc&lt;byte&gt;(64);
+    ///     *scratch = (byte)i;
+    ///     local.Free(scratch);
+    /// }
+    /// </code>
+    /// </example>
     public static LocalHeap Local => default;
 
     /// <summary>
