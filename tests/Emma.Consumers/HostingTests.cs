@@ -4,7 +4,7 @@ using Emma.Consumers.Harness;
 
 namespace Emma.Consumers;
 
-/// <summary>The second package, the guide and the sample that use it, for somebody who has nothing but the packages.</summary>
+/// <summary>The second package, the guide and the samples that use packages, for somebody who has nothing but the packages.</summary>
 public sealed partial class HostingTests(Workspace workspace)
 {
     [Fact]
@@ -61,6 +61,16 @@ public sealed partial class HostingTests(Workspace workspace)
 
         Finished run = (await workspace.DotnetAsync(Path.Combine(folder, "Host", "bin", "Debug", "net10.0", "Host.dll"))).MustSucceed();
         Assert.Equal(8, run.Output.Split('✓').Length - 1);
+    }
+
+    [Fact]
+    public async Task Sample_server_leaves_nothing_in_its_heap()
+    {
+        string folder = workspace.CopyFromRepository("samples/Kestrel", without: ["nuget.config"]);
+        (await workspace.BuildAsync(folder)).MustSucceed();
+
+        Finished run = (await workspace.DotnetAsync(Path.Combine(folder, "bin", "Debug", "net10.0", "Kestrel.dll"))).MustSucceed();
+        Assert.Contains("pools, 0 left", run.Output);
     }
 
     /// <summary>What a terminal shows: the tool that .NET has for it, from the registry.</summary>
