@@ -24,6 +24,18 @@ public sealed class RunTests(Workspace workspace)
         (await workspace.DotnetAsync(assembly)).MustSucceed();
     }
 
+    [Fact]
+    public async Task Library_for_an_older_framework_and_for_a_newer_one_works_in_both()
+    {
+        string user = await workspace.BuiltCleanAsync("MultiTargetUser");
+        string older = await workspace.BuiltCleanAsync("MultiTarget", "netstandard2.0");
+        string newer = await workspace.BuiltCleanAsync("MultiTarget");
+
+        Finished run = await workspace.DotnetAsync(user, older, newer);
+
+        Assert.StartsWith("over Marshal\na heap\n", run.MustSucceed().Output);
+    }
+
     [Theory]
     [InlineData("net8.0", ".NET 8.")]
     [InlineData("net9.0", ".NET 9.")]

@@ -178,7 +178,10 @@ public class IncrementalityTests
         Assert.All(
             typeof(Heap).GetProperties(),
             property => Assert.True(
-                property.PropertyType == typeof(string) || property.PropertyType.IsPrimitive || property.PropertyType == typeof(Type),
+                property.PropertyType == typeof(string)
+                    || property.PropertyType.IsPrimitive
+                    || property.PropertyType.IsEnum
+                    || property.PropertyType == typeof(Type),
                 $"{property.Name} is a {property.PropertyType}."));
 
     private static void AssertUntouched(string[] before, string[] after, params string[] heaps)

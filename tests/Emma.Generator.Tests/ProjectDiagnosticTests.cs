@@ -33,12 +33,31 @@ public class ProjectDiagnosticTests
             emitted: []);
 
     [Theory]
-    [InlineData(LanguageVersion.CSharp7_3)]
-    [InlineData(LanguageVersion.CSharp12)]
-    public async Task Frameworks_older_than_net8_are_refused_with_one_error_that_says_what_to_write(LanguageVersion language)
+    [InlineData(false, "AllocSpan, Callbacks")]
+    [InlineData(true, "it has no Callbacks")]
+    public async Task A_framework_older_than_net8_gets_a_class_over_Marshal_and_a_list_of_what_is_absent(bool hasSpans, string absent)
     {
         GeneratorOutput output = await DiagnosticAssert.MatchesAsync(
-            new TestProject("""[assembly: Emma.EmmaAllocator({|EMMA0008:"MyHeap"|})]""")
+            new TestProject("""[assembly: Emma.EmmaAllocator({|EMMA0008:"MyHeap"|}, Hardened = true, ThreadCache = true)]""")
+            {
+                Language = LanguageVersion.CSharp9,
+                References = hasSpans ? TestProject.NetStandardWithSpans : TestProject.NetStandard,
+            },
+            emitted: []);
+
+        Assert.Contains("MyHeap/Forwarding.g.cs", output.HeapHintNames);
+        Diagnostic information = Assert.Single(await output.AnalyzeAsync());
+        Assert.Equal(DiagnosticSeverity.Info, information.Severity);
+        Assert.Contains(absent, information.GetMessage(null), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(LanguageVersion.CSharp7_3)]
+    [InlineData(LanguageVersion.CSharp8)]
+    public async Task In_a_framework_older_than_net8_languages_older_than_9_are_refused(LanguageVersion language)
+    {
+        GeneratorOutput output = await DiagnosticAssert.MatchesAsync(
+            new TestProject("""[assembly: Emma.EmmaAllocator({|EMMA0007:"MyHeap"|})]""")
             {
                 Language = language,
                 Options = new(OutputKind.DynamicallyLinkedLibrary, allowUnsafe: true),
@@ -46,9 +65,18 @@ public class ProjectDiagnosticTests
             },
             emitted: []);
 
-        Diagnostic error = Assert.Single(await output.AnalyzeAsync());
-        Assert.Contains("#if NET8_0_OR_GREATER", error.GetMessage(null), StringComparison.Ordinal);
+        Assert.Equal(["MyHeap/Refused.g.cs"], output.HeapHintNames);
+        Assert.Contains("needs C# 9.0 or later", Assert.Single(await output.AnalyzeAsync()).GetMessage(null), StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("""{|EMMA0002:"a b"|}""")]
+    [InlineData("""{|EMMA0004:"Microsoft.Win32"|}""")]
+    [InlineData(""" "MyHeap", MemoryLimit = {|EMMA0005:-1|}""")]
+    public async Task In_a_framework_older_than_net8_errors_are_reported_and_nothing_is_said_of_the_class(string arguments) =>
+        await DiagnosticAssert.MatchesAsync(
+            new TestProject($"[assembly: Emma.EmmaAllocator({arguments})]") { References = TestProject.NetStandard },
+            emitted: []);
 
     [Fact]
     public async Task A_polyfill_does_not_make_an_old_framework_new() =>

@@ -51,13 +51,19 @@ public sealed class AllocatorAnalyzer : DiagnosticAnalyzer
         if (request is null)
             return;
 
-        if (HeapRules.NameError(request, all, context.Compilation) is Diagnostic nameError)
+        Diagnostic? nameError = HeapRules.NameError(request, all, context.Compilation);
+        if (nameError is not null)
             context.ReportDiagnostic(nameError);
-        foreach (Diagnostic error in HeapRules.OtherErrors(request, context.Compilation))
+        ImmutableArray<Diagnostic> errors = [.. HeapRules.OtherErrors(request, context.Compilation)];
+        foreach (Diagnostic error in errors)
             context.ReportDiagnostic(error);
-        // Where no heap is written nothing else is said of it.
         if (!HeapRules.HasNet8(context.Compilation))
+        {
+            // The options have no effect there, and the platform does not matter
+            if (nameError is null && errors.IsEmpty)
+                context.ReportDiagnostic(HeapRules.Absences(request, context.Compilation));
             return;
+        }
 
         foreach (Diagnostic doubt in HeapRules.Doubts(request, context.Compilation))
             context.ReportDiagnostic(doubt);

@@ -77,7 +77,7 @@ internal static class DiagnosticDescriptors
     public static readonly DiagnosticDescriptor LanguageIsTooOld = new(
         "EMMA0007",
         "C# is older than 12",
-        "The heap '{0}' needs C# 12 or later and this is C# {1}: add <LangVersion>12</LangVersion> to a PropertyGroup of the project file",
+        "The heap '{0}' needs C# {2} or later and this is C# {1}: add <LangVersion>12</LangVersion> to a PropertyGroup of the project file",
         Category,
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
@@ -87,12 +87,14 @@ internal static class DiagnosticDescriptors
     public static readonly DiagnosticDescriptor FrameworkIsTooOld = new(
         "EMMA0008",
         "Target framework is older than net8.0",
-        "The heap '{0}' needs net8.0 or later: where older frameworks are targeted too, put the attribute under #if NET8_0_OR_GREATER",
+        "The heap '{0}' needs net8.0 or later. Here a class of its name takes its place, whose blocks are those of Marshal: its options "
+            + "have no effect, and it has no {1}Callbacks, CreateArena, CreateBufferWriter, CreateSequenceWriter, Destroy, GetStatistics, "
+            + "GoodSize, Kernel, Local, MemoryLimit, OutOfMemoryHandler, Owns, Pool, Prepare, Rent, RentPooled, RentZeroed, ScopedArena, "
+            + "Trim, TryAlignedAlloc, TryAlignedRealloc, TryAlloc, TryAllocZeroed, TryRealloc, UsableSize",
         Category,
-        DiagnosticSeverity.Error,
+        DiagnosticSeverity.Info,
         isEnabledByDefault: true,
-        helpLinkUri: HelpLink("EMMA0008"),
-        customTags: WellKnownDiagnosticTags.NotConfigurable);
+        helpLinkUri: HelpLink("EMMA0008"));
 
     public static readonly DiagnosticDescriptor LimitIsTooSmall = new(
         "EMMA0009",

@@ -37,17 +37,25 @@ internal static class HeapRules
         if (!csharp.Options.AllowUnsafe)
             yield return Diagnostic.Create(DiagnosticDescriptors.UnsafeCodeIsOff, request.NameLocation, request.Name);
 
-        // The language follows the framework unless the project says otherwise: naming both would name one cause twice
-        if (!HasNet8(csharp))
-            yield return Diagnostic.Create(DiagnosticDescriptors.FrameworkIsTooOld, request.NameLocation, request.Name);
-        else if (csharp.LanguageVersion < LanguageVersion.CSharp12)
+        // A heap is written in C# 12, and what takes its place in an older framework in C# 9
+        LanguageVersion needed = HasNet8(csharp) ? LanguageVersion.CSharp12 : LanguageVersion.CSharp9;
+        if (csharp.LanguageVersion < needed)
             yield return Diagnostic.Create(
-                DiagnosticDescriptors.LanguageIsTooOld, request.NameLocation, request.Name, csharp.LanguageVersion.ToDisplayString());
+                DiagnosticDescriptors.LanguageIsTooOld,
+                request.NameLocation,
+                request.Name,
+                csharp.LanguageVersion.ToDisplayString(),
+                needed.ToDisplayString());
 
         if (request.MemoryLimit < 0)
             yield return Diagnostic.Create(
                 DiagnosticDescriptors.OptionOutOfRange, request.LocationOf(nameof(request.MemoryLimit)), request.MemoryLimit);
     }
+
+    // What the heap has not, where the framework is older than net8.0 and a class over Marshal takes its place.
+    public static Diagnostic Absences(HeapRequest request, Compilation compilation) =>
+        Diagnostic.Create(
+            DiagnosticDescriptors.FrameworkIsTooOld, request.NameLocation, request.Name, HasSpans(compilation) ? "" : "AllocSpan, ");
 
     // What may not be meant so, and is emitted as it is asked for.
     public static IEnumerable<Diagnostic> Doubts(HeapRequest request, Compilation compilation)
@@ -88,4 +96,12 @@ internal static class HeapRules
     public static bool HasNet8(Compilation compilation) =>
         compilation.GetSpecialType(SpecialType.System_Object).ContainingAssembly
             ?.GetTypeByMetadataName("System.Runtime.CompilerServices.InlineArrayAttribute") is not null;
+
+    // Whether there are spans, of an older framework's own or of the package System.Memory.
+    public static bool HasSpans(Compilation compilation) =>
+        IsUsable("System.Span`1", compilation) && IsUsable("System.Runtime.InteropServices.MemoryMarshal", compilation);
+
+    private static bool IsUsable(string type, Compilation compilation) =>
+        compilation.GetTypeByMetadataName(type) is INamedTypeSymbol found
+        && compilation.IsSymbolAccessibleWithin(found, compilation.Assembly);
 }

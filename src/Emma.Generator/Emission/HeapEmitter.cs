@@ -48,6 +48,14 @@ internal static class HeapEmitter
             return;
         }
 
+        if (heap.Forwarding != Forwarding.None)
+        {
+            context.AddSource($"{heap.FullName}/Forwarding.g.cs", EmittedText.From(ForwardingClass(heap, "Forwarding.cs")));
+            if (heap.Forwarding == Forwarding.WithSpans)
+                context.AddSource($"{heap.FullName}/ForwardingSpans.g.cs", EmittedText.From(ForwardingClass(heap, "ForwardingSpans.cs")));
+            return;
+        }
+
         context.AddSource($"{heap.FullName}/Options.g.cs", EmittedText.From(Options(heap)));
 
         foreach (Template template in Template.All.Where(template => template.IsPartOf(heap)))
@@ -79,6 +87,17 @@ internal static class HeapEmitter
             {(heap.Namespace.Length == 0 ? declaration : $"namespace @{heap.Namespace.Replace(".", ".@")} {{ {declaration} }}")}
 
             """;
+    }
+
+    // What takes the heap's place where the framework is older than net8.0, in C# 9.
+    private static string ForwardingClass(Heap heap, string resource)
+    {
+        string declaration = Resources.Read(resource)
+            .Replace("{version}", ToolVersion)
+            .Replace("{access}", heap.IsPublic ? "public " : "")
+            .Replace("{name}", ClassName(heap))
+            .Replace("{fullName}", heap.FullName);
+        return Header + (heap.Namespace.Length == 0 ? declaration : $"namespace {heap.Namespace}\n{{\n{declaration}}}\n");
     }
 
     // An option's value as the package Emma.Hosting reads it.

@@ -12,6 +12,8 @@ namespace Emma.Generator.Model;
 // MemoryLimit: The most bytes that the heap may map; 0: no limit.
 // IsPublic: Whether the class is public instead of internal.
 // IsRefused: Whether only an empty class of its name is emitted, because an error stands at the attribute.
+// Forwarding: Whether the framework is older than net8.0, so that a class over Marshal takes the heap's place; the other options then mean
+// nothing.
 // Namesakes: Of a refused heap, how many are asked for before it under a name that differs in case at most. Files are told apart ignoring
 // case.
 internal sealed record Heap(
@@ -24,6 +26,7 @@ internal sealed record Heap(
     long MemoryLimit,
     bool IsPublic,
     bool IsRefused,
+    Forwarding Forwarding = Forwarding.None,
     int Namesakes = 0)
 {
     // Stands for a request whose name is refused: nothing is emitted.
@@ -36,5 +39,6 @@ internal sealed record Heap(
     public string ClassName => HeapName.ClassName(FullName);
 
     // A refused heap.
-    public static Heap StandIn(string name, int namesakes) => new(name, true, false, false, false, true, 0, false, true, namesakes);
+    public static Heap StandIn(string name, int namesakes) =>
+        new(name, true, false, false, false, true, 0, false, true, Namesakes: namesakes);
 }

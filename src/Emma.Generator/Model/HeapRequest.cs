@@ -91,7 +91,8 @@ internal sealed class HeapRequest
             isOptimized,
             MemoryLimit,
             Option("Public", false),
-            IsRefused: false);
+            IsRefused: false,
+            ForwardingIn(compilation));
     }
 
     // The argument that gives an option, or the name where that is null; without such an argument, the attribute.
@@ -100,6 +101,11 @@ internal sealed class HeapRequest
             .FirstOrDefault(argument => argument.NameEquals?.Name.Identifier.ValueText == option)?
             .Expression.GetLocation()
         ?? Syntax.GetLocation();
+
+    private static Forwarding ForwardingIn(Compilation compilation) =>
+        HeapRules.HasNet8(compilation) ? Forwarding.None
+        : HeapRules.HasSpans(compilation) ? Forwarding.WithSpans
+        : Forwarding.WithoutSpans;
 
     private Heap Judge(ImmutableArray<HeapRequest> all, Compilation compilation)
     {

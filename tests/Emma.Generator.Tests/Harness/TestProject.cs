@@ -21,8 +21,9 @@ internal sealed record TestProject(params string[] Sources)
 
     private static LanguageVersion Newest => LanguageVersion.Latest.MapSpecifiedToEffectiveVersion();
 
-    public static ImmutableArray<MetadataReference> NetStandard { get; } =
-        [MetadataReference.CreateFromStream(typeof(TestProject).Assembly.GetManifestResourceStream("netstandard.dll")!)];
+    public static ImmutableArray<MetadataReference> NetStandard { get; } = [Embedded("netstandard.dll")];
+
+    public static ImmutableArray<MetadataReference> NetStandardWithSpans { get; } = [.. NetStandard, Embedded("System.Memory.dll")];
 
     public string AssemblyName { get; init; } = "Consumer";
 
@@ -41,7 +42,10 @@ internal sealed record TestProject(params string[] Sources)
     /// <summary>What MSBuild would hand the analyzers.</summary>
     public ImmutableDictionary<string, string> BuildProperties { get; init; } = ImmutableDictionary<string, string>.Empty;
 
-    public CSharpParseOptions ParseOptions => new(Language, Documentation);
+    /// <summary>Symbols for <c>#if</c>.</summary>
+    public ImmutableArray<string> Constants { get; init; } = [];
+
+    public CSharpParseOptions ParseOptions => new(Language, Documentation, preprocessorSymbols: Constants);
 
     /// <summary>The compilation without anything emitted.</summary>
     public CSharpCompilation Compile() =>
@@ -66,4 +70,7 @@ internal sealed record TestProject(params string[] Sources)
         Assert.Empty(result.Diagnostics);
         return new GeneratorOutput(this, compilation, result.GeneratedSources);
     }
+
+    private static PortableExecutableReference Embedded(string name) =>
+        MetadataReference.CreateFromStream(typeof(TestProject).Assembly.GetManifestResourceStream(name)!);
 }

@@ -1,0 +1,1 @@
+[assembly: Emma.EmmaAllocator("MultiTarget.Memory.Blocks")]
