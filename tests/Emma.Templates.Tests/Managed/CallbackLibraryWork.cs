@@ -9,7 +9,7 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         /// <summary>The main job of some C libraries with their memory in this copy's heap, and what they do at its limit.</summary>
-        public static class CallbackLibraryWork
+        public static partial class CallbackLibraryWork
         {
             private const long Limit = 48 << 20;
             private const long SmallLimit = 2 << 20;
