@@ -58,8 +58,8 @@ public static unsafe partial class EmmaHeap
                             Expect.Equal(ok, set(handle, url, address));
                             Expect.Equal(ok, set(handle, noProxy, everything));
                             Expect.Equal(ok, set(handle, noSignal, (void*)1));
-                            Expect.Equal(
-                                ok, set(handle, writeFunction, (delegate* unmanaged[Cdecl]<byte*, nuint, nuint, Received*, nuint>)&Receive));
+                            delegate* unmanaged[Cdecl]<byte*, nuint, nuint, Received*, nuint> receive = &Receive;
+                            Expect.Equal(ok, set(handle, writeFunction, receive));
                             Expect.Equal(ok, set(handle, writeData, &place));
                             Expect.Equal(ok, perform(handle));
                         }
