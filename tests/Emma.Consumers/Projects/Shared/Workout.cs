@@ -31,6 +31,7 @@ internal static unsafe partial class Workout
         CheckSpecialBlocks();
         CheckRefusals();
         CheckMore();
+        CheckManaged();
         CheckHost();
         WorkoutHeap.Trim();
         WorkoutHeap.Destroy();
@@ -42,6 +43,8 @@ internal static unsafe partial class Workout
 
     // What only some of the projects do.
     static partial void CheckMore();
+
+    static partial void CheckManaged();
 
     static partial void CheckHost();
 
