@@ -6,6 +6,7 @@ static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         internal const string HeapName = "LockedHeap";
+        internal const string ToolVersion = "0.1.0.0";
         internal const bool ChecksBoundaries = false;
         internal const bool ChecksAreDefaulted = false;
         internal const bool IsHardened = false;
