@@ -19,11 +19,7 @@ public sealed class Arm64Tests(Workspace workspace)
             "Not run on arm64, which needs an emulator and Debian's arm64 libraries: apt-get install qemu-user-static mmdebstrap");
 
         string libraries = Path.Combine(workspace.Folder, "arm64");
-        (await CommandLine.RunAsync(workspace.Folder, "mmdebstrap",
-            [
-                "--variant=extract", "--architectures=arm64", "--include=libc6,libgcc-s1,libstdc++6", "", libraries,
-                .. PackageSources(),
-            ])).MustSucceed();
+        await workspace.RunScriptAsync("arm64-libraries", libraries);
         Finished publish = (await workspace.PublishAsync("Arm64")).MustSucceed();
         Assert.DoesNotContain("warning", publish.Output);
 
@@ -33,19 +29,8 @@ public sealed class Arm64Tests(Workspace workspace)
 
         async Task RunAsync(string[] arguments)
         {
-            string output = (await CommandLine.RunAsync(workspace.Folder, Emulator, ["-L", libraries, .. arguments])).MustSucceed().Output;
-            Assert.Contains("on Arm64", output);
-            Assert.Equal(5, output.Split('\n').Count(line => line.TrimEnd().EndsWith(": Trampolines", StringComparison.Ordinal)));
+            Finished run = await CommandLine.RunAsync(workspace.Folder, Emulator, ["-L", libraries, .. arguments]);
+            EveryForm.MustHaveRun(run, "on Arm64, linux-arm64, glibc,");
         }
-    }
-
-    /// <summary>The files that say where this machine has its packages from: the other architecture's are there, too.</summary>
-    private static IEnumerable<string> PackageSources()
-    {
-        const string folder = "/etc/apt";
-        return new[] { "sources.list", "sources.list.d/*.list", "sources.list.d/*.sources" }
-            .Where(pattern => Directory.Exists(Path.Combine(folder, Path.GetDirectoryName(pattern)!)))
-            .SelectMany(pattern => Directory.EnumerateFiles(
-                Path.Combine(folder, Path.GetDirectoryName(pattern)!), Path.GetFileName(pattern)));
     }
 }

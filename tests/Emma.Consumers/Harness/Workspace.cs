@@ -71,6 +71,13 @@ public sealed partial class Workspace : IDisposable
         return await CommandLine.RunAsync(Folder, "dotnet", [verb, .. arguments, .. options], ("EmmaVersion", await GetVersionAsync()));
     }
 
+    /// <summary>Runs a script of tests/Everywhere, which makes what programs for another platform need.</summary>
+    public async Task RunScriptAsync(string name, params string[] arguments)
+    {
+        string script = Path.Combine(RepositoryRoot, "tests", "Everywhere", name);
+        (await CommandLine.RunAsync(Folder, "bash", [script, .. arguments])).MustSucceed();
+    }
+
     /// <summary>A copy of what a folder of the repository has, but for what was built there and some files.</summary>
     /// <returns>Its path.</returns>
     public string CopyFromRepository(string path, string[] without)

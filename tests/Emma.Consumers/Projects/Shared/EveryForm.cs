@@ -7,7 +7,7 @@ using Emma;
 [assembly: EmmaAllocator("HardenedHeap", Hardened = true)]
 [assembly: EmmaAllocator("BoundedHeap", BoundaryChecks = true, MemoryLimit = 64 << 20)]
 
-namespace Arm64;
+namespace EveryForm;
 
 /// <summary>
 /// Threads that allocate, resize and free each other's blocks at random, in a heap of each form. Each block is filled with a byte that says
@@ -23,7 +23,10 @@ internal static unsafe class Program
     private static int Main(string[] args)
     {
         int steps = args.Length > 0 ? int.Parse(args[0]) : 5000;
-        Console.WriteLine($"on {RuntimeInformation.ProcessArchitecture}, pages of {Environment.SystemPageSize} bytes");
+        string libc = File.ReadAllText("/proc/self/maps").Contains("/libc.so.6") ? "glibc" : "another libc";
+        Console.WriteLine(
+            $"on {RuntimeInformation.ProcessArchitecture}, {RuntimeInformation.RuntimeIdentifier}, {libc}, "
+            + $"pages of {Environment.SystemPageSize} bytes");
         Run("plain", steps, new Calls(&PlainHeap.TryAlloc, &PlainHeap.TryRealloc, &PlainHeap.Free));
         End("plain", PlainHeap.Kernel.ToString(), PlainHeap.GetStatistics().InUseBytes, PlainHeap.Trim, PlainHeap.Destroy);
         Run("checked", steps, new Calls(&CheckedHeap.TryAlloc, &CheckedHeap.TryRealloc, &CheckedHeap.Free));
