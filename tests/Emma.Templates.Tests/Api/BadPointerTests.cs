@@ -8,6 +8,7 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         /// <summary>Pointers that are no blocks of this heap: refused without a fault, by name, and without a trace.</summary>
+        [Trait("Runs", "Everywhere")]
         public sealed class BadPointerTests : HeapTest
         {
             private readonly void* _pin;

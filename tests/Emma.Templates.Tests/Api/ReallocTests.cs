@@ -8,6 +8,7 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
+        [Trait("Runs", "Everywhere")]
         public sealed class ReallocTests : HeapTest
         {
             private const nuint MiB = 1 << 20;

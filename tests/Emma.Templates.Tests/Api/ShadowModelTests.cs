@@ -7,6 +7,7 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
+        [Trait("Runs", "Everywhere")]
         public sealed class ShadowModelTests : HeapTest
         {
             public static TheoryData<int> Seeds => new(Enumerable.Range(1, 8));
@@ -42,8 +43,11 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
-            public void Random_use_without_any_machine_code_keeps_every_byte() =>
+            public void Random_use_without_any_machine_code_keeps_every_byte()
+            {
+                Assumption.X64("the filter of system calls names its calls.");
                 ChildProcess.MustSucceed(nameof(Scenarios.UseTheHeapWithoutMachineCode), Seccomp.PrivateCode);
+            }
 
             [Fact]
             public void Many_short_threads_one_after_the_other_leave_nothing_behind()

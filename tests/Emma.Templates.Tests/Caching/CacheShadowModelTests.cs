@@ -8,6 +8,7 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         /// <summary>Random histories of several threads that use the heap and their Local side by side.</summary>
+        [Trait("Runs", "Everywhere")]
         public sealed class CacheShadowModelTests : HeapTest
         {
             [Theory]

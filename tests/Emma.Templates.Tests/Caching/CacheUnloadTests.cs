@@ -7,6 +7,7 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         /// <summary>Plugins that leave with caches full, and what they leave behind: nothing.</summary>
+        [Trait("Runs", "Everywhere")]
         public sealed class CacheUnloadTests : HeapTest
         {
             /// <summary>
@@ -25,10 +26,11 @@ public static unsafe partial class EmmaHeap
                 int codePages = ProcessMaps.CodePages().Count;
                 int keys = PosixThreads.CountFreeKeys();
                 int fast = UseAtOnceAndUnload(Length.Of(4, 40));
-                Expect.InRange(fast, 1, ThreadWordTests.FastKeys);
+                int least = Assumption.HasThreadWords ? 1 : 0;
+                Expect.InRange(fast, least, least * ThreadWordTests.FastKeys);
                 Expect.Equal(keys, PosixThreads.CountFreeKeys());
                 for (int i = 0; i < Length.Of(2, 10); i++)
-                    Expect.Equal(1, UseAtOnceAndUnload(1));
+                    Expect.Equal(least, UseAtOnceAndUnload(1));
                 Expect.Equal(codePages, ProcessMaps.CodePages().Count);
                 Expect.Equal(keys, PosixThreads.CountFreeKeys());
             }

@@ -5,6 +5,7 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         /// <summary>What a new thread costs does not depend on how many there are.</summary>
+        [Trait("Runs", "Everywhere")]
         public sealed class ManyThreadsTests : FewCachesTest
         {
             private const int Living = 300;

@@ -7,6 +7,7 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         /// <summary>The word of each thread that leads to its cache, and heaps for which there is none.</summary>
+        [Trait("Runs", "Everywhere")]
         public sealed class ThreadWordTests : HeapTest
         {
             // The keys whose values lie in the thread control block.
@@ -28,7 +29,8 @@ public static unsafe partial class EmmaHeap
                 try
                 {
                     int keys = PosixThreads.CountFreeKeys();
-                    Expect.Equal((nuint)machineCode, UseAndUnload(nameof(CachePluginWork.UseThoroughly)));
+                    nuint expected = Assumption.HasThreadWords ? (nuint)machineCode : 0;
+                    Expect.Equal(expected, UseAndUnload(nameof(CachePluginWork.UseThoroughly)));
                     Expect.Equal(keys, PosixThreads.CountFreeKeys());
                 }
                 finally

@@ -8,6 +8,7 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         /// <summary>Threads that come, use the heap and go: what they leave serves their heirs.</summary>
+        [Trait("Runs", "Everywhere")]
         public sealed class ThreadsComeAndGoTests : FewCachesTest
         {
             [Fact]

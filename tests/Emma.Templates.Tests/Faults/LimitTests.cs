@@ -11,6 +11,7 @@ public static unsafe partial class EmmaHeap
         /// Heaps in processes that may have little: the limits of a shell or a container, and memory that is locked as it is mapped. A heap
         /// asks for what it is about to use, not for what it might. Each test is a process of its own.
         /// </summary>
+        [Trait("Runs", "Everywhere")]
         public sealed class LimitTests
         {
             [Fact]

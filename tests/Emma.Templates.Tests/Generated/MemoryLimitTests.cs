@@ -1,6 +1,7 @@
 namespace Emma.Templates.Tests;
 
 /// <summary>A heap that may map 40 MiB.</summary>
+[Trait("Runs", "Everywhere")]
 public sealed unsafe class MemoryLimitTests : IDisposable
 {
     private const nuint MiB = 1 << 20;

@@ -1,6 +1,7 @@
 namespace Emma.Templates.Tests;
 
 /// <summary>Heaps of one assembly, as the generator wrote them.</summary>
+[Trait("Runs", "Everywhere")]
 public sealed unsafe class TwoHeapsTests : IDisposable
 {
     public void Dispose()

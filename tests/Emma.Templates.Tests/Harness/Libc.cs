@@ -61,6 +61,9 @@ public static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "munmap")]
     public static partial int Unmap(void* address, nuint length);
 
+    [LibraryImport("libc", EntryPoint = "mprotect")]
+    public static partial int Protect(void* address, nuint length, int protection);
+
     [LibraryImport("libc", EntryPoint = "sigaction")]
     public static partial int SetSignalAction(int signal, SingleStep.SignalAction* action, SingleStep.SignalAction* former);
 

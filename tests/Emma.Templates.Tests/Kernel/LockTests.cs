@@ -7,6 +7,7 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
+        [Trait("Runs", "Everywhere")]
         public sealed class LockTests : IDisposable
         {
             private readonly Lock* _lock;

@@ -7,6 +7,7 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         /// <summary>The system calls on memory: raw results and errors of the real kernel, in both ways to reach it.</summary>
+        [Trait("Runs", "Everywhere")]
         public sealed class MemorySyscallTests
         {
             private const nuint Page = AddressSpace.SmallestPage;

@@ -7,6 +7,7 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         /// <summary>Start-up where the kernel refuses something. Each test is a process of its own.</summary>
+        [Trait("Runs", "Everywhere")]
         public sealed class StartUpTests
         {
             [Fact]

@@ -11,6 +11,7 @@ public static unsafe partial class EmmaHeap
         /// <summary>
         /// The system calls on threads and processes: raw results and errors of the real kernel, in both ways to reach it.
         /// </summary>
+        [Trait("Runs", "Everywhere")]
         public sealed class ThreadSyscallTests
         {
             // Milliseconds.

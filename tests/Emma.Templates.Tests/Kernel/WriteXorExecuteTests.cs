@@ -6,6 +6,7 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
+        [Trait("Runs", "Everywhere")]
         public sealed class WriteXorExecuteTests : HeapTest
         {
             [Fact]

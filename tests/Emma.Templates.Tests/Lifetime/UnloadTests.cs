@@ -8,6 +8,7 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         /// <summary>Heaps of plugins: independent while they live, gone without a trace with their load context.</summary>
+        [Trait("Runs", "Everywhere")]
         public sealed class UnloadTests : HeapTest
         {
             /// <summary>Copies of earlier tests go first, so that their code pages are not counted here.</summary>

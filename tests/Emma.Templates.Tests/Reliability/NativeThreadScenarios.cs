@@ -17,14 +17,21 @@ public static unsafe partial class EmmaHeap
             /// </summary>
             public static void NativeThreadsEndOutside()
             {
-                nuint* kept = stackalloc nuint[KeptByNativeThread];
+                // Behind the blocks: the thread's number for the kernel.
+                nuint* kept = stackalloc nuint[KeptByNativeThread + 1];
                 delegate* unmanaged<nuint*, nint> callback = &UseHeapFromOutside;
                 void* endedRaw = ComposeRawEnd(callback);
                 for (int i = 0; i < 100; i++)
                 {
                     nuint thread;
-                    Must(Libc.CreateThread(&thread, null, i % 2 == 0 ? callback : endedRaw, kept) == 0, "no thread");
-                    Must(Libc.Join(thread, null) == 0, "no end");
+                    bool returns = i % 2 == 0;
+                    kept[KeptByNativeThread] = 0;
+                    Must(Libc.CreateThread(&thread, null, returns ? callback : endedRaw, kept) == 0, "no thread");
+                    // Only glibc's join returns for a thread that has ended behind its back.
+                    if (returns)
+                        Must(Libc.Join(thread, null) == 0, "no end");
+                    else
+                        Patience.Until(() => HasEnded(kept), "the thread has ended");
                     for (int k = 0; k < KeptByNativeThread; k++)
                     {
                         if (*(nuint*)kept[k] != kept[k])
@@ -52,22 +59,35 @@ public static unsafe partial class EmmaHeap
                     Free(Alloc(NativeBlockSize));
                 }
 
+                Volatile.Write(ref kept[KeptByNativeThread], (nuint)CurrentThread.Id);
                 return 0;
             }
 
-            // Machine code that calls a function and makes the raw exit system call.
+            private static bool HasEnded(nuint* kept)
+            {
+                nuint id = Volatile.Read(ref kept[KeptByNativeThread]);
+                return id != 0 && CurrentThread.IsDead(Environment.ProcessId, (int)id);
+            }
+
+            // Machine code that calls a function and makes the raw exit system call. It is written before it may be executed, which is when
+            // the kernel has arm64's instruction caches see it.
             private static void* ComposeRawEnd(void* function)
             {
-                const int readWriteExecute = 1 | 2 | 4;
                 const int privateAnonymous = 0x02 | 0x20;
-                const int addressOffset = 6;
-                byte* code = (byte*)Libc.Map(null, 4096, readWriteExecute, privateAnonymous, -1, 0);
+                const int readExecute = 1 | 4;
+                // A page of any kernel.
+                const nuint bytesOfCode = 64 << 10;
+                byte* code = (byte*)Libc.Map(null, bytesOfCode, Syscalls.ProtReadWrite, privateAnonymous, -1, 0);
                 Expect.True((nint)code > 0);
                 // sub rsp, 8; mov rax, function; call rax; mov eax, 60 (exit); xor edi, edi; syscall
-                ReadOnlySpan<byte> bytes =
+                ReadOnlySpan<byte> x64 =
                     [0x48, 0x83, 0xEC, 0x08, 0x48, 0xB8, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xD0, 0xB8, 0x3C, 0, 0, 0, 0x31, 0xFF, 0x0F, 0x05];
+                // ldr x16, function; blr x16; mov x8, 93 (exit); mov x0, 0; svc 0; nop; function
+                ReadOnlySpan<uint> arm64 = [0x580000D0, 0xD63F0200, 0xD2800BA8, 0xD2800000, 0xD4000001, 0xD503201F, 0, 0];
+                ReadOnlySpan<byte> bytes = Assumption.IsX64 ? x64 : MemoryMarshal.AsBytes(arm64);
                 bytes.CopyTo(new Span<byte>(code, bytes.Length));
-                *(void**)(code + addressOffset) = function;
+                *(void**)(code + (Assumption.IsX64 ? 6 : 24)) = function;
+                Expect.Equal(0, Libc.Protect(code, bytesOfCode, readExecute));
                 return code;
             }
         }

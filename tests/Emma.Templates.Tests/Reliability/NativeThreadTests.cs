@@ -7,6 +7,7 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         /// <summary>Threads that the runtime has not made, and whose end it may not see.</summary>
+        [Trait("Runs", "Everywhere")]
         public sealed class NativeThreadTests
         {
             [Fact]

@@ -1,0 +1,23 @@
+using System.Runtime.InteropServices;
+
+namespace Emma.Templates.Tests;
+
+/// <summary>
+/// Where the tests run, as far as some assume it: tests with the trait Runs=Everywhere run on musl, too (tests/Everywhere/run). What a test
+/// assumes that does not hold there it names, and is skipped.
+/// </summary>
+internal static class Assumption
+{
+    internal static bool IsGlibc { get; } = NativeLibrary.TryGetExport(NativeLibrary.GetMainProgramHandle(), "gnu_get_libc_version", out _);
+
+    internal static bool IsX64 => RuntimeInformation.ProcessArchitecture == Architecture.X64;
+
+    /// <summary>glibc on x64 has a word of each thread's for a heap; elsewhere a heap finds its caches without machine code.</summary>
+    internal static bool HasThreadWords => IsGlibc && IsX64;
+
+    internal static void Glibc(string why) => Expect.SkipUnless(IsGlibc, "Assumes glibc: " + why);
+
+    internal static void X64(string why) => Expect.SkipUnless(IsX64, "Assumes x64: " + why);
+
+    internal static void RealKernel(string why) => Expect.SkipUnless(OwnProgram.Emulator is null, "Assumes a kernel that is not emulated: " + why);
+}
