@@ -8,7 +8,8 @@ namespace Emma.Templates.Tests;
 /// </summary>
 internal static class Assumption
 {
-    internal static bool IsGlibc { get; } = NativeLibrary.TryGetExport(NativeLibrary.GetMainProgramHandle(), "gnu_get_libc_version", out _);
+    internal static bool IsGlibc { get; } =
+        NativeLibrary.TryGetExport(NativeLibrary.GetMainProgramHandle(), "gnu_get_libc_version", out _);
 
     internal static bool IsX64 => RuntimeInformation.ProcessArchitecture == Architecture.X64;
 
