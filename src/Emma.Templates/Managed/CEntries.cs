@@ -35,7 +35,10 @@ static unsafe partial class EmmaHeap
                     return;
 
                 HeapState.EnsureRunning();
-                Compilation.Require(CompilationGroups.Core | CompilationGroups.ForLarge);
+                // The methods that do what machine code does are compiled with the last.
+                bool callsMethods = HasThreadCaches && !IsHardened && !SmallBlocks.HasMachineCode;
+                Compilation.Require(
+                    CompilationGroups.Core | CompilationGroups.ForLarge | (callsMethods ? CompilationGroups.Upkeep : 0));
                 Compilation.PrepareEntries(typeof(CEntries), LockFree());
                 // Compiled, or bound, by being called.
                 ClrMarshal.SetLastSystemError(ClrMarshal.GetLastSystemError());

@@ -209,6 +209,14 @@ public static unsafe partial class EmmaHeap
                 Must(GetStatistics().LiveBlocks == 0, "something is left");
             }
 
+            // Without a key that glibc keeps in the thread control block.
+            public static void CallFromCWithoutMachineCode()
+            {
+                const uint fastKeys = 32;
+                PosixThreads.TakeKeys(fastKeys);
+                CallFromCWithoutCompiling();
+            }
+
             public static void ForkWithCallbacks()
             {
                 Must(CAllocator.Of(NativeLibrary.Load("libc.so.6")).Run(1000) == 0, "the C library");

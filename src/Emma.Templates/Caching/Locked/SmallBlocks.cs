@@ -18,6 +18,9 @@ static unsafe partial class EmmaHeap
             // The fast half of a free: there is none.
             internal static bool TryGive(ref void* block) => false;
 
+            // Whether caches are found by machine code: there are none.
+            internal static bool HasMachineCode => false;
+
             // Whether a thread reads marks: there are none.
             internal static bool AreMarksRead(nuint segment) => segment == 0;
 
