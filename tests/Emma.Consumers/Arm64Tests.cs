@@ -10,6 +10,10 @@ public sealed class Arm64Tests(Workspace workspace)
 {
     private const string Emulator = "qemu-aarch64-static";
 
+    private string Libraries => Path.Combine(workspace.Folder, "arm64");
+
+    private string Published => Path.Combine(workspace.Folder, "Arm64", "published");
+
     /// <summary>The second time the process has 39 bits of addresses, as some kernels for arm64 give.</summary>
     [Fact]
     public async Task A_heap_of_each_form_works_on_arm64_with_many_addresses_and_with_few()
@@ -18,19 +22,64 @@ public sealed class Arm64Tests(Workspace workspace)
             RunTests.HasTool(Emulator) && RunTests.HasTool("mmdebstrap"),
             "Not run on arm64, which needs an emulator and Debian's arm64 libraries: apt-get install qemu-user-static mmdebstrap");
 
-        string libraries = Path.Combine(workspace.Folder, "arm64");
-        await workspace.RunScriptAsync("arm64-libraries", libraries);
-        Finished publish = (await workspace.PublishAsync("Arm64")).MustSucceed();
-        Assert.DoesNotContain("warning", publish.Output);
+        await PublishAsync();
 
-        string program = Path.Combine(workspace.Folder, "Arm64", "published", "Arm64");
+        string program = Path.Combine(Published, "Arm64");
         await RunAsync([program, Length.IsLong ? "5000" : "500"]);
         await RunAsync(["-R", "0x8000000000", program, "300"]);
+    }
 
-        async Task RunAsync(string[] arguments)
-        {
-            Finished run = await CommandLine.RunAsync(workspace.Folder, Emulator, ["-L", libraries, .. arguments]);
-            EveryForm.MustHaveRun(run, "on Arm64, linux-arm64, glibc,");
-        }
+    [LongFact]
+    public async Task A_program_compiled_to_native_code_works_on_arm64()
+    {
+        Assert.SkipUnless(
+            RunTests.HasTool(Emulator) && RunTests.HasTool("mmdebstrap") && RunTests.HasTool("clang") && RunTests.HasTool("ld.lld"),
+            "No native code for arm64, which needs a linker: apt-get install qemu-user-static mmdebstrap clang lld");
+
+        await MakeLibrariesAsync();
+        Finished publish = await workspace.DotnetAsync(
+            "publish", "Arm64", "-o", Path.Combine("Arm64", "native"), "-p:PublishAot=true", "-p:CppCompilerAndLinker=clang",
+            "-p:LinkerFlavor=lld", $"-p:SysRoot={Libraries}", "-p:StripSymbols=false");
+        Assert.DoesNotContain("warning", publish.MustSucceed().Output);
+
+        await RunAsync([Path.Combine(workspace.Folder, "Arm64", "native", "Arm64"), "5000"]);
+    }
+
+    /// <summary>The kernel is Debian's, on an emulated machine of two processors.</summary>
+    [LongFact]
+    public async Task A_heap_of_each_form_works_on_a_kernel_for_arm64()
+    {
+        Assert.SkipUnless(
+            RunTests.HasTool("qemu-system-aarch64") && RunTests.HasTool(Emulator) && RunTests.HasTool("mmdebstrap"),
+            "No kernel for arm64, which needs an emulated machine: apt-get install qemu-system-arm qemu-user-static mmdebstrap");
+
+        await PublishAsync();
+        string script = Path.Combine(Workspace.RepositoryRoot, "tests", "Everywhere", "boot-arm64");
+        Finished boot = await CommandLine.RunAsync(workspace.Folder, "bash", [script, Libraries, Published, "Arm64", "5000"]);
+
+        EveryForm.MustHaveRun(boot, "on Arm64, linux-arm64, glibc,");
+    }
+
+    private async Task PublishAsync()
+    {
+        await MakeLibrariesAsync();
+        Finished publish = (await workspace.PublishAsync("Arm64")).MustSucceed();
+        Assert.DoesNotContain("warning", publish.Output);
+    }
+
+    // What all of the tests need, once; in the long form a kernel, and what native code is linked with, too.
+    private async Task MakeLibrariesAsync()
+    {
+        if (Directory.Exists(Libraries))
+            return;
+
+        string[] more = Length.IsLong ? ["libc6-dev", "libstdc++-12-dev", "zlib1g-dev", "linux-image-arm64", "busybox-static"] : [];
+        await workspace.RunScriptAsync("arm64-libraries", [Libraries, .. more]);
+    }
+
+    private async Task RunAsync(string[] arguments)
+    {
+        Finished run = await CommandLine.RunAsync(workspace.Folder, Emulator, ["-L", Libraries, .. arguments]);
+        EveryForm.MustHaveRun(run, "on Arm64, linux-arm64, glibc,");
     }
 }
