@@ -89,6 +89,9 @@ static unsafe partial class EmmaHeap
 
             internal SpareMappings Spares;
 
+            // On Windows: how the kernel is reached.
+            internal WindowsFunctions Windows;
+
             internal static Root* Create()
             {
                 Root* root = (Root*)PinnedMemory.Allocate((nuint)sizeof(Root), CacheLine);

@@ -1,4 +1,5 @@
 MyHeap.KernelAccess.Libc = 1
+MyHeap.KernelAccess.SystemLibraries = 2
 MyHeap.KernelAccess.Trampolines = 0
 class MyHeap
 class MyHeap.Callbacks

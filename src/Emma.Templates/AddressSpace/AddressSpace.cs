@@ -140,7 +140,7 @@ static unsafe partial class EmmaHeap
                 if (!TryCharge(length + metadata))
                     return 0;
 
-                nuint address = MapUncharged(length, alignment, Syscalls.ProtReadWrite, isSegment);
+                nuint address = MapUncharged(length, alignment, isSegment);
                 if (address == 0)
                 {
                     Uncharge(length + metadata);
@@ -154,7 +154,8 @@ static unsafe partial class EmmaHeap
             }
 
             // Maps at the head of free slots, which stay Busy. The caller has charged the bytes or does not own them yet.
-            internal nuint MapUncharged(nuint length, nuint alignment, int protection, bool isSegment = false)
+            // accessible: Whether it can be used; else its place is taken, and no more.
+            internal nuint MapUncharged(nuint length, nuint alignment, bool isSegment = false, bool accessible = true)
             {
                 ref SpareMappings spares = ref *Spares;
                 if (!spares.MayMap())
@@ -174,17 +175,21 @@ static unsafe partial class EmmaHeap
                     nint result = isMarked ? LiveMarks.Map(address) : (nint)address;
                     isMarked &= result > 0;
                     if (result > 0)
-                        result = Syscalls.Mmap(address, length, protection, Syscalls.MapAtFreeAddress);
+                    {
+                        // The pages of a segment are committed as they are handed out, but for the first.
+                        result = accessible
+                            ? VirtualMemory.MapAt(address, length, isSegment ? Window.PageSize : length)
+                            : VirtualMemory.ReserveAt(address, length);
+                    }
+
                     if (result == (nint)address)
                         return address;
 
-                    if (result > 0)
-                        Syscalls.Munmap((nuint)result, length);
                     if (isMarked && !LiveMarks.TryUnmap(address))
                         RetainMarks(address);
                     else
                         FreeSlots(address, length);
-                    if (result is < 0 and not -Syscalls.ErrorExists)
+                    if (result != VirtualMemory.PlaceTaken)
                     {
                         spares.NoteRefusal();
                         return 0;
@@ -204,8 +209,7 @@ static unsafe partial class EmmaHeap
                 if (!TryCharge(added + metadata))
                     return false;
 
-                nint result = Syscalls.Mmap(address + oldLength, added, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress);
-                if (result == (nint)(address + oldLength))
+                if (VirtualMemory.TryMapBehind(address + oldLength, added))
                 {
                     ClrInterlocked.Add(ref _metadata, (long)metadata);
                     NotePeak();
@@ -213,8 +217,6 @@ static unsafe partial class EmmaHeap
                     return true;
                 }
 
-                if (result > 0)
-                    Syscalls.Munmap((nuint)result, added);
                 Uncharge(added + metadata);
                 return false;
             }
@@ -357,11 +359,7 @@ static unsafe partial class EmmaHeap
             // Whether the kernel might grant so much at all. A window is made and written for it first, which is dear for a length that is
             // but somebody's mistake; unlike the heap's own mappings this one asks the kernel to judge by the machine's memory.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            private static bool IsConceivable(nuint length)
-            {
-                nint address = Syscalls.Mmap(0, length, Syscalls.ProtReadWrite, Syscalls.MapAnywhere);
-                return address > 0 && Syscalls.Munmap((nuint)address, length) == 0;
-            }
+            private static bool IsConceivable(nuint length) => VirtualMemory.IsConceivable(length);
 
             // Chooses free slots and marks them Busy; adds a window if no window has room.
             // length: Bytes.

@@ -19,7 +19,7 @@ static unsafe partial class EmmaHeap
             {
                 Assert(KindAt(address) == SlotKind.Busy);
                 bool isMarked = IsMarkedAt(address);
-                if ((isMarked && _areMarksRead(address)) || (length != 0 && Syscalls.Munmap(address, length) != 0))
+                if ((isMarked && _areMarksRead(address)) || (length != 0 && !VirtualMemory.TryUnmap(address, length)))
                     return Retain(address, length, isMarked);
 
                 Uncharge(length);
@@ -44,7 +44,7 @@ static unsafe partial class EmmaHeap
 
             private nuint Retain(nuint address, nuint length, bool isMarked)
             {
-                nint discarded = length == 0 ? 0 : Syscalls.Discard(address, length);
+                bool discarded = length == 0 || VirtualMemory.TryDecommit(address, length);
                 if (isMarked)
                     LiveMarks.Discard(address);
                 if (length == 0)
@@ -52,7 +52,7 @@ static unsafe partial class EmmaHeap
                 else
                     ClrInterlocked.Add(ref _retained, (long)length);
                 Publish(address, length, SlotKind.Retained);
-                return discarded == 0 ? length : 0;
+                return discarded ? length : 0;
             }
 
             // Keeps a slot of which nothing but the marks is mapped, which the kernel will not unmap. They are counted as a whole.
@@ -69,7 +69,7 @@ static unsafe partial class EmmaHeap
             // Cuts the tail off a mapping the caller owns. False: the kernel refused, and nothing changed.
             internal bool TryUnmapTail(nuint address, nuint oldLength, nuint newLength)
             {
-                if (Syscalls.Munmap(address + newLength, oldLength - newLength) != 0)
+                if (!VirtualMemory.TryUnmap(address + newLength, oldLength - newLength))
                     return false;
 
                 Window* window = Find(address);
@@ -84,7 +84,7 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal bool TryUnmapWithin(nuint address, nuint length)
             {
-                if (length != 0 && Syscalls.Munmap(address, length) != 0)
+                if (length != 0 && !VirtualMemory.TryUnmap(address, length))
                     return false;
 
                 Uncharge(length);

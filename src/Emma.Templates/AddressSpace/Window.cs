@@ -17,7 +17,7 @@ static unsafe partial class EmmaHeap
         internal partial struct Window
         {
             internal const int SlotShift = 22;
-            internal const nuint SlotSize = (nuint)1 << SlotShift;
+            internal const nuint SlotSize = VirtualMemory.Unit;
             internal const int PageShift = SizeClasses.PageShift;
             internal const nuint PageSize = SizeClasses.PageSize;
 
@@ -179,13 +179,13 @@ static unsafe partial class EmmaHeap
 
                     if (shift != WideShift && attempt % MapAttempts < ChoosyAttempts)
                     {
-                        nint probe = Syscalls.Mmap(start, size, Syscalls.ProtNone, Syscalls.MapAtFreeAddress);
+                        nint probe = VirtualMemory.ReserveAt(start, size);
                         // What is not taken back lies in the way.
-                        if (probe == -Syscalls.ErrorExists || (probe > 0 && Syscalls.Munmap((nuint)probe, size) != 0))
+                        if (probe == VirtualMemory.PlaceTaken || (probe > 0 && !VirtualMemory.TryUnmap(start, size)))
                             continue;
                     }
 
-                    nint result = Syscalls.Mmap(start - reach, metadata, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress);
+                    nint result = VirtualMemory.MapAt(start - reach, metadata, metadata);
                     if (result == (nint)(start - reach))
                     {
                         Window* window = (Window*)(start - reach);
@@ -193,9 +193,7 @@ static unsafe partial class EmmaHeap
                         return window;
                     }
 
-                    if (result > 0)
-                        Syscalls.Munmap((nuint)result, metadata);
-                    if (result is < 0 and not -Syscalls.ErrorExists)
+                    if (result != VirtualMemory.PlaceTaken)
                     {
                         // There is no memory, if the kernel has addresses so high, or no such address.
                         if (Heap->KernelAddress >= lowest)
@@ -210,7 +208,7 @@ static unsafe partial class EmmaHeap
             }
 
             // Unmaps a window's metadata. False: the kernel refused, and the structure is there still.
-            internal static bool TryUnmap(Window* window) => Syscalls.Munmap((nuint)window, window->MetadataLength) == 0;
+            internal static bool TryUnmap(Window* window) => VirtualMemory.TryUnmap((nuint)window, window->MetadataLength);
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private void Initialize(nuint start, nuint size, nuint metadata)
@@ -246,7 +244,7 @@ static unsafe partial class EmmaHeap
             private static ulong Random()
             {
                 ulong random;
-                if (Syscalls.GetRandom(&random, sizeof(ulong)) != sizeof(ulong))
+                if (!VirtualMemory.TryDraw(&random))
                     random = unchecked((ulong)ClrStopwatch.GetTimestamp() * 0x9E37_79B9_7F4A_7C15);
                 return random;
             }

@@ -136,7 +136,7 @@ static unsafe partial class EmmaHeap
                 {
                     // Slots are words of zeros then, those of a page that the header begins, too.
                     nuint wholeSlots = AlignUp((nuint)Slots, Heap->KernelPage);
-                    if (Syscalls.Discard(wholeSlots, end - wholeSlots) == 0)
+                    if (VirtualMemory.TryDiscard(wholeSlots, end - wholeSlots))
                         ClrVolatile.Write(ref _slotsUsed, 0);
                     return;
                 }
@@ -146,7 +146,7 @@ static unsafe partial class EmmaHeap
                     magazines += (ClrVolatile.Read(ref Slots[slot]) & SlotKind.Mask) == SlotKind.Magazines ? 1U : 0U;
                 nuint wholePages = AlignUp((nuint)PageMap, Heap->KernelPage);
                 if (magazines == _taken)
-                    Syscalls.Discard(wholePages, end - wholePages);
+                    VirtualMemory.TryDiscard(wholePages, end - wholePages);
             }
 
             private const nuint BitsPerWord = 64;

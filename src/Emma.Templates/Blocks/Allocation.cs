@@ -11,7 +11,7 @@ using ClrNativeMemory = global::System.Runtime.InteropServices.NativeMemory;
 // One allocation down
 //   A size of up to 32 KiB has a size class; its bin takes the lowest free block of a slab on its list (Slabs/Bin.cs). A bin without one
 //   gets pages from the segment manager (Segments/SegmentManager.cs) and makes them a slab; without pages it maps a segment at
-//   the window's next slot (AddressSpace/AddressSpace.cs), which is one mmap (Kernel/Syscalls.cs).
+//   the window's next slot (AddressSpace/AddressSpace.cs), which is one mmap (Kernel/VirtualMemory.cs).
 //   Up to 2 MiB a block is a run of pages of a segment; above, and where a limit is wasted otherwise, a mapping of its own
 //   (Segments/LargeBlocks.cs).
 //   Before all of these a thread's cache is asked, for blocks of up to 256 KiB (Caching/SmallBlocks.cs).

@@ -80,13 +80,15 @@ static unsafe partial class EmmaHeap
                 + "SmallBlocks -Allocate -DepotOf -Free -FreeMany -FromSlabs -get_CurrentCache -get_HasMachineCode"
                 + " -get_SentinelTop -get_UsesMachineCode\n"
                 + "SpareMappings -MayMap NoteRefusal\n"
-                + "Syscalls -Discard -FutexWake -GetPid -GetRandom -GetTid -Madvise -Mmap -Munmap\n"
+                + "Syscalls -Discard -FutexWake -GetPid -GetRandom -GetTid -Madvise -MapAt -Mmap -Munmap\n"
                 + "ThreadCache -Cover -EndReading -Exchange GiveSlowly -HasBlocks -IsCovered -IsFull -IsSentinel"
                 + " -LookAtWindow Reset -TakeAnyhow -TakeLoaded TakeSlowly -TopsOf -TryLoadFull -TryMakeRoom -TryRefill"
                 + " -Uncover -WasJustFreed\n"
                 + "ThreadCacheList -Add Create -Current Enter InKey NoticeFork -get_First -get_Static\n"
                 + "ThreadKey -TrySet -get_Value\n"
                 + "ThreadWord -Set -get_IsUsed\n"
+                + "VirtualMemory -AdviseHugePages -IsConceivable -MapAt -MapPieceAt -ReserveAt -TryCommit -TryDiscard"
+                + " -TryDraw -TryMapBehind -TryUnmap -TryUnmapPiece -get_CommitsPages\n"
                 + "Window -AddressOf -BitBytes Claim -ClassOf -Contains -CopyLabel FindFree -HasRoomFor -Initialize Map"
                 + " MarksReach -MetadataBytes NextWith -Overlaps -Random -RecordBytes Release -SetBit -SizeUnder -SlotOf"
                 + " -Take -get_DefaultSize -get_Label -get_LabelCapacity -get_MetadataReach -get_Next -get_NotFound"
@@ -110,10 +112,11 @@ static unsafe partial class EmmaHeap
                 + "+Segment -MappedBytes MappedPages\n"
                 + "+Slab IsBlockStart IsFree\n"
                 + "+SmallBlocks Examine\n"
-                + "+SpareMappings GiveUp MayMapWithout TryAdvise TryMake Unmap -get_AreHeld\n"
+                + "+SpareMappings GiveUp MayMapWithout TryMake Unmap -get_AreHeld\n"
                 + "+Syscalls Milliseconds Mprotect\n"
                 + "+ThreadCache -BeginReading -Choose Free FreeMany -Give -Prepare -Retire -TakeAny -TryAllocate"
                 + " TryAllocateMany\n"
+                + "+VirtualMemory -ReserveReadable -TryGuard -TryProtect -TryTellApart -TryUnguard -get_CountsMappings\n"
                 + "+Zeros -Any -Any128 -Are -AreMany -Clear -Clear128 -ClearFew -ClearMany\n"
                 + "~Bin Allocate\n"
                 + "~Slab -Take";
@@ -126,6 +129,7 @@ static unsafe partial class EmmaHeap
                 + "CurrentThread IsDead IsOfBeforeFork\n"
                 + "Depot -Flush get_CachedBlocks -get_CachedBytes\n"
                 + "HeapInternals AllocateLarger AllocateReclaimed GiveBack\n"
+                + "KernelThreads -IsDead -WaitInVain\n"
                 + "LargeBlocks EmptyCache Enter Recover TryUnmapOldest Uncache get_Cached\n"
                 + "Lock Acquire AcquireShared TryAcquire\n"
                 + "MagazineStore Recover\n"
@@ -146,7 +150,8 @@ static unsafe partial class EmmaHeap
                 + "~AddressSpace -LengthAt TryExtend\n"
                 + "~CurrentThread -IdIn\n"
                 + "~SlotKind -LengthIn\n"
-                + "~Syscalls -Discard";
+                + "~Syscalls -Discard\n"
+                + "~VirtualMemory -TryMapBehind";
 
             private const string LargeMethods =
                 "AddressSpace -ReleaseBehind TryClaimBehind TryUnmapTail -TryUnmapWithin\n"
@@ -188,6 +193,7 @@ static unsafe partial class EmmaHeap
                 + " TrimSome\n"
                 + "HeapState Clear Fingerprint Unload\n"
                 + "KernelEntry -Release UnmapCode\n"
+                + "KernelThreads -Unpin -get_PinsIds\n"
                 + "LargeBlocks Reset -get_CachedBytes -get_Count -get_EverAllocated\n"
                 + "Loans Of Reset\n"
                 + "MagazineStack TakeAll -get_Fingerprint\n"
@@ -201,12 +207,13 @@ static unsafe partial class EmmaHeap
                 + "SpareMappings Reset\n"
                 + "ThreadCache CachedBlocks CountAt Fingerprint -TryGive -TryGiveUnmarked -TryPushUnmarked -TryTake"
                 + " TryTakeLarge -TryTakeSized\n"
-                + "ThreadCacheList CachedBlocks Fingerprint -ReleaseKey ResetAll\n"
+                + "ThreadCacheList CachedBlocks Fingerprint -ReleaseKey ResetAll UnpinAll\n"
                 + "ThreadKey Delete Release\n"
                 + "ThreadWord -Delete Release\n"
-                + "Window DiscardIfEmpty TryUnmap\n"
+                + "Window DiscardIfEmpty -TryUnmap\n"
                 + "+ThreadCache -TryGiveMarked -TryMark -TryPushMarked -TryUnmark\n"
-                + "~CurrentThread -ReleaseKey";
+                + "~CurrentThread -ReleaseKey\n"
+                + "~VirtualMemory -TryDiscard";
 
             // Whether a line of a group, a type and some of its methods, is for heaps of this form.
             internal static bool IsOfThisForm(string line) =>

@@ -10,10 +10,12 @@ using ClrPlatformNotSupportedException = global::System.PlatformNotSupportedExce
 using ClrRuntimeInformation = global::System.Runtime.InteropServices.RuntimeInformation;
 using ClrVolatile = global::System.Threading.Volatile;
 
-// Kernel, the lowest layer: system calls without libc and without a P/Invoke, and the futex lock built on them.
+// Kernel, the lowest layer: what a heap asks an operating system for, without a P/Invoke, and the lock built on it.
 //
 // Basic design
-//   A system call needs an instruction that C# cannot write. So the heap keeps one page of machine code of its own, a dozen
+//   The layers above name operations (VirtualMemory, KernelThreads), each of which chooses the system's own file: Syscalls on
+//   Linux, WindowsKernel on Windows, which calls functions of ntdll. OperatingSystem.IsWindows() is a constant to the compiler.
+//   On Linux, a system call needs an instruction that C# cannot write. So the heap keeps one page of machine code of its own, a dozen
 //   instructions that turn the C calling convention into the kernel's (X64, Arm64), and calls it through a function pointer.
 //   libc's function `syscall`, which is found by its name, maps the page (CodePage).
 //   The processor is asked for by RuntimeInformation.ProcessArchitecture, a constant to the compiler, and in this layer only,
@@ -26,7 +28,8 @@ using ClrVolatile = global::System.Threading.Volatile;
 //   * The entry is built outside every lock, published by one compare-and-swap, and built again by the next caller if
 //     building it threw. It never changes afterwards: code that runs may always call it.
 //   * Nothing but Release unmaps the page of an entry that was published, so that no finalizer unmaps code that others still call.
-//   * Every call of the heap into the kernel goes through Invoke, and comes back as a result or as -errno. But for the page's own.
+//   * On Linux every call of the heap into the kernel goes through Invoke, and comes back as a result or as -errno, but for the
+//     page's own.
 static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
@@ -52,7 +55,17 @@ static unsafe partial class EmmaHeap
             }
 
             // How calls reach the kernel. The entry must have been created.
-            internal static KernelAccess Access => s_current!._page == 0 ? KernelAccess.Libc : KernelAccess.Trampolines;
+            internal static KernelAccess Access =>
+                s_current!._page != 0 ? KernelAccess.Trampolines
+                : ClrOperatingSystem.IsWindows() ? KernelAccess.SystemLibraries
+                : KernelAccess.Libc;
+
+            // Whether machine code of other layers may lie beside the trampoline: on the processor and the system that it is written for.
+            internal static bool TakesCode
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => ClrRuntimeInformation.ProcessArchitecture == ClrArchitecture.X64 && !ClrOperatingSystem.IsWindows();
+            }
 
             // The bytes that the code page maps: a page of the kernel's, or none where libc is called.
             internal static nuint MappedBytes
@@ -72,7 +85,7 @@ static unsafe partial class EmmaHeap
                 if (ClrVolatile.Read(ref s_current) is not null)
                     return;
 
-                KernelEntry created = Create(codeBehind);
+                KernelEntry created = ClrOperatingSystem.IsWindows() ? CreateOnWindows() : Create(codeBehind);
                 if (ClrInterlocked.CompareExchange(ref s_current, created, null) is not null)
                     created.UnmapCode();
             }
@@ -91,6 +104,16 @@ static unsafe partial class EmmaHeap
                 bool isArm64 = ClrRuntimeInformation.ProcessArchitecture == ClrArchitecture.Arm64;
                 nint result = syscall(isArm64 ? call >> CallNumber.Arm64Shift : call & CallNumber.X64Mask, a, b, c, d, e, f);
                 return entry._page == 0 && result == -1 ? -ClrMarshal.GetLastSystemError() : result;
+            }
+
+            private static KernelEntry CreateOnWindows()
+            {
+                if (ClrRuntimeInformation.ProcessArchitecture is not (ClrArchitecture.X64 or ClrArchitecture.Arm64))
+                    throw NotSupported();
+
+                WindowsFunctions.Find(&Heap->Windows);
+                Compilation.PrepareEntries(typeof(WindowsKernel), []);
+                return new KernelEntry(0, 0, 0);
             }
 
             private static KernelEntry Create(byte[] codeBehind)
@@ -115,8 +138,8 @@ static unsafe partial class EmmaHeap
 
             // Apart, because most programs never have them compiled.
             private static ClrPlatformNotSupportedException NotSupported() => new ClrPlatformNotSupportedException(
-                HeapName + ": an Emma heap runs on Linux x64 and arm64, and this is " + ClrRuntimeInformation.OSDescription + " on " +
-                ClrRuntimeInformation.ProcessArchitecture.ToString() + ". There, use NativeMemory, which has the same methods.");
+                HeapName + ": an Emma heap runs on Linux and Windows on x64 and arm64, and this is " + ClrRuntimeInformation.OSDescription +
+                " on " + ClrRuntimeInformation.ProcessArchitecture.ToString() + ". There, use NativeMemory, which has the same methods.");
 
             private static ClrPlatformNotSupportedException NotFound() => new ClrPlatformNotSupportedException(
                 $"{HeapName}: this process has no function syscall of the C library that could be found by its name, as in a " +

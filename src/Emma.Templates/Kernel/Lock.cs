@@ -119,9 +119,8 @@ static unsafe partial class EmmaHeap
                     }
                     else
                     {
-                        nint result = Syscalls.FutexWait((int*)ClrUnsafe.AsPointer(ref _flag), Raised, PatienceInMilliseconds);
                         // Not where an owner has woken it or lowered the flag: it was alive just now.
-                        asks = result != 0 && result != -Syscalls.ErrorTryAgain;
+                        asks = KernelThreads.WaitInVain((int*)ClrUnsafe.AsPointer(ref _flag), Raised, PatienceInMilliseconds);
                     }
                 }
 
@@ -133,7 +132,7 @@ static unsafe partial class EmmaHeap
             {
                 // First: whoever is about to sleep does not, or is asleep already.
                 ClrVolatile.Write(ref _flag, Lowered);
-                Syscalls.FutexWake((int*)ClrUnsafe.AsPointer(ref _flag), 1);
+                KernelThreads.WakeOne((int*)ClrUnsafe.AsPointer(ref _flag));
             }
         }
 
@@ -203,7 +202,7 @@ static unsafe partial class EmmaHeap
 
             // The same for the process's id, which does not change but in a forked child.
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-            internal static bool IsDead(int process, int thread) => Syscalls.TgKill(process, thread, 0) == -Syscalls.ErrorNoSuchProcess;
+            internal static bool IsDead(int process, int thread) => KernelThreads.IsDead(process, thread);
 
             // Asks the kernel anew: the only thread of a forked process has another id than where it was forked. The caller holds no lock.
             // Returns: whether the id has changed, or may have, as that of a thread that cannot keep its name.
@@ -211,14 +210,14 @@ static unsafe partial class EmmaHeap
             internal static bool HasNewId()
             {
                 int before = IdIn(Known);
-                return before == 0 ? IsCollectible : before != Syscalls.GetTid() && Ask() != 0;
+                return before == 0 ? IsCollectible : before != KernelThreads.CurrentId() && Ask() != 0;
             }
 
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private static long Ask()
             {
                 Process();
-                int id = Syscalls.GetTid();
+                int id = KernelThreads.CurrentId();
                 long name = NameOf(ClrInterlocked.Increment(ref Names->Given), id);
                 if (!IsCollectible)
                     t_name = name;
@@ -231,7 +230,7 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private static int Process()
             {
-                int process = Syscalls.GetPid();
+                int process = KernelThreads.ProcessId();
                 ref ThreadNames names = ref *Names;
                 int before = ClrVolatile.Read(ref names.Process);
                 if (before == process)

@@ -7,7 +7,8 @@ static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // The system calls this heap makes. All lengths are bytes; every result is the kernel's own, or -errno.
+        // Linux: the system calls that VirtualMemory and KernelThreads are made of there. All lengths are bytes; every result is the
+        // kernel's own, or -errno.
         internal static class Syscalls
         {
             internal const int ProtNone = 0;
@@ -53,6 +54,18 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nint Mmap(nuint address, nuint length, int protection, int flags) =>
                 KernelEntry.Invoke(CallNumber.Mmap, (nint)address, (nint)length, protection, flags, -1, 0);
+
+            // Maps memory at an address if nothing is there. What an old kernel has mapped elsewhere goes again.
+            // Returns: the address, or -errno; -EEXIST: something is there.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static nint MapAt(nuint address, nuint length, int protection)
+            {
+                nint result = Mmap(address, length, protection, MapAtFreeAddress);
+                if (result <= 0 || result == (nint)address)
+                    return result;
+                Munmap((nuint)result, length);
+                return -ErrorExists;
+            }
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nint Munmap(nuint address, nuint length) =>

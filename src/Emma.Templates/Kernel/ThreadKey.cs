@@ -3,13 +3,15 @@ namespace Emma.Templates;
 using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrOperatingSystem = global::System.OperatingSystem;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
 {
     static partial class HeapInternals
     {
-        // A word that each thread has to itself: a POSIX key (pthread_key_create), whose value is 0 in a thread that has set none.
+        // A word that each thread has to itself: a POSIX key (pthread_key_create), or on Windows an index of thread-local storage
+        // (TlsAlloc), whose value is 0 in a thread that has set none.
         // A [ThreadStatic] is that, too, but in a collectible load context its place is an object in a table of the context's, and where
         // that table has to grow while a collection runs, .NET 10 (10.0.12) keeps the address that the object had before: what is written
         // there from then on overwrites whatever the collector has moved to it (docs/architecture.md). So heaps in such a context use keys.
@@ -55,6 +57,9 @@ static unsafe partial class EmmaHeap
             // Makes a key; null where the process has no more, or no POSIX threads. The caller deletes it.
             internal static ThreadKey? Create()
             {
+                if (ClrOperatingSystem.IsWindows())
+                    return CreateOnWindows();
+
                 uint key = 0;
                 return CLibrary.TryFind("pthread_key_create", out nint create)
                     && CLibrary.TryFind("pthread_getspecific", out nint get)
@@ -65,9 +70,25 @@ static unsafe partial class EmmaHeap
                         : null;
             }
 
+            private static ThreadKey? CreateOnWindows()
+            {
+                uint key = ((delegate* unmanaged<uint>)WindowsFunctions.Find("kernel32.dll", "TlsAlloc"))();
+                return key == uint.MaxValue
+                    ? null
+                    : new ThreadKey(
+                        key,
+                        WindowsFunctions.Find("kernel32.dll", "TlsGetValue"),
+                        WindowsFunctions.Find("kernel32.dll", "TlsSetValue"),
+                        WindowsFunctions.Find("kernel32.dll", "TlsFree"));
+            }
+
             // Sets the calling thread's value. False: there is no memory for it.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            internal bool TrySet(nint value) => ((delegate* unmanaged<uint, nint, int>)_set)(_key, value) == 0;
+            internal bool TrySet(nint value)
+            {
+                int result = ((delegate* unmanaged<uint, nint, int>)_set)(_key, value);
+                return ClrOperatingSystem.IsWindows() ? result != 0 : result == 0;
+            }
 
             // Gives the key back. Nothing uses it afterwards.
             internal void Delete() => ((delegate* unmanaged<uint, int>)_delete)(_key);

@@ -18,11 +18,11 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private static void AdviseHugePages(nuint address, nuint oldLength, nuint length)
             {
-                // Always the whole mapping, or it would be two to mremap.
+                // Always the whole mapping, or it would be two to a move.
                 if (oldLength <= MaxCachedBytes && length > MaxCachedBytes)
-                    Syscalls.Madvise(address, length, Syscalls.MadvNoHugePage);
+                    VirtualMemory.AdviseHugePages(address, length, wanted: false);
                 else if (!IsHardened && oldLength < HugePagesFrom && length >= HugePagesFrom)
-                    Syscalls.Madvise(address, length, Syscalls.MadvHugePage);
+                    VirtualMemory.AdviseHugePages(address, length, wanted: true);
             }
 
             // Lengthens a mapping where it lies, its bytes charged already. False: the kernel refuses, or what lies behind is taken.
@@ -31,7 +31,7 @@ static unsafe partial class EmmaHeap
                 ref AddressSpace space = ref *Space;
                 if (!space.TryClaimBehind(address, oldLength, length))
                     return false;
-                if (Syscalls.Mremap(address, oldLength, length, 0, 0) == (nint)address)
+                if (VirtualMemory.TryLengthen(address, oldLength, length))
                 {
                     AdviseHugePages(address, oldLength, length);
                     return true;
@@ -46,13 +46,15 @@ static unsafe partial class EmmaHeap
             // Returns: the new place, Busy; 0: the kernel refuses.
             private static nuint TryMovePages(nuint address, nuint oldLength, nuint length, nuint alignment)
             {
-                // An inaccessible mapping proves the place to be ours before MREMAP_FIXED replaces whatever lies there.
-                nuint target = Space->MapUncharged(length, alignment, Syscalls.ProtNone);
+                if (!VirtualMemory.CanMove)
+                    return 0;
+
+                // An inaccessible mapping proves the place to be ours before the move replaces whatever lies there.
+                nuint target = Space->MapUncharged(length, alignment, accessible: false);
                 if (target == 0)
                     return 0;
 
-                const int moveThere = Syscalls.MremapMayMove | Syscalls.MremapFixed;
-                if (Syscalls.Mremap(address, oldLength, length, moveThere, target) == (nint)target)
+                if (VirtualMemory.TryMove(address, oldLength, length, target))
                 {
                     AdviseHugePages(target, oldLength, length);
                     return target;
@@ -62,18 +64,15 @@ static unsafe partial class EmmaHeap
                 return 0;
             }
 
-            // After a failed MREMAP_FIXED the inaccessible target may be there still, or be gone and have another thread's mapping in its
+            // After a failed move the inaccessible target may be there still, or be gone and have another thread's mapping in its
             // place. The place is used again only if it is known to be free or the target's own; else it is abandoned: addresses, not
             // memory.
             private static void GiveUpTarget(nuint target, nuint length)
             {
                 ref AddressSpace space = ref *Space;
-                nint again = Syscalls.Mmap(target, length, Syscalls.ProtNone, Syscalls.MapAtFreeAddress);
-                if (again > 0 && again != (nint)target)
-                    Syscalls.Munmap((nuint)again, length);
-
+                nint again = VirtualMemory.ReserveAt(target, length);
                 bool ours = again == (nint)target || MappingList.HasInaccessible(target, target + length);
-                if (ours && Syscalls.Munmap(target, length) == 0)
+                if (ours && VirtualMemory.TryUnmap(target, length))
                     space.FreeSlots(target, length);
                 else
                     space.Publish(target, length, SlotKind.Abandoned);

@@ -132,7 +132,7 @@ static unsafe partial class EmmaHeap
             private static void KeepHugePagesOff(nuint address, nuint length)
             {
                 if (Space->Mapped < HugePagesFrom)
-                    Syscalls.Madvise(address, length, Syscalls.MadvNoHugePage);
+                    VirtualMemory.AdviseHugePages(address, length, wanted: false);
             }
         }
     }

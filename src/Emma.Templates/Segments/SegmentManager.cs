@@ -81,7 +81,7 @@ static unsafe partial class EmmaHeap
             private PageRun Allocate(int count, int alignment, int runPages, bool mayMap)
             {
                 PageRun run = default;
-                // In a hardened heap the kernel may refuse to open a segment's pages; so many segments are tried then, at most.
+                // Where the kernel may refuse to open a segment's pages, so many segments are tried, at most.
                 int attempts = 8;
                 int glances = Policy.IsLimited ? GlancesUnderLimit : Glances;
                 Enter();
@@ -94,10 +94,13 @@ static unsafe partial class EmmaHeap
                         break;
 
                     run = Take(segment, Segment.FindRun(segment->FreePages, count, alignment), count);
-                    _runPages += runPages;
-                    _runs += runPages != 0 && !run.IsNone ? 1 : 0;
+                    if (runPages != 0 && !run.IsNone)
+                    {
+                        _runPages += runPages;
+                        _runs++;
+                    }
                 }
-                while (IsHardened && run.IsNone && --attempts > 0);
+                while (MayBeRefused && run.IsNone && --attempts > 0);
 
                 _lock.Release();
                 return run;
@@ -109,7 +112,7 @@ static unsafe partial class EmmaHeap
             {
                 Segment* segment = MapPages(count, alignment);
                 // Those that could not be opened before are tried again.
-                if (IsHardened && segment == null)
+                if (MayBeRefused && segment == null)
                     Recover();
                 if (segment == null)
                     segment = FindFitting(count, alignment, int.MaxValue);
@@ -127,12 +130,12 @@ static unsafe partial class EmmaHeap
 
                 ulong added = Segment.MaskOf(page + count, newCount - count);
                 Enter();
-                bool free = (segment->FreePages & added) == added;
+                bool free = (segment->FreePages & added) == added && TryOpen(segment, page + count, newCount - count);
                 if (free)
                 {
                     // Before the run has them: should the thread end here, whoever frees it does not take away more than was counted.
                     _runPages += newCount - count;
-                    Take(segment, page + count, newCount - count);
+                    TakeOpened(segment, page + count, newCount - count);
                     Segment.SpanAt(segment, page)->PageCount = (byte)newCount;
                 }
 
@@ -283,17 +286,41 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            // Takes free pages out. In a hardened heap it may be none: the kernel refuses to open them, and the segment is on no list for a
-            // while.
+            // Takes free pages out. It may be none: the kernel refuses to open them, and the segment is on no list for a while.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private PageRun Take(Segment* segment, int page, int count)
             {
-                if (IsHardened && !Guards.TryOpen(segment, page, count))
-                {
-                    Unlink(segment);
-                    return default;
-                }
+                if (TryOpen(segment, page, count))
+                    return TakeOpened(segment, page, count);
 
+                Unlink(segment);
+                return default;
+            }
+
+            // Whether the kernel may refuse to open free pages: in a hardened heap, and where pages are committed.
+            private static bool MayBeRefused
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => IsHardened || VirtualMemory.CommitsPages;
+            }
+
+            // Has free pages ready for use. False: the kernel refuses.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            private static bool TryOpen(Segment* segment, int page, int count) =>
+                VirtualMemory.CommitsPages ? TryCommit(segment, page, count) : !IsHardened || Guards.TryOpen(segment, page, count);
+
+            // What is not dirty may not be committed; in a hardened heap, nothing that is free.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            private static bool TryCommit(Segment* segment, int page, int count)
+            {
+                ulong mask = Segment.MaskOf(page, count);
+                return (!IsHardened && (segment->DirtyPages & mask) == mask)
+                    || VirtualMemory.TryCommit(Segment.AddressOf(segment, page), ((nuint)count << Segment.PageShift) - Guards.SlabTail);
+            }
+
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            private PageRun TakeOpened(Segment* segment, int page, int count)
+            {
                 ulong mask = Segment.MaskOf(page, count);
                 Assert(page > 0 && (segment->FreePages & mask) == mask);
                 PageRun run = new PageRun(segment, page, segment->DirtyPages & mask);

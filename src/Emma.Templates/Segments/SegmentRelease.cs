@@ -119,7 +119,7 @@ static unsafe partial class EmmaHeap
                     ulong mask = Segment.MaskOf(page, count);
                     rest &= ~mask;
                     nuint length = (nuint)count << Segment.PageShift;
-                    if (Syscalls.Discard(Segment.AddressOf(segment, page), length) == 0)
+                    if (VirtualMemory.TryDecommit(Segment.AddressOf(segment, page), length))
                     {
                         clean |= mask;
                         discarded += length;

@@ -32,29 +32,24 @@ static unsafe partial class EmmaHeap
             private const byte Taken = IsHardened ? Busy : Live;
 
             // Maps the marks of a segment to come, whose slot the caller owns.
-            // Returns: the segment, or what the kernel says: -EEXIST: their place is taken.
+            // Returns: the segment, or what the kernel says of their place.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static nint Map(nuint segment)
             {
                 nuint place = (nuint)MarkOf(segment);
-                nint result = Syscalls.Mmap(place, BytesPerSegment, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress);
-                if (result == (nint)place)
-                {
-                    Space->SetMarked(segment, true);
-                    return (nint)segment;
-                }
-
-                if (result <= 0)
+                nint result = VirtualMemory.MapPieceAt(place, BytesPerSegment);
+                if (result != (nint)place)
                     return result;
-                Syscalls.Munmap((nuint)result, BytesPerSegment);
-                return -Syscalls.ErrorExists;
+
+                Space->SetMarked(segment, true);
+                return (nint)segment;
             }
 
             // Unmaps the marks of a slot that the caller owns. False: the kernel refuses.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static bool TryUnmap(nuint segment)
             {
-                if (Syscalls.Munmap((nuint)MarkOf(segment), BytesPerSegment) != 0)
+                if (!VirtualMemory.TryUnmapPiece((nuint)MarkOf(segment), BytesPerSegment))
                     return false;
 
                 Space->SetMarked(segment, false);
@@ -63,7 +58,7 @@ static unsafe partial class EmmaHeap
 
             // Gives the kernel the contents of the marks of a segment in which nothing lives.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            internal static void Discard(nuint segment) => Syscalls.Discard((nuint)MarkOf(segment), BytesPerSegment);
+            internal static void Discard(nuint segment) => VirtualMemory.TryDiscard((nuint)MarkOf(segment), BytesPerSegment);
 
             // Marks a block live, where blocks are marked; 0 is none.
             internal static void SetIfChecked(nuint block)

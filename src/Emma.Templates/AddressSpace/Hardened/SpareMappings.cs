@@ -42,7 +42,7 @@ static unsafe partial class EmmaHeap
 
             // Whether the heap may make a mapping, which counts as made. To be asked before each.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            internal bool MayMap() => AreHeld || MayMapWithout();
+            internal bool MayMap() => !VirtualMemory.CountsMappings || AreHeld || MayMapWithout();
 
             // To be called when the kernel has refused a mapping, whatever the reason.
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
@@ -53,9 +53,9 @@ static unsafe partial class EmmaHeap
 
                 // Whether it refuses any mapping, however short; else the table is not full.
                 nuint page = Heap->KernelPage;
-                nint any = Syscalls.Mmap(0, page, Syscalls.ProtRead, Syscalls.MapUnreserved);
+                nint any = VirtualMemory.ReserveReadable(page);
                 if (any > 0)
-                    Syscalls.Munmap((nuint)any, page);
+                    VirtualMemory.TryUnmap((nuint)any, page);
                 else
                     GiveUp();
             }
@@ -84,7 +84,7 @@ static unsafe partial class EmmaHeap
             {
                 // In this order: whoever sees that there are none sees that they have just been given up.
                 ClrVolatile.Write(ref _unmapped, 0);
-                ClrVolatile.Write(ref _since, Syscalls.Milliseconds());
+                ClrVolatile.Write(ref _since, KernelThreads.Milliseconds());
                 Unmap();
             }
 
@@ -92,7 +92,7 @@ static unsafe partial class EmmaHeap
             {
                 nint area = ClrInterlocked.Exchange(ref _area, 0);
                 if (area != 0)
-                    Syscalls.Munmap((nuint)area, Count * Heap->KernelPage);
+                    VirtualMemory.TryUnmap((nuint)area, Count * Heap->KernelPage);
             }
 
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
@@ -103,7 +103,7 @@ static unsafe partial class EmmaHeap
                 if (since == 0)
                     return TryMake();
 
-                long now = Syscalls.Milliseconds();
+                long now = KernelThreads.Milliseconds();
                 if (now - since >= RestInMilliseconds && ClrInterlocked.CompareExchange(ref _since, now, since) == since && TryMake())
                     return true;
 
@@ -125,31 +125,26 @@ static unsafe partial class EmmaHeap
                 nuint probed = Probed * page;
                 // Readable at first: next to memory without access, which the runtime reserves much of, it would become one with that, and
                 // unmapping it would need a mapping more.
-                nint area = Syscalls.Mmap(0, probed, Syscalls.ProtRead, Syscalls.MapUnreserved);
+                nint area = VirtualMemory.ReserveReadable(probed);
                 if (area <= 0)
                     return false;
 
-                bool made = TryAdvise((nuint)area, probed, Syscalls.MadvRandom);
+                bool made = VirtualMemory.TryTellApart((nuint)area, probed, inAnotherWay: false);
                 for (nuint at = page; made && at < probed; at += 2 * page)
-                    made = TryAdvise((nuint)area + at, page, Syscalls.MadvSequential);
+                    made = VirtualMemory.TryTellApart((nuint)area + at, page, inAnotherWay: true);
 
                 if (!made)
                 {
-                    Syscalls.Munmap((nuint)area, probed);
+                    VirtualMemory.TryUnmap((nuint)area, probed);
                     return false;
                 }
 
-                Syscalls.Munmap((nuint)area + kept, probed - kept);
-                Syscalls.Mprotect((nuint)area, kept, Syscalls.ProtNone);
+                VirtualMemory.TryUnmap((nuint)area + kept, probed - kept);
+                VirtualMemory.TryProtect((nuint)area, kept, accessible: false);
                 if (ClrInterlocked.CompareExchange(ref _area, area, 0) != 0)
-                    Syscalls.Munmap((nuint)area, kept);
+                    VirtualMemory.TryUnmap((nuint)area, kept);
                 return true;
             }
-
-            // False: the kernel has no room for a mapping more. One that refuses advice for another reason does not keep the heap from
-            // mapping.
-            private static bool TryAdvise(nuint address, nuint length, int advice) =>
-                Syscalls.Madvise(address, length, advice) is not (-Syscalls.ErrorNoMemory or -Syscalls.ErrorTryAgain);
         }
     }
 }

@@ -67,7 +67,7 @@ static unsafe partial class EmmaHeap
                         if (length > Window.SlotSize)
                             length = Window.SlotSize;
                         // Where the kernel refuses, the old bytes stay and do no harm.
-                        if (Syscalls.Discard((nuint)_areas[area], length) == 0)
+                        if (VirtualMemory.TryDiscard((nuint)_areas[area], length))
                             discarded += length;
                     }
 

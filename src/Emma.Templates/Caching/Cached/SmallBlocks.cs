@@ -1,12 +1,10 @@
 namespace Emma.Templates;
 
-using ClrArchitecture = global::System.Runtime.InteropServices.Architecture;
 using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrRuntimeFeature = global::System.Runtime.CompilerServices.RuntimeFeature;
 using ClrRuntimeHelpers = global::System.Runtime.CompilerServices.RuntimeHelpers;
-using ClrRuntimeInformation = global::System.Runtime.InteropServices.RuntimeInformation;
 using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
 using ClrVolatile = global::System.Threading.Volatile;
 
@@ -27,7 +25,8 @@ using ClrVolatile = global::System.Threading.Volatile;
 // Which cache is mine?
 //   On CoreCLR on x86-64 the cache is a word of the thread control block (ThreadWord), and the fast paths are machine code beside the
 //   trampoline, because no other lookup costs as little in calls that are not inlined and in collectible load contexts (FastPathCode).
-//   NativeAOT compiles a [ThreadStatic] to a single load, so there, on other processors, and wherever machine code is refused, it is one.
+//   NativeAOT compiles a [ThreadStatic] to a single load, so there, on other processors and systems, and wherever machine code is
+//   refused, it is one.
 //
 // Invariants
 //   * A block is live, or in one magazine, or free in its slab, or, if it is a run, no more. The slab, or the segment, counts those in
@@ -90,12 +89,11 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            // Whether the fast paths are machine code where that is to be had: on the processor that they are written for. A constant to
-            // the compiler.
+            // Whether the fast paths are machine code where that is to be had. A constant to the compiler.
             private static bool UsesMachineCode
             {
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-                get => ClrRuntimeFeature.IsDynamicCodeCompiled && ClrRuntimeInformation.ProcessArchitecture == ClrArchitecture.X64;
+                get => ClrRuntimeFeature.IsDynamicCodeCompiled && KernelEntry.TakesCode;
             }
 
             // Makes constants of what the fast paths read, for code that is compiled from now on.
@@ -370,6 +368,7 @@ static unsafe partial class EmmaHeap
             // The heap has ended: nothing calls the machine code any more, which is about to be unmapped.
             internal void Unload()
             {
+                Caches.UnpinAll();
                 FastPathEntries.Lead(FastPathEntries.Current, 0);
                 ThreadWord.Release();
                 ThreadCacheList.ReleaseKey();

@@ -48,6 +48,9 @@ static unsafe partial class EmmaHeap
             // The owner's name, where it is kept here; 0: not yet. Nobody else reads it.
             internal long OwnersName;
 
+            // What keeps the owner's id from being another thread's, where that is needed (KernelThreads.Pin); the owner's to write.
+            internal nint Pin;
+
             // Not 0 while a slow path changes magazines: a cache whose owner died then is not trusted.
             private int _changing;
 

@@ -111,6 +111,14 @@ static unsafe partial class EmmaHeap
                 }
             }
 
+            // Lets go of the owners' ids. No thread looks for a cache afterwards.
+            internal readonly void UnpinAll()
+            {
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
+                for (ThreadCache* cache = First; KernelThreads.PinsIds && cache != null; cache = cache->Next)
+                    KernelThreads.Unpin(ref cache->Pin);
+            }
+
             // Empties every cache, whoever owns it, without giving anything back.
             internal readonly void ResetAll()
             {
@@ -151,7 +159,7 @@ static unsafe partial class EmmaHeap
                 for (ThreadCache* cache = First; cache != null; cache = cache->Next)
                 {
                     if ((nuint)Segment.Of(ThreadCache.ReadAt(cache)) == segment
-                        && !CurrentThread.IsDead(Syscalls.GetPid(), CacheOwner.IdIn(cache->Owner.Word)))
+                        && !CurrentThread.IsDead(KernelThreads.ProcessId(), CacheOwner.IdIn(cache->Owner.Word)))
                     {
                         return true;
                     }
@@ -199,6 +207,7 @@ static unsafe partial class EmmaHeap
 
                 // Its last owner's.
                 cache->OwnersName = 0;
+                KernelThreads.Pin(ref cache->Pin);
                 if (ThreadWord.IsUsed)
                 {
                     ThreadWord.Set(cache);
@@ -258,7 +267,7 @@ static unsafe partial class EmmaHeap
             {
                 ThreadCache* cache = (ThreadCache*)ClrVolatile.Read(ref _cursor);
                 ThreadCache* found = null;
-                int process = Syscalls.GetPid();
+                int process = KernelThreads.ProcessId();
                 while (found == null && looks > 0)
                 {
                     looks--;

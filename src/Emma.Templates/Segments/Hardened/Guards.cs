@@ -81,29 +81,28 @@ static unsafe partial class EmmaHeap
 
                 nuint length = (nuint)count << Segment.PageShift;
                 if (WayOf(segment) == Marked)
-                    Syscalls.Madvise(Segment.AddressOf(segment, page), length, Syscalls.MadvGuardInstall);
+                    VirtualMemory.TryGuard(Segment.AddressOf(segment, page), length);
                 else if (WayOf(segment) == Protected)
-                    Syscalls.Mprotect(Segment.AddressOf(segment, page), length, Syscalls.ProtNone);
+                    VirtualMemory.TryProtect(Segment.AddressOf(segment, page), length, accessible: false);
             }
 
             // Makes a few pages inaccessible wherever they are, if need be by mappings of their own. False: the kernel refuses.
             internal static bool TryClose(nuint address, nuint length) =>
-                Syscalls.Madvise(address, length, Syscalls.MadvGuardInstall) == 0
-                || Syscalls.Mprotect(address, length, Syscalls.ProtNone) == 0;
+                VirtualMemory.TryGuard(address, length) || VirtualMemory.TryProtect(address, length, accessible: false);
 
             private static void CloseFresh(Segment* segment)
             {
                 nuint length = Segment.MappedBytes(segment) - HeaderBytes;
-                if (Syscalls.Madvise((nuint)segment + HeaderBytes, length, Syscalls.MadvGuardInstall) == 0)
+                if (VirtualMemory.TryGuard((nuint)segment + HeaderBytes, length))
                 {
                     WayOf(segment) = Marked;
                     return;
                 }
 
                 // If it was refused half-way, what was marked would stay so under any protection.
-                Syscalls.Madvise((nuint)segment + HeaderBytes, length, Syscalls.MadvGuardRemove);
+                VirtualMemory.TryUnguard((nuint)segment + HeaderBytes, length);
                 ulong* place = FindPlace(segment);
-                if (place == null || Syscalls.Mprotect((nuint)segment + HeaderBytes, length, Syscalls.ProtNone) != 0)
+                if (place == null || !VirtualMemory.TryProtect((nuint)segment + HeaderBytes, length, accessible: false))
                     return;
 
                 ClrVolatile.Write(ref *place, (ulong)segment);
@@ -118,9 +117,9 @@ static unsafe partial class EmmaHeap
             }
 
             private static bool TryOpen(Segment* segment, nuint address, nuint length) =>
-                (WayOf(segment) == Marked
-                    ? Syscalls.Madvise(address, length, Syscalls.MadvGuardRemove)
-                    : Syscalls.Mprotect(address, length, Syscalls.ProtReadWrite)) == 0;
+                WayOf(segment) == Marked
+                    ? VirtualMemory.TryUnguard(address, length)
+                    : VirtualMemory.TryProtect(address, length, accessible: true);
 
             // The place of a fresh segment among those guarded by mappings; null: there are enough.
             private static ulong* FindPlace(Segment* fresh)

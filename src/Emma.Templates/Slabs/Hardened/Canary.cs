@@ -341,7 +341,7 @@ static unsafe partial class EmmaHeap
             internal static ulong DrawSecret()
             {
                 ulong secret = 0;
-                Syscalls.GetRandom(&secret, sizeof(ulong));
+                VirtualMemory.TryDraw(&secret);
                 return secret != 0 ? secret : unchecked((ulong)ClrStopwatch.GetTimestamp() | 1);
             }
         }
