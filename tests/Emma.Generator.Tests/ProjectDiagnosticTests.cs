@@ -109,8 +109,7 @@ public class ProjectDiagnosticTests
             emitted: []);
 
     [Theory]
-    [InlineData("RuntimeIdentifier", "win-x64")]
-    [InlineData("RuntimeIdentifier", "win10-x64")]
+    [InlineData("RuntimeIdentifier", "win-x86")]
     [InlineData("RuntimeIdentifier", "osx-arm64")]
     [InlineData("RuntimeIdentifier", "osx.13-x64")]
     [InlineData("RuntimeIdentifier", "linux-arm")]
@@ -118,10 +117,9 @@ public class ProjectDiagnosticTests
     [InlineData("RuntimeIdentifier", "linux-x86")]
     [InlineData("RuntimeIdentifier", "android-x64")]
     [InlineData("RuntimeIdentifier", "browser-wasm")]
-    [InlineData("RuntimeIdentifier", "win")]
-    [InlineData("TargetPlatformIdentifier", "Windows")]
+    [InlineData("RuntimeIdentifier", "osx")]
     [InlineData("TargetPlatformIdentifier", "android")]
-    public async Task A_build_that_cannot_be_for_linux_on_x64_or_arm64_is_warned_and_gets_the_heap(string property, string value) =>
+    public async Task A_build_that_cannot_be_for_a_supported_platform_is_warned_and_gets_the_heap(string property, string value) =>
         await DiagnosticAssert.MatchesAsync(
             new TestProject("""[assembly: Emma.EmmaAllocator({|EMMA0006:"MyHeap"|})]""")
             {
@@ -139,8 +137,13 @@ public class ProjectDiagnosticTests
     [InlineData("RuntimeIdentifier", "linux-musl-arm64")]
     [InlineData("RuntimeIdentifier", "debian.12-x64")]
     [InlineData("RuntimeIdentifier", "unix-x64")]
+    [InlineData("RuntimeIdentifier", "win")]
+    [InlineData("RuntimeIdentifier", "win-x64")]
+    [InlineData("RuntimeIdentifier", "win-arm64")]
+    [InlineData("RuntimeIdentifier", "win10-x64")]
     [InlineData("TargetPlatformIdentifier", "")]
-    public async Task A_build_that_may_be_for_linux_on_x64_or_arm64_is_not_warned(string property, string value) =>
+    [InlineData("TargetPlatformIdentifier", "Windows")]
+    public async Task A_build_that_may_be_for_a_supported_platform_is_not_warned(string property, string value) =>
         await DiagnosticAssert.MatchesAsync(
             new TestProject("""[assembly: Emma.EmmaAllocator("MyHeap")]""")
             {

@@ -3,16 +3,16 @@ using Microsoft.CodeAnalysis.Diagnostics;
 
 namespace Emma.Generator.Diagnostics;
 
-// Whether a project says that it is built for something else than Linux on x64 or arm64. Most projects do not say anything.
+// Whether a project says that it is built for something else than Linux or Windows on x64 or arm64. Most projects do not say anything.
 internal static class Platform
 {
     private static readonly string[] s_otherSystems =
     [
         "android", "browser", "freebsd", "haiku", "illumos", "ios", "iossimulator", "maccatalyst", "macos", "netbsd", "openbsd", "osx",
-        "solaris", "tizen", "tvos", "tvossimulator", "wasi", "win", "windows",
+        "solaris", "tizen", "tvos", "tvossimulator", "wasi",
     ];
 
-    // The setting that rules Linux on x64 and arm64 out, for a message; null where none does.
+    // The setting that rules all of them out, for a message; null where none does.
     public static string? WhyNotSupported(Compilation compilation, AnalyzerConfigOptions buildProperties)
     {
         string runtime = BuildProperty(buildProperties, "RuntimeIdentifier");
@@ -30,7 +30,7 @@ internal static class Platform
             : $"PlatformTarget {compilation.Options.Platform}";
     }
 
-    // Whether a runtime identifier allows it, such as `linux-musl-x64`, `linux-arm64` or `any`.
+    // Whether a runtime identifier allows one, such as `linux-musl-x64`, `win-arm64` or `any`.
     private static bool MayBeSupported(string runtime)
     {
         int dash = runtime.IndexOf('-');
