@@ -15,7 +15,7 @@ public sealed class Arm64Tests(Workspace workspace)
     private string Published => Path.Combine(workspace.Folder, "Arm64", "published");
 
     /// <summary>The second time the process has 39 bits of addresses, as some kernels for arm64 give.</summary>
-    [Fact]
+    [LongFact]
     public async Task A_heap_of_each_form_works_on_arm64_with_many_addresses_and_with_few()
     {
         Assert.SkipUnless(
@@ -25,7 +25,7 @@ public sealed class Arm64Tests(Workspace workspace)
         await PublishAsync();
 
         string program = Path.Combine(Published, "Arm64");
-        await RunAsync([program, Length.IsLong ? "5000" : "500"]);
+        await RunAsync([program, "5000"]);
         await RunAsync(["-R", "0x8000000000", program, "300"]);
     }
 
@@ -67,13 +67,13 @@ public sealed class Arm64Tests(Workspace workspace)
         Assert.DoesNotContain("warning", publish.Output);
     }
 
-    // What all of the tests need, once; in the long form a kernel, and what native code is linked with, too.
+    // What all of the tests need, once: libraries, what native code is linked with, and a kernel.
     private async Task MakeLibrariesAsync()
     {
         if (Directory.Exists(Libraries))
             return;
 
-        string[] more = Length.IsLong ? ["libc6-dev", "libstdc++-12-dev", "zlib1g-dev", "linux-image-arm64", "busybox-static"] : [];
+        string[] more = ["libc6-dev", "libstdc++-12-dev", "zlib1g-dev", "linux-image-arm64", "busybox-static"];
         await workspace.RunScriptAsync("arm64-libraries", [Libraries, .. more]);
     }
 

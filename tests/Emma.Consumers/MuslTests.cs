@@ -8,7 +8,7 @@ namespace Emma.Consumers;
 /// </summary>
 public sealed class MuslTests(Workspace workspace)
 {
-    [Fact]
+    [LongFact]
     public async Task A_heap_of_each_form_works_on_musl()
     {
         Assert.SkipUnless(
@@ -21,7 +21,7 @@ public sealed class MuslTests(Workspace workspace)
         Assert.DoesNotContain("warning", publish.Output);
 
         Finished run = await CommandLine.RunAsync(
-            workspace.Folder, Path.Combine(workspace.Folder, "Musl", "published", "Musl"), [Length.IsLong ? "20000" : "2000"],
+            workspace.Folder, Path.Combine(workspace.Folder, "Musl", "published", "Musl"), ["20000"],
             ("LD_LIBRARY_PATH", libraries), ("LD_PRELOAD", Path.Combine(libraries, "musl-preload.so")));
 
         EveryForm.MustHaveRun(run, "on X64, linux-musl-x64, another libc,");
