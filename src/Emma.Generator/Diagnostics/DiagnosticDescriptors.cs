@@ -88,9 +88,10 @@ internal static class DiagnosticDescriptors
         "EMMA0008",
         "Target framework is older than net8.0",
         "The heap '{0}' needs net8.0 or later. Here a class of its name takes its place, whose blocks are those of Marshal: its options "
-            + "have no effect, and it has no {1}Callbacks, CreateArena, CreateBufferWriter, CreateSequenceWriter, Destroy, GetStatistics, "
-            + "GoodSize, Kernel, Local, MemoryLimit, OutOfMemoryHandler, Owns, Pool, Prepare, Rent, RentPooled, RentZeroed, ScopedArena, "
-            + "Trim, TryAlignedAlloc, TryAlignedRealloc, TryAlloc, TryAllocZeroed, TryRealloc, UsableSize",
+            + "have no effect, and it has no {1}Callbacks, CreateArena, CreateBufferWriter, CreateSequenceWriter, Destroy, "
+            + "GeneratorVersion, GetStatistics, GoodSize, Kernel, Local, MemoryLimit, OutOfMemoryHandler, Owns, Pool, Prepare, Rent, "
+            + "RentPooled, RentZeroed, ScopedArena, Trim, TryAlignedAlloc, TryAlignedRealloc, TryAlloc, TryAllocZeroed, TryRealloc, "
+            + "UsableSize",
         Category,
         DiagnosticSeverity.Info,
         isEnabledByDefault: true,
