@@ -55,7 +55,7 @@ public class ForwardingTests
 
         string[] absent = [.. Members(heap).Except(Members(spans)).Order(StringComparer.Ordinal)];
         string message = Emma.Generator.Diagnostics.DiagnosticDescriptors.FrameworkIsTooOld.MessageFormat.ToString(null);
-        Assert.EndsWith("it has no {1}" + string.Join(", ", absent), message, StringComparison.Ordinal);
+        Assert.EndsWith("it has no {1}" + string.Join(", ", absent) + ".", message, StringComparison.Ordinal);
         string page = File.ReadAllText(Repository.Path("docs", "diagnostics", "EMMA0008.md"));
         Assert.All(absent, name => Assert.Contains($"`{name}`", page, StringComparison.Ordinal));
     }

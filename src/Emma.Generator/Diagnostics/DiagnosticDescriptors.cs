@@ -91,7 +91,7 @@ internal static class DiagnosticDescriptors
             + "have no effect, and it has no {1}Callbacks, CreateArena, CreateBufferWriter, CreateSequenceWriter, Destroy, "
             + "GeneratorVersion, GetStatistics, GoodSize, Kernel, Local, MemoryLimit, OutOfMemoryHandler, Owns, Pool, Prepare, Rent, "
             + "RentPooled, RentZeroed, ScopedArena, Trim, TryAlignedAlloc, TryAlignedRealloc, TryAlloc, TryAllocZeroed, TryRealloc, "
-            + "UsableSize",
+            + "UsableSize.",
         Category,
         DiagnosticSeverity.Info,
         isEnabledByDefault: true,
