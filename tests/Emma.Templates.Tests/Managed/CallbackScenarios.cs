@@ -220,7 +220,7 @@ public static unsafe partial class EmmaHeap
             public static void ForkWithCallbacks()
             {
                 Must(CAllocator.Of(NativeLibrary.Load("libc.so.6")).Run(1000) == 0, "the C library");
-                Prepare();
+                PrepareToFork();
                 CAllocator heap = CAllocator.OfHeap;
                 for (int i = 0; i < 10; i++)
                 {

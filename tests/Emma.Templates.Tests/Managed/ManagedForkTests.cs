@@ -18,7 +18,7 @@ public static unsafe partial class EmmaHeap
         {
             public static void ForkWithOwnersAndArenas()
             {
-                Prepare();
+                PrepareToFork();
                 // Compiled and bound by being run: a generic method is when it is first called for a type.
                 using (HeapArena arena = CreateArena())
                     Must(UseManaged(arena, RentPooled<int>(100), CreateBufferWriter(10)) == 0, "the work of a child fails in its parent");

@@ -132,10 +132,11 @@ public static unsafe partial class EmmaHeap
         {
             public static void ForkWithinEachKind()
             {
-                Prepare();
-                // A child cannot compile: all that it runs has run here.
+                PrepareToFork();
+                // All that a child runs has run here.
+                Func<bool> goesOn = () => false;
                 foreach (string kind in ManagedKinds.All)
-                    Must(ManagedKinds.Use(kind, () => false) == 0, $"{kind} in the parent");
+                    Must(ManagedKinds.Use(kind, goesOn) == 0, $"{kind} in the parent");
                 foreach (string kind in ManagedKinds.All)
                 {
                     int child = -1;
@@ -145,7 +146,7 @@ public static unsafe partial class EmmaHeap
                         return false;
                     });
                     if (child == 0)
-                        Libc.Exit(wrong + ManagedKinds.Use(kind, () => false));
+                        Libc.Exit(wrong + ManagedKinds.Use(kind, goesOn));
                     Must(wrong == 0, $"{kind}: the parent's memory has changed");
                     Must(WaitFor(child) == 0, $"{kind}: the child's work failed");
                 }

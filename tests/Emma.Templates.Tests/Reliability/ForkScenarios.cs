@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Reflection;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Emma.Templates.Tests;
 
@@ -27,11 +29,10 @@ public static unsafe partial class EmmaHeap
             {
                 int forks = int.Parse(Environment.GetEnvironmentVariable("EMMA_FORKS") ?? $"{Length.Of(30, 150)}");
                 int seed = int.Parse(Environment.GetEnvironmentVariable("EMMA_SEED") ?? "1");
-                Prepare();
+                PrepareToFork();
                 s_kept = (nuint*)NativeMemory.AllocZeroed(ForkThreads * KeptByThread, (nuint)sizeof(nuint));
                 // Compiled and bound by being run; what it frees are no blocks yet.
                 Must(WorkOfChild() == 0, "the work of a child fails in its parent");
-                Must(ForkAndWait(fail: true) != 0, "a failed child is not noticed");
                 HostWatch? watch = WatchIfWanted();
                 Thread[] threads = new Thread[ForkThreads];
                 for (int i = 0; i < threads.Length; i++)
@@ -63,7 +64,7 @@ public static unsafe partial class EmmaHeap
             /// <summary>The child's kernel id is not the one its cache bears, and the kernel says of that that it is dead.</summary>
             public static void ForkAndKeepTheCache()
             {
-                Prepare();
+                PrepareToFork();
                 Must(UseAndReclaim() == 0, "the work of a child fails in its parent");
                 for (int i = 0; i < 20; i++)
                 {
@@ -84,8 +85,8 @@ public static unsafe partial class EmmaHeap
             {
                 const int count = 10;
                 const int shared = 0x01 | 0x20;
+                PrepareToFork();
                 using var kernel = new FaultyKernel();
-                Prepare();
                 Lock* locks = (Lock*)NativeMemory.AllocZeroed(count, (nuint)sizeof(Lock));
                 long* figures = (long*)Libc.Map(null, 4096, Syscalls.ProtReadWrite, shared, -1, 0);
                 // Compiled and bound by being run: nobody holds them yet.
@@ -155,6 +156,21 @@ public static unsafe partial class EmmaHeap
                 }
 
                 return 0;
+            }
+
+            // To be called before the first fork. CoreCLR maps the memory of its code twice, and shares it with forked children: what parent
+            // and child compile at the same time they compile into the same place. So what either runs of this has been compiled before.
+            private static void PrepareToFork()
+            {
+                Prepare();
+                Marshal.PrelinkAll(typeof(Libc));
+                foreach (string name in (string[])[nameof(WaitFor), nameof(Must)])
+                {
+                    MethodInfo method = typeof(Scenarios).GetMethod(name, BindingFlags.NonPublic | BindingFlags.Static)!;
+                    RuntimeHelpers.PrepareMethod(method.MethodHandle);
+                }
+
+                Must(ForkAndWait(fail: true) != 0, "a failed child is not noticed");
             }
 
             private static int ForkAndWait(bool fail)
