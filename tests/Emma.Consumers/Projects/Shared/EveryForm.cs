@@ -20,10 +20,13 @@ internal static unsafe class Program
 
     private static readonly ulong[] s_places = new ulong[Places * 2];
 
-    private static int Main(string[] args)
+    internal static int Main(string[] args)
     {
         int steps = args.Length > 0 ? int.Parse(args[0]) : 5000;
-        string libc = File.ReadAllText("/proc/self/maps").Contains("/libc.so.6") ? "glibc" : "another libc";
+        string libc =
+            OperatingSystem.IsWindows() ? "ntdll"
+            : File.ReadAllText("/proc/self/maps").Contains("/libc.so.6") ? "glibc"
+            : "another libc";
         Console.WriteLine(
             $"on {RuntimeInformation.ProcessArchitecture}, {RuntimeInformation.RuntimeIdentifier}, {libc}, "
             + $"pages of {Environment.SystemPageSize} bytes");
@@ -147,7 +150,7 @@ internal static unsafe class Program
         Must(false, "nothing was refused");
     }
 
-    private static void Must(bool holds, string what)
+    internal static void Must(bool holds, string what)
     {
         if (!holds)
             throw new InvalidOperationException(what);
