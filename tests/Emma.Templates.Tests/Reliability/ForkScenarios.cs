@@ -158,8 +158,8 @@ public static unsafe partial class EmmaHeap
                 return 0;
             }
 
-            // To be called before the first fork. CoreCLR maps the memory of its code twice, and shares it with forked children: what parent
-            // and child compile at the same time they compile into the same place. So what either runs of this has been compiled before.
+            // To be called before the first fork. CoreCLR maps the memory of its code twice, and shares it with forked children: what
+            // parent and child compile at the same time they compile into the same place. So what either runs has been compiled before.
             private static void PrepareToFork()
             {
                 Prepare();

@@ -5,8 +5,8 @@ using static EveryForm.Program;
 namespace Windows;
 
 /// <summary>
-/// What the program for every system does, in a heap of each form, and what Windows has of its own: memory that is reserved and committed, whose
-/// commitment may be refused, and thread ids that are given anew soon.
+/// What the program for every system does, in a heap of each form, and what Windows has of its own: memory that is reserved and committed,
+/// whose commitment may be refused, and thread ids that are given anew soon.
 /// </summary>
 internal static unsafe class Program
 {
