@@ -89,6 +89,7 @@ static unsafe partial class EmmaHeap
                 OutOfMemoryHandlers? old = ClrVolatile.Read(ref Current);
                 if (old is null)
                 {
+                    Compilation.PrepareEntries(typeof(OutOfMemoryHandlers), [nameof(AllocateAnyBlock)]);
                     new OutOfMemoryHandlers(null, null).Ask(0);
                     Retry(null, 0, SizeClasses.Granularity, false);
                 }

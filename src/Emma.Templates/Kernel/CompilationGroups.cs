@@ -159,9 +159,10 @@ static unsafe partial class EmmaHeap
 
             private const string LargeMethods =
                 "AddressSpace -ReleaseBehind TryClaimBehind TryUnmapTail -TryUnmapWithin\n"
-                + "HeapInternals -AllocateAligned AllocateBig AllocateForCopy AllocateLarge AllocateRun ClearDirty Grow"
-                + " -IsAligned -IsPageStart Reallocate ReallocateBlock ReallocateLarge Reclaim ReleaseBig ReleaseCopied"
-                + " RequireBlock SizeOf TryResizeInPlace UsableSizeOfBlock\n"
+                + "HeapInternals -AllocateAligned AllocateAlignedBlock AllocateAnyBlock AllocateBig AllocateForCopy"
+                + " AllocateLarge AllocateRun ClearDirty Grow -IsAligned -IsPageStart Reallocate ReallocateBlock"
+                + " ReallocateLarge Reclaim ReleaseBig ReleaseCopied RequireBlock ResizeSlowly SizeOf TryResizeInPlace"
+                + " UsableSizeOfBlock\n"
                 + "HeapState -get_IsUnloaded\n"
                 + "LargeBlocks AdviseHugePages Allocate Cache Disown FitsPages FreeOwned GiveUpTarget Grow IsWastedOnPages"
                 + " -LengthFor Register SetTail -Shrink TakeCached Takes TryCache TryCut TryExtend -TryFree TryGrowInPlace"
@@ -180,7 +181,7 @@ static unsafe partial class EmmaHeap
                 + "Window -AreFree\n"
                 + "+Canary TryRequire\n"
                 + "+EmptyBlocks Contains IsLive TryFree\n"
-                + "+HeapInternals -Allocate AllocateAlignedBlock TryResizeSmall\n"
+                + "+HeapInternals -Allocate TryResizeSmall\n"
                 + "+LiveMarks -TryOwn\n"
                 + "+MappedBlocks Allocate BlockAt BlockIn FillAround IsLive LengthFor RecordOf RequireIntact -StartOf"
                 + " TryFree TryGetSize TryOwn\n"
