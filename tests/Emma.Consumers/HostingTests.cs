@@ -53,7 +53,7 @@ public sealed partial class HostingTests(Workspace workspace)
         string Built(string project) => Path.Combine(folder, project, "bin", "Debug", "net10.0", $"{project}.dll");
     }
 
-    [Fact]
+    [LongFact]
     public async Task Sample_host_checks_all_that_it_claims()
     {
         string folder = workspace.CopyFromRepository("samples/PluginHost", without: ["nuget.config"]);
@@ -63,7 +63,7 @@ public sealed partial class HostingTests(Workspace workspace)
         Assert.Equal(8, run.Output.Split('✓').Length - 1);
     }
 
-    [Fact]
+    [LongFact]
     public async Task Sample_server_leaves_nothing_in_its_heap()
     {
         string folder = workspace.CopyFromRepository("samples/Kestrel", without: ["nuget.config"]);

@@ -106,7 +106,7 @@ public sealed partial class PackageTests(Workspace workspace)
     }
 
     /// <summary>What is packed depends on the commit alone: not on the folder, nor on the time.</summary>
-    [Fact]
+    [LongFact]
     public async Task Two_packs_from_folders_of_different_names_have_the_same_contents()
     {
         string elsewhere = Path.Combine(workspace.Folder, "elsewhere");

@@ -27,7 +27,7 @@ public sealed partial class ReadmeTests(Workspace workspace) : IDisposable
         Assert.Equal(output.Trim(), run.Output.Trim());
     }
 
-    [Fact]
+    [LongFact]
     public async Task Program_of_one_file_runs_and_prints_what_the_readme_says()
     {
         (string code, string output) = (await ReadProgramsAsync()).Single(program => program.Code.StartsWith("#:package"));

@@ -11,7 +11,7 @@ public class MemoryLimitDiagnosticTests
     private static readonly Heap s_cached = new("", true, false, false, false, true, 0, false, false);
 
     [Theory]
-    [MemberData(nameof(RunningTests.Forms), MemberType = typeof(RunningTests))]
+    [MemberData(nameof(RunningTests.SomeForms), MemberType = typeof(RunningTests))]
     public async Task A_limit_is_warned_of_if_and_only_if_the_heap_can_serve_no_block_under_it(string form)
     {
         long needed = Needed(form);

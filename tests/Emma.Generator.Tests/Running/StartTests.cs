@@ -113,7 +113,9 @@ public class StartTests(ITestOutputHelper output)
     }
 
     public static MatrixTheoryData<string, OptimizationLevel> FormsAndLevels => new(
-        [", BoundaryChecks = false", ", BoundaryChecks = true", ", ThreadCache = false, BoundaryChecks = false", ", Hardened = true"],
+        Length.IsLong
+            ? [", BoundaryChecks = false", ", BoundaryChecks = true", ", ThreadCache = false, BoundaryChecks = false", ", Hardened = true"]
+            : [", BoundaryChecks = true"],
         [OptimizationLevel.Release, OptimizationLevel.Debug]);
 
     private static int[] Start(byte[] plugin)

@@ -10,7 +10,7 @@ public static unsafe partial class EmmaHeap
         [Trait("Runs", "Everywhere")]
         public sealed class ShadowModelTests : HeapTest
         {
-            public static TheoryData<int> Seeds => new(Enumerable.Range(1, 8));
+            public static TheoryData<int> Seeds => new(Enumerable.Range(1, Length.Of(2, 8)));
 
             [Theory]
             [MemberData(nameof(Seeds))]
@@ -52,7 +52,7 @@ public static unsafe partial class EmmaHeap
             [Fact]
             public void Many_short_threads_one_after_the_other_leave_nothing_behind()
             {
-                for (int seed = 0; seed < 200; seed++)
+                for (int seed = 0; seed < Length.Of(50, 200); seed++)
                     RunThreads(400 + seed, threads: 1, steps: 20);
             }
 

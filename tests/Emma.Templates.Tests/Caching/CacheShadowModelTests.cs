@@ -55,7 +55,7 @@ public static unsafe partial class EmmaHeap
 
                     try
                     {
-                        for (int i = 0; i < 300_000; i++)
+                        for (int i = 0; i < Length.Of(30_000, 300_000); i++)
                             Free(Alloc((nuint)(i & 1023)));
                         Model model = new Model(7_000 + number, exchange);
                         for (int done = 0; done < 3_000; done += 100)

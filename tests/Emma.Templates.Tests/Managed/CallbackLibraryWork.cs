@@ -14,10 +14,11 @@ public static unsafe partial class EmmaHeap
             private const long Limit = 48 << 20;
             private const long SmallLimit = 2 << 20;
 
-            /// <summary>A table of 100 000 rows, its compaction, and a second table that does not fit.</summary>
+            /// <summary>A table of 100 000 rows (20 000), its compaction, and a second table that does not fit.</summary>
             public static nuint[] Sqlite()
             {
-                const int configMalloc = 4, ok = 0, noMemory = 7, rows = 100_000;
+                const int configMalloc = 4, ok = 0, noMemory = 7, rowsBeyondTheLimit = 100_000;
+                int rows = Length.Of(20_000, 100_000);
                 nint library = Begin("libsqlite3.so.0");
                 Callbacks.SqliteMethods methods = Callbacks.Sqlite;
                 var config = (delegate* unmanaged[Cdecl]<int, void*, int>)NativeLibrary.GetExport(library, "sqlite3_config");
@@ -31,16 +32,16 @@ public static unsafe partial class EmmaHeap
                     fixed (byte* name = Text(place))
                         Expect.Equal(ok, open(name, &database));
                     Expect.Equal(ok, Execute(database, "CREATE TABLE t(i INTEGER PRIMARY KEY, name TEXT, body BLOB)"));
-                    string insert = $"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) " +
+                    string insert = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {2}) " +
                         "INSERT INTO {0} SELECT i, 'name ' || i, randomblob({1}) FROM n";
-                    Expect.Equal(ok, Execute(database, string.Format(null, insert, "t", 50)));
+                    Expect.Equal(ok, Execute(database, string.Format(null, insert, "t", 50, rows)));
                     Expect.Equal(ok, Execute(database, "DELETE FROM t WHERE i % 2 = 0"));
                     Expect.Equal(ok, Execute(database, "VACUUM"));
                     Expect.True(GetStatistics().LiveBlocks > 100);
                     if (place == ":memory:")
                     {
                         Expect.Equal(ok, Execute(database, "CREATE TABLE u(i INTEGER PRIMARY KEY, name TEXT, body BLOB)"));
-                        Expect.Equal(noMemory, Execute(database, string.Format(null, insert, "u", 1000)));
+                        Expect.Equal(noMemory, Execute(database, string.Format(null, insert, "u", 1000, rowsBeyondTheLimit)));
                         Expect.True(GetStatistics().FailedAllocations > 0);
                         Expect.Equal("0", Query(database, "SELECT count(*) FROM u"));
                     }

@@ -27,7 +27,7 @@ public static unsafe partial class EmmaHeap
             /// </summary>
             public static void ForkWhileThreadsUseTheHeap()
             {
-                int forks = int.Parse(Environment.GetEnvironmentVariable("EMMA_FORKS") ?? $"{Length.Of(30, 150)}");
+                int forks = int.Parse(Environment.GetEnvironmentVariable("EMMA_FORKS") ?? $"{Length.Of(10, 150)}");
                 int seed = int.Parse(Environment.GetEnvironmentVariable("EMMA_SEED") ?? "1");
                 PrepareToFork();
                 s_kept = (nuint*)NativeMemory.AllocZeroed(ForkThreads * KeptByThread, (nuint)sizeof(nuint));
