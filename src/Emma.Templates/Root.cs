@@ -80,6 +80,9 @@ static unsafe partial class EmmaHeap
             // 1: function pointers were handed out, and C may hold them (CEntries).
             internal int CallbacksGiven;
 
+            // Where the machine code lies that C calls (CEntryCode); 0: there is none.
+            internal nint CodeForC;
+
             // In a hardened heap that has started: random numbers that canaries depend on, and the choice of blocks.
             internal ulong Cookie;
             internal ulong Chance;

@@ -21,7 +21,7 @@ using ClrVolatile = global::System.Threading.Volatile;
 //   mapped against the heap's limit.
 //
 // Invariants
-//   * Mapped = the code page + each window's metadata + the marks of mapped pages + the mapped length of every slot word; nothing is
+//   * Mapped = the code pages + each window's metadata + the marks of mapped pages + the mapped length of every slot word; nothing is
 //     mapped beyond the limit, but for marks of pages that a segment may still get.
 //   * The windows of a heap do not overlap, so that an address has one slot word and one class byte. Those of other heaps may.
 //   * A slot word is 0 (free), or mapped length | SlotKind at the head of a mapping and SlotKind.Tail in the slots behind it.

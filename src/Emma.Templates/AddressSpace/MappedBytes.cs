@@ -28,7 +28,7 @@ static unsafe partial class EmmaHeap
             // Bytes that could not be unmapped; part of Mapped.
             internal readonly nuint Retained => (nuint)ClrVolatile.Read(in _retained);
 
-            // Bytes of the windows' metadata and the code page; part of Mapped.
+            // Bytes of the windows' metadata and the code pages; part of Mapped.
             internal readonly nuint Metadata => (nuint)ClrVolatile.Read(in _metadata) + KernelEntry.MappedBytes;
 
             // What is counted for the marks of so many bytes of a segment, whole pages.

@@ -67,11 +67,12 @@ static unsafe partial class EmmaHeap
                 get => ClrRuntimeInformation.ProcessArchitecture == ClrArchitecture.X64 && !ClrOperatingSystem.IsWindows();
             }
 
-            // The bytes that the code page maps: a page of the kernel's, or none where libc is called.
+            // The bytes that code maps: a page of the kernel's, or none where libc is called, and a second one for what C calls.
             internal static nuint MappedBytes
             {
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-                get => s_current is not { _page: not 0 } ? 0 : Heap->KernelPage;
+                get => s_current is not { _page: not 0 } ? 0
+                    : ClrVolatile.Read(ref Heap->CodeForC) == 0 ? Heap->KernelPage : 2 * Heap->KernelPage;
             }
 
             // The address of the code that another layer had put beside the trampoline; 0: there is none. The entry must have been created.
@@ -92,6 +93,19 @@ static unsafe partial class EmmaHeap
 
             // Unmaps the code page. Nothing may call the kernel afterwards.
             internal static void Release() => s_current?.UnmapCode();
+
+            // Maps a page of machine code for another layer. 0: the kernel allows none.
+            internal static nint TryMapCode(byte[] code)
+            {
+                fixed (byte* first = code)
+                    return CLibrary.TryFind("syscall", out nint libc) ? CodePage.TryMap(libc, first, code.Length) : 0;
+            }
+
+            internal static void UnmapCode(nint page)
+            {
+                if (CLibrary.TryFind("syscall", out nint libc))
+                    CodePage.Unmap(libc, page);
+            }
 
             // Calls the kernel. The garbage collector may run meanwhile.
             // call: Of CallNumber.
@@ -158,8 +172,8 @@ static unsafe partial class EmmaHeap
 
             private void UnmapCode()
             {
-                if (_page != 0 && CLibrary.TryFind("syscall", out nint libc))
-                    CodePage.Unmap(libc, _page);
+                if (_page != 0)
+                    UnmapCode(_page);
             }
         }
     }

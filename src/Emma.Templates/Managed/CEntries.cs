@@ -20,6 +20,7 @@ static unsafe partial class EmmaHeap
     {
         // What C calls (Callbacks). The fast halves throw nothing; all else runs within a handler, because no exception may reach C. Out of
         // memory, whatever the reason, a handler of the user's that throws among them, is null; a bad pointer ends the process.
+        // Where CEntryCode is what C gets, these are called for what that one leaves.
         internal static class CEntries
         {
             // errno's ENOMEM and EINVAL.
@@ -27,13 +28,18 @@ static unsafe partial class EmmaHeap
             private const int BadArgument = 22;
 
             // Starts the heap and has all that C calls compiled, before the first of them is handed out.
+            // Returns: where the machine code of CEntryCode lies; 0: C gets the methods here.
             // Throws OutOfMemoryException: There is no memory for compiled code.
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-            internal static void Require()
+            internal static nint Require()
             {
-                if (ClrVolatile.Read(ref Heap->CallbacksGiven) != 0)
-                    return;
+                if (ClrVolatile.Read(ref Heap->CallbacksGiven) == 0)
+                    Begin();
+                return ClrVolatile.Read(ref Heap->CodeForC);
+            }
 
+            private static void Begin()
+            {
                 HeapState.EnsureRunning();
                 // The methods that do what machine code does are compiled with the last.
                 bool callsMethods = HasThreadCaches && !IsHardened && !SmallBlocks.HasMachineCode;
@@ -44,6 +50,7 @@ static unsafe partial class EmmaHeap
                 ClrMarshal.SetLastSystemError(ClrMarshal.GetLastSystemError());
                 Compilation.TryRequire(CompilationGroups.ForLarge);
                 ClrRuntimeHelpers.RunClassConstructor(typeof(OutOfMemoryHandlers).TypeHandle);
+                CEntryCode.TryMap();
                 ClrVolatile.Write(ref Heap->CallbacksGiven, 1);
             }
 

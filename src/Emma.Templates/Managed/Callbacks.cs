@@ -29,8 +29,10 @@ static unsafe partial class EmmaHeap
         {
             get
             {
-                HeapInternals.CEntries.Require();
-                return &HeapInternals.CEntries.Malloc;
+                nint code = HeapInternals.CEntries.Require();
+                return code != 0
+                    ? (delegate* unmanaged[Cdecl]<nuint, void*>)(code + HeapInternals.CEntryCode.Malloc)
+                    : &HeapInternals.CEntries.Malloc;
             }
         }
 
@@ -52,8 +54,10 @@ static unsafe partial class EmmaHeap
         {
             get
             {
-                HeapInternals.CEntries.Require();
-                return &HeapInternals.CEntries.Realloc;
+                nint code = HeapInternals.CEntries.Require();
+                return code != 0
+                    ? (delegate* unmanaged[Cdecl]<void*, nuint, void*>)(code + HeapInternals.CEntryCode.Realloc)
+                    : &HeapInternals.CEntries.Realloc;
             }
         }
 
@@ -62,8 +66,10 @@ static unsafe partial class EmmaHeap
         {
             get
             {
-                HeapInternals.CEntries.Require();
-                return &HeapInternals.CEntries.Free;
+                nint code = HeapInternals.CEntries.Require();
+                return code != 0
+                    ? (delegate* unmanaged[Cdecl]<void*, void>)(code + HeapInternals.CEntryCode.Free)
+                    : &HeapInternals.CEntries.Free;
             }
         }
 
@@ -104,8 +110,10 @@ static unsafe partial class EmmaHeap
         {
             get
             {
-                HeapInternals.CEntries.Require();
-                return &HeapInternals.CEntries.OpaqueAlloc;
+                nint code = HeapInternals.CEntries.Require();
+                return code != 0
+                    ? (delegate* unmanaged[Cdecl]<void*, nuint, void*>)(code + HeapInternals.CEntryCode.OpaqueAlloc)
+                    : &HeapInternals.CEntries.OpaqueAlloc;
             }
         }
 
@@ -114,8 +122,10 @@ static unsafe partial class EmmaHeap
         {
             get
             {
-                HeapInternals.CEntries.Require();
-                return &HeapInternals.CEntries.OpaqueFree;
+                nint code = HeapInternals.CEntries.Require();
+                return code != 0
+                    ? (delegate* unmanaged[Cdecl]<void*, void*, void>)(code + HeapInternals.CEntryCode.OpaqueFree)
+                    : &HeapInternals.CEntries.OpaqueFree;
             }
         }
 
@@ -124,8 +134,10 @@ static unsafe partial class EmmaHeap
         {
             get
             {
-                HeapInternals.CEntries.Require();
-                return &HeapInternals.CEntries.ZlibAlloc;
+                nint code = HeapInternals.CEntries.Require();
+                return code != 0
+                    ? (delegate* unmanaged[Cdecl]<void*, uint, uint, void*>)(code + HeapInternals.CEntryCode.ZlibAlloc)
+                    : &HeapInternals.CEntries.ZlibAlloc;
             }
         }
 
@@ -136,8 +148,10 @@ static unsafe partial class EmmaHeap
         {
             get
             {
-                HeapInternals.CEntries.Require();
-                return &HeapInternals.CEntries.Bzip2Alloc;
+                nint code = HeapInternals.CEntries.Require();
+                return code != 0
+                    ? (delegate* unmanaged[Cdecl]<void*, int, int, void*>)(code + HeapInternals.CEntryCode.Bzip2Alloc)
+                    : &HeapInternals.CEntries.Bzip2Alloc;
             }
         }
 
@@ -149,8 +163,10 @@ static unsafe partial class EmmaHeap
         {
             get
             {
-                HeapInternals.CEntries.Require();
-                return &HeapInternals.CEntries.LuaAlloc;
+                nint code = HeapInternals.CEntries.Require();
+                return code != 0
+                    ? (delegate* unmanaged[Cdecl]<void*, void*, nuint, nuint, void*>)(code + HeapInternals.CEntryCode.LuaAlloc)
+                    : &HeapInternals.CEntries.LuaAlloc;
             }
         }
 
@@ -162,12 +178,16 @@ static unsafe partial class EmmaHeap
         {
             get
             {
-                HeapInternals.CEntries.Require();
+                nint code = HeapInternals.CEntries.Require();
                 return new SqliteMethods
                 {
-                    Malloc = &HeapInternals.CEntries.SqliteMalloc,
-                    Free = &HeapInternals.CEntries.Free,
-                    Realloc = &HeapInternals.CEntries.SqliteRealloc,
+                    Malloc = code != 0
+                        ? (delegate* unmanaged[Cdecl]<int, void*>)(code + HeapInternals.CEntryCode.SqliteMalloc)
+                        : &HeapInternals.CEntries.SqliteMalloc,
+                    Free = Free,
+                    Realloc = code != 0
+                        ? (delegate* unmanaged[Cdecl]<void*, int, void*>)(code + HeapInternals.CEntryCode.SqliteRealloc)
+                        : &HeapInternals.CEntries.SqliteRealloc,
                     Size = &HeapInternals.CEntries.SqliteSize,
                     Roundup = &HeapInternals.CEntries.SqliteRoundup,
                     Init = &HeapInternals.CEntries.SqliteInit,

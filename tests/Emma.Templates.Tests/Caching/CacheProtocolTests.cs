@@ -68,26 +68,39 @@ public static unsafe partial class EmmaHeap
             {
                 Free(Alloc(CacheSteps.Size));
                 // Each way once, to be compiled.
-                UseCache(stepped: false, byMethods: false);
-                UseCache(stepped: false, byMethods: true);
-                UseCache(stepped: true, byMethods: false);
-                UseCache(stepped: true, byMethods: true);
+                foreach (bool stepped in (ReadOnlySpan<bool>)[false, true])
+                {
+                    UseCache(stepped, CacheCaller.Net);
+                    UseCache(stepped, CacheCaller.Methods);
+                    UseCache(stepped, CacheCaller.C);
+                }
             }
 
-            private static void UseCache(bool stepped, bool byMethods)
+            private enum CacheCaller
+            {
+                Net,
+                Methods,
+                C,
+            }
+
+            private static void UseCache(bool stepped, CacheCaller caller)
             {
                 // More than two magazines and the depot have room for.
                 const int count = 2 * 2 + Depot.MaxBytes / CacheSteps.Size + 4;
                 Trim();
                 CacheSteps.Begin();
-                // The second time, the depot has magazines; what is code of methods alone is done with after the first.
-                for (int round = 0; round < (byMethods ? 1 : 2); round++)
+                // The second time, the depot has magazines; what is code of methods alone, or of C's, is done with after the first.
+                for (int round = 0; round < (caller == CacheCaller.Net ? 2 : 1); round++)
                 {
                     for (int i = 0; i < count; i++)
                     {
                         nuint block = 0;
-                        Step(stepped, +1, 0, $"allocation {i}", () => block = byMethods ? CacheSteps.Take()
-                            : (nuint)Alloc(CacheSteps.Size));
+                        Step(stepped, +1, 0, $"allocation {i}", () => block = caller switch
+                        {
+                            CacheCaller.Methods => CacheSteps.Take(),
+                            CacheCaller.C => (nuint)CacheSteps.s_malloc(CacheSteps.Size),
+                            _ => (nuint)Alloc(CacheSteps.Size),
+                        });
                         CacheSteps.s_inHand[CacheSteps.s_count++] = block;
                     }
 
@@ -95,7 +108,12 @@ public static unsafe partial class EmmaHeap
                     for (int i = 0; i < count; i++)
                     {
                         nuint block = CacheSteps.s_inHand[0];
-                        Step(stepped, -1, block, $"free {i}", byMethods ? () => CacheSteps.Give(block) : () => Free((void*)block));
+                        Step(stepped, -1, block, $"free {i}", caller switch
+                        {
+                            CacheCaller.Methods => () => CacheSteps.Give(block),
+                            CacheCaller.C => () => CacheSteps.s_free((void*)block),
+                            _ => () => Free((void*)block),
+                        });
                         CacheSteps.s_count--;
                         new Span<nuint>(CacheSteps.s_inHand + 1, CacheSteps.s_count)
                             .CopyTo(new Span<nuint>(CacheSteps.s_inHand, CacheSteps.s_count));
@@ -154,6 +172,8 @@ public static unsafe partial class EmmaHeap
                 internal static byte* s_broken;
                 internal static ThreadCache* s_others;
                 internal static int s_added;
+                internal static delegate* unmanaged[Cdecl]<nuint, void*> s_malloc;
+                internal static delegate* unmanaged[Cdecl]<void*, void> s_free;
 
                 private static int* s_changing;
                 private static ulong* s_loaded;
@@ -168,6 +188,8 @@ public static unsafe partial class EmmaHeap
                 internal static void Begin()
                 {
                     int sizeClass = SizeClasses.Of(Size);
+                    s_malloc = Callbacks.Malloc;
+                    s_free = Callbacks.Free;
                     s_inHand = (nuint*)NativeMemory.AllocZeroed(100, (nuint)sizeof(nuint));
                     s_count = 0;
                     s_cache = CacheInternals.Own;

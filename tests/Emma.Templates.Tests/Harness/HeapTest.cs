@@ -34,7 +34,7 @@ public static unsafe partial class EmmaHeap
             }
 
             // Bytes that exist while no block memory does.
-            protected static nuint BytesOfEmptyHeap => Kernel == KernelAccess.Trampolines ? Heap->KernelPage : 0;
+            protected static nuint BytesOfEmptyHeap => KernelEntry.MappedBytes;
         }
 
         // Has the heap take the kernel's pages for larger ones. It has mapped nothing yet.

@@ -62,7 +62,7 @@ public static unsafe partial class EmmaHeap
             {
                 Destroy();
                 Expect.Equal(KernelAccess.Trampolines, Kernel);
-                Expect.Equal(Heap->KernelPage, (nuint)GetStatistics().MappedBytes);
+                Expect.Equal(BytesOfEmptyHeap, (nuint)GetStatistics().MappedBytes);
             }
         }
     }

@@ -13,22 +13,35 @@ public static unsafe partial class EmmaHeap
         /// </summary>
         public sealed class CallbackLibraryTests
         {
+            public static TheoryData<string, string, string> Libraries => new()
+            {
+                { "libsqlite3.so.0", "libsqlite3-0", nameof(CallbackLibraryWork.Sqlite) },
+                { "libz.so.1", "zlib1g", nameof(CallbackLibraryWork.Zlib) },
+                { "libzstd.so.1", "libzstd1", nameof(CallbackLibraryWork.Zstd) },
+                { "libbrotlienc.so.1", "libbrotli1", nameof(CallbackLibraryWork.Brotli) },
+                { "libbz2.so.1.0", "libbz2-1.0", nameof(CallbackLibraryWork.Bzip2) },
+                { "libcurl.so.4", "libcurl4", nameof(CallbackLibraryWork.Curl) },
+                { "liblua5.4.so.0", "liblua5.4-0", nameof(CallbackLibraryWork.Lua) },
+                { "libxml2.so.2", "libxml2", nameof(CallbackLibraryWork.Xml2) },
+                { "libexpat.so.1", "libexpat1", nameof(CallbackLibraryWork.Expat) },
+            };
+
             [Theory]
-            [InlineData("libsqlite3.so.0", "libsqlite3-0", nameof(CallbackLibraryWork.Sqlite))]
-            [InlineData("libz.so.1", "zlib1g", nameof(CallbackLibraryWork.Zlib))]
-            [InlineData("libzstd.so.1", "libzstd1", nameof(CallbackLibraryWork.Zstd))]
-            [InlineData("libbrotlienc.so.1", "libbrotli1", nameof(CallbackLibraryWork.Brotli))]
-            [InlineData("libbz2.so.1.0", "libbz2-1.0", nameof(CallbackLibraryWork.Bzip2))]
-            [InlineData("libcurl.so.4", "libcurl4", nameof(CallbackLibraryWork.Curl))]
-            [InlineData("liblua5.4.so.0", "liblua5.4-0", nameof(CallbackLibraryWork.Lua))]
-            [InlineData("libxml2.so.2", "libxml2", nameof(CallbackLibraryWork.Xml2))]
-            [InlineData("libexpat.so.1", "libexpat1", nameof(CallbackLibraryWork.Expat))]
+            [MemberData(nameof(Libraries))]
             public void A_library_does_its_job_in_a_heap_with_a_limit_gives_all_back_and_the_heap_unloads(
-                string library, string package, string job)
+                string library, string package, string job) => Drive(library, package, nameof(Scenarios.DriveALibrary), job);
+
+            /// <summary>By machine code, where there is any.</summary>
+            [Theory]
+            [MemberData(nameof(Libraries))]
+            public void A_library_does_its_job_in_the_heap_of_a_program_that_cannot_be_unloaded(
+                string library, string package, string job) => Drive(library, package, nameof(Scenarios.DriveALibraryInAProgram), job);
+
+            private static void Drive(string library, string package, string scenario, string job)
             {
                 Expect.SkipUnless(
                     NativeLibrary.TryLoad(library, out _), $"{library} is not installed. Debian has it: apt-get install {package}");
-                ChildProcess.MustSucceed(nameof(Scenarios.DriveALibrary), (Scenarios.Job, job));
+                ChildProcess.MustSucceed(scenario, (Scenarios.Job, job));
             }
         }
 
@@ -41,6 +54,12 @@ public static unsafe partial class EmmaHeap
                 string job = Environment.GetEnvironmentVariable(Job)!;
                 foreach (nuint address in FreshCopy.RunAndUnload(job, typeof(CallbackLibraryWork).FullName))
                     Must(ProcessMaps.FindOfHeap(address) is null, $"0x{address:x} is mapped");
+            }
+
+            public static void DriveALibraryInAProgram()
+            {
+                typeof(CallbackLibraryWork).GetMethod(Environment.GetEnvironmentVariable(Job)!)!.Invoke(null, null);
+                Must((Heap->CodeForC != 0) == CEntryCode.IsPossible, "machine code");
             }
         }
     }

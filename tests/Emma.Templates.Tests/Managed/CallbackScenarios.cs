@@ -147,6 +147,31 @@ public static unsafe partial class EmmaHeap
         /// <summary>What copies of the heap do with callbacks in load contexts of their own.</summary>
         public static class CallbackWork
         {
+            internal const int IsInside = 0;
+            internal const int MayGo = 1;
+
+            // Whether a thread is within the handler, and whether it may leave.
+            private static readonly nint* s_words = (nint*)NativeMemory.AllocZeroed(2, (nuint)sizeof(nint));
+
+            /// <summary>Gives C a pointer, and has a handler wait within it.</summary>
+            /// <returns>The pointer; the method that it leads to in a plugin; where machine code for C lies; where the heap's own does;
+            /// the words of the handler.</returns>
+            public static nuint[] GiveToC()
+            {
+                OutOfMemoryHandler = static _ =>
+                {
+                    Volatile.Write(ref s_words[IsInside], 1);
+                    while (Volatile.Read(ref s_words[MayGo]) == 0)
+                        Thread.Sleep(1);
+                    return false;
+                };
+                return
+                [
+                    (nuint)Callbacks.Malloc, (nuint)(delegate* unmanaged[Cdecl]<nuint, void*>)&CEntries.Malloc, (nuint)Heap->CodeForC,
+                    KernelMode.CodeAddress, (nuint)s_words,
+                ];
+            }
+
             public static nuint[] AskTwice()
             {
                 nuint before = Has();

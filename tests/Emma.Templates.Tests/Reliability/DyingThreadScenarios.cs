@@ -25,6 +25,7 @@ public static unsafe partial class EmmaHeap
                     Trim();
                 }),
                 ("counting", () => GetStatistics()),
+                ("calls of C's", UseFromC),
             ];
 
             // A run that its thread cuts shorter, if it lives.
@@ -142,6 +143,27 @@ public static unsafe partial class EmmaHeap
                     if (*(nuint*)blocks[i] != blocks[i])
                         Must(false, $"block {i} of {size} bytes belongs to somebody else too");
                     Free((void*)blocks[i]);
+                }
+            }
+
+            private static void UseFromC()
+            {
+                const int count = 14;
+                nuint* blocks = stackalloc nuint[count];
+                foreach (nuint size in (ReadOnlySpan<nuint>)[64, 30_000])
+                {
+                    for (int i = 0; i < count; i++)
+                    {
+                        blocks[i] = (nuint)Callbacks.Malloc(size);
+                        *(nuint*)blocks[i] = blocks[i];
+                    }
+
+                    for (int i = 0; i < count; i++)
+                    {
+                        if (*(nuint*)blocks[i] != blocks[i])
+                            Must(false, $"block {i} of {size} bytes for C belongs to somebody else too");
+                        Callbacks.Free((void*)blocks[i]);
+                    }
                 }
             }
 
