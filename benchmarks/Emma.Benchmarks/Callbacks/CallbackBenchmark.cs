@@ -14,8 +14,9 @@ internal static unsafe class CallbackBenchmark
     {
         ResultTable table = new("callbacks", "When C calls: ns per pair", "bytes", s_columns)
         {
-            Note = "malloc and free by function pointer, from a loop in machine code. A plugin hands out methods, not machine code. The last "
-                + "column calls the fast halves of .NET's calls, which no library can: they give null where a thread's magazine is empty.",
+            Note = "malloc and free by function pointer, from a loop in machine code. A plugin hands out methods, not machine code. "
+                + "The last column calls the fast halves of .NET's calls, which no library can: they give null where a thread's magazine "
+                + "is empty.",
         };
         KernelTimer timer = settings.Quick ? new(3, TimeSpan.FromMilliseconds(2)) : new(31, TimeSpan.FromMilliseconds(10));
         int[] sizes = [16, 64, 256, 1024, 4096, 32768];

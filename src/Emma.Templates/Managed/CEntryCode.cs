@@ -50,8 +50,8 @@ static unsafe partial class EmmaHeap
             // Whether C may call the fast paths: there are some, and the code that it is given outlives every caller.
             internal static bool IsPossible => HasThreadCaches && !IsHardened && !IsCollectible && SmallBlocks.HasMachineCode;
 
-            // Arguments come in rdi, rsi, rdx and rcx and results go in rax, as C has it; rax, rcx, rdx, rsi, rdi and r8 to r11 are nobody's.
-            // The stack is where it was when a managed entry is jumped to. An offset within the listing is one within the page.
+            // Arguments come in rdi, rsi, rdx and rcx and results go in rax, as C has it; those, rax and r8 to r11 are nobody's. The stack
+            // is where it was when a managed entry is jumped to. An offset within the listing is one within the page.
             internal static global::System.ReadOnlySpan<byte> Entries => new byte[]
             {
                 0xF3, 0x0F, 0x1E, 0xFA,             // 00 endbr64                     ; malloc(size)

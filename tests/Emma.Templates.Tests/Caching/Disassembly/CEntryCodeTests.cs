@@ -8,7 +8,7 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>The machine code that C calls, held against its listing, the fast paths that it calls, and the calling convention.</summary>
+        /// <summary>The machine code that C calls, held against its listing, the fast paths, and the calling convention.</summary>
         public class CEntryCodeTests
         {
             private static readonly Register[] s_scratch =
@@ -92,7 +92,7 @@ public static unsafe partial class EmmaHeap
                     i => Expect.True(i.IsIPRelativeMemoryOperand && i.FlowControl == FlowControl.IndirectBranch));
             }
 
-            /// <summary>The stack is the caller's at each jump to a managed entry, which finds it aligned as a function of C does.</summary>
+            /// <summary>The stack is the caller's at each jump to a managed entry, which finds it as a function of C does.</summary>
             [Fact]
             public void Only_registers_that_a_caller_expects_to_lose_are_written_and_the_stack_is_left_alone()
             {
