@@ -120,9 +120,9 @@ static unsafe partial class EmmaHeap
             }
 
             internal static bool TryDraw(ulong* random) =>
-                (int)Call(Heap->Windows.GenRandom, 0, (nint)random, sizeof(ulong), SystemPreferredRandom) >= 0;
+                Call(Heap->Windows.GenRandom, 0, (nint)random, sizeof(ulong), SystemPreferredRandom) >= 0;
 
-            internal static int CurrentThreadId() => (int)Call(Heap->Windows.GetCurrentThreadId);
+            internal static int CurrentThreadId() => Call(Heap->Windows.GetCurrentThreadId);
 
             // An id that no thread has, or that one has which has ended, and which somebody still refers to.
             internal static bool IsDead(int thread)
@@ -132,7 +132,7 @@ static unsafe partial class EmmaHeap
                     return status == StatusInvalidClientId;
 
                 long now = 0;
-                bool ended = (int)Call(Heap->Windows.WaitForSingleObject, handle, 0, (nint)(&now)) == 0;
+                bool ended = Call(Heap->Windows.WaitForSingleObject, handle, 0, (nint)(&now)) == 0;
                 Call(Heap->Windows.Close, handle);
                 return ended;
             }
@@ -157,7 +157,7 @@ static unsafe partial class EmmaHeap
             internal static nint Wait(int* word, int expected, int milliseconds)
             {
                 long time = milliseconds * TicksPerMillisecond;
-                int status = (int)Call(Heap->Windows.WaitOnAddress, (nint)word, (nint)(&expected), sizeof(int), (nint)(&time));
+                int status = Call(Heap->Windows.WaitOnAddress, (nint)word, (nint)(&expected), sizeof(int), (nint)(&time));
                 return status == StatusTimeout || status < 0 ? -1 : 0;
             }
 
@@ -170,10 +170,10 @@ static unsafe partial class EmmaHeap
             private static int Allocate(nuint address, nuint length, int type) => AllocateSomewhere(&address, length, type);
 
             private static int AllocateSomewhere(nuint* address, nuint length, int type) =>
-                (int)Call(Heap->Windows.AllocateVirtualMemory, ThisProcess, (nint)address, 0, (nint)(&length), type, PageReadWrite);
+                Call(Heap->Windows.AllocateVirtualMemory, ThisProcess, (nint)address, 0, (nint)(&length), type, PageReadWrite);
 
             private static int Free(nuint address, nuint length, int type) =>
-                (int)Call(Heap->Windows.FreeVirtualMemory, ThisProcess, (nint)(&address), (nint)(&length), type);
+                Call(Heap->Windows.FreeVirtualMemory, ThisProcess, (nint)(&address), (nint)(&length), type);
 
             private static int Open(int thread, out nint handle)
             {
@@ -187,16 +187,16 @@ static unsafe partial class EmmaHeap
                     attributes[i] = 0;
                 attributes[0] = words * sizeof(long);
                 nint opened = 0;
-                int status = (int)Call(Heap->Windows.OpenThread, (nint)(&opened), Synchronize, (nint)attributes, (nint)id);
+                int status = Call(Heap->Windows.OpenThread, (nint)(&opened), Synchronize, (nint)attributes, (nint)id);
                 handle = opened;
                 return status;
             }
 
-            // Calls a function. The garbage collector may run meanwhile. In the calling conventions of Windows a function does not see
-            // arguments that it does not take.
+            // Calls a function, all of which return 32 bits: what is above them may be anything. The garbage collector may run meanwhile. In
+            // the calling conventions of Windows a function does not see arguments that it does not take.
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-            private static nint Call(nint function, nint a = 0, nint b = 0, nint c = 0, nint d = 0, nint e = 0, nint f = 0) =>
-                ((delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint>)function)(a, b, c, d, e, f);
+            private static int Call(nint function, nint a = 0, nint b = 0, nint c = 0, nint d = 0, nint e = 0, nint f = 0) =>
+                ((delegate* unmanaged<nint, nint, nint, nint, nint, nint, int>)function)(a, b, c, d, e, f);
         }
     }
 }
