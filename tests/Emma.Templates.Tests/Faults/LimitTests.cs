@@ -14,6 +14,9 @@ public static unsafe partial class EmmaHeap
         [Trait("Runs", "Everywhere")]
         public sealed class LimitTests
         {
+            public LimitTests() =>
+                Assumption.RealKernel("an emulator does not pass limits of memory on, and its own memory would be locked.");
+
             [Fact]
             public void With_64_MiB_of_addresses_left_a_heap_works() =>
                 ChildProcess.MustSucceed(nameof(Scenarios.UseLittleAddressSpace), NoCollections.QuietRuntime);

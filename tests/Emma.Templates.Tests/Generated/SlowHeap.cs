@@ -29,7 +29,7 @@ public static unsafe partial class SlowHeap
     [UnmanagedCallersOnly]
     private static nint Call(nint number, nint a, nint b, nint c, nint d, nint e, nint f)
     {
-        if (t_isSlow && number == HeapInternals.X64.Munmap)
+        if (t_isSlow && number == (Assumption.IsX64 ? HeapInternals.X64.Munmap : HeapInternals.Arm64.Munmap))
         {
             IsUnmapping.Set();
             Thread.Sleep(s_delay);

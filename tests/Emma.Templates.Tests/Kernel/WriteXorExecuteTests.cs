@@ -18,7 +18,8 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal("r-xs", page.Rights);
                 Expect.True(page.IsCodePage, page.Path);
                 Expect.Equal((nuint)CodePage.Bytes, page.End - page.Start);
-                Expect.True(X64.Syscall.SequenceEqual(new ReadOnlySpan<byte>((void*)page.Start, X64.Syscall.Length)));
+                ReadOnlySpan<byte> code = Assumption.IsX64 ? X64.Syscall : Arm64.Syscall;
+                Expect.True(code.SequenceEqual(new ReadOnlySpan<byte>((void*)page.Start, code.Length)));
             }
 
             [Fact]
