@@ -92,8 +92,9 @@ static unsafe partial class EmmaHeap
 
             internal SpareMappings Spares;
 
-            // On Windows: how the kernel is reached.
+            // On Windows, and on macOS: how the kernel is reached.
             internal WindowsFunctions Windows;
+            internal DarwinFunctions Darwin;
 
             internal static Root* Create()
             {

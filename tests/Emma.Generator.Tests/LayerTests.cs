@@ -52,7 +52,8 @@ public class LayerTests
     {
         string[] names =
         [
-            "X64", "CallNumber", "Invoke", "Syscalls", "WindowsKernel", "ClrArchitecture", "ClrRuntimeInformation", "ClrOperatingSystem",
+            "X64", "CallNumber", "Invoke", "Syscalls", "WindowsKernel", "DarwinKernel", "ClrArchitecture", "ClrRuntimeInformation",
+            "ClrOperatingSystem",
         ];
         SortedSet<string> uses = new(StringComparer.Ordinal);
         foreach ((string path, string text) in Repository.Templates())

@@ -110,15 +110,15 @@ public class ProjectDiagnosticTests
 
     [Theory]
     [InlineData("RuntimeIdentifier", "win-x86")]
-    [InlineData("RuntimeIdentifier", "osx-arm64")]
-    [InlineData("RuntimeIdentifier", "osx.13-x64")]
+    [InlineData("RuntimeIdentifier", "ios-arm64")]
+    [InlineData("RuntimeIdentifier", "maccatalyst-arm64")]
     [InlineData("RuntimeIdentifier", "linux-arm")]
     [InlineData("RuntimeIdentifier", "linux-s390x")]
     [InlineData("RuntimeIdentifier", "linux-x86")]
     [InlineData("RuntimeIdentifier", "android-x64")]
     [InlineData("RuntimeIdentifier", "browser-wasm")]
-    [InlineData("RuntimeIdentifier", "osx")]
     [InlineData("TargetPlatformIdentifier", "android")]
+    [InlineData("TargetPlatformIdentifier", "maccatalyst")]
     public async Task A_build_that_cannot_be_for_a_supported_platform_is_warned_and_gets_the_heap(string property, string value) =>
         await DiagnosticAssert.MatchesAsync(
             new TestProject("""[assembly: Emma.EmmaAllocator({|EMMA0006:"MyHeap"|})]""")
@@ -141,8 +141,13 @@ public class ProjectDiagnosticTests
     [InlineData("RuntimeIdentifier", "win-x64")]
     [InlineData("RuntimeIdentifier", "win-arm64")]
     [InlineData("RuntimeIdentifier", "win10-x64")]
+    [InlineData("RuntimeIdentifier", "osx")]
+    [InlineData("RuntimeIdentifier", "osx-x64")]
+    [InlineData("RuntimeIdentifier", "osx-arm64")]
+    [InlineData("RuntimeIdentifier", "osx.13-x64")]
     [InlineData("TargetPlatformIdentifier", "")]
     [InlineData("TargetPlatformIdentifier", "Windows")]
+    [InlineData("TargetPlatformIdentifier", "macos")]
     public async Task A_build_that_may_be_for_a_supported_platform_is_not_warned(string property, string value) =>
         await DiagnosticAssert.MatchesAsync(
             new TestProject("""[assembly: Emma.EmmaAllocator("MyHeap")]""")

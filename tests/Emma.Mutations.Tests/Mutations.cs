@@ -140,7 +140,7 @@ internal static class Mutations
                 "private readonly nint _syscall; private readonly nint _codeBehind; private readonly nint _page;",
                 "private nint _syscall; private nint _codeBehind; private nint _page;"),
             new Edit(
-                "KernelEntry created = ClrOperatingSystem.IsWindows() ? CreateOnWindows() : Create(codeBehind); " +
+                "KernelEntry created = ClrOperatingSystem.IsLinux() ? Create(codeBehind) : CreateElsewhere(); " +
                 "if (ClrInterlocked.CompareExchange(ref s_current, created, null) is not null) created.UnmapCode();",
                 """
                 KernelEntry created = new KernelEntry(0, 0, 0);
@@ -160,7 +160,7 @@ internal static class Mutations
         new(Start, "CODE_OF_THE_LOSER", CodePage,
             new Edit("private static KernelEntry? s_current;",
                 "private static KernelEntry? s_current; [global::System.ThreadStatic] private static KernelEntry? t_made;"),
-            new Edit("KernelEntry created = ClrOperatingSystem.IsWindows() ? CreateOnWindows() : Create(codeBehind);",
+            new Edit("KernelEntry created = ClrOperatingSystem.IsLinux() ? Create(codeBehind) : CreateElsewhere();",
                 "KernelEntry created = t_made = Create(codeBehind);"),
             new Edit("CodeBehind => s_current!._codeBehind", "CodeBehind => (t_made ?? s_current)!._codeBehind")),
         new(Start, "PUBLISHED_BY_STORE", CodePage,

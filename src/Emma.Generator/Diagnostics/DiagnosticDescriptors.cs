@@ -67,7 +67,7 @@ internal static class DiagnosticDescriptors
     public static readonly DiagnosticDescriptor UnsupportedPlatform = new(
         "EMMA0006",
         "Heap cannot run on this platform",
-        "The heap '{0}' runs on Linux and Windows on x64 and arm64 only and throws PlatformNotSupportedException elsewhere; "
+        "The heap '{0}' runs on Linux, Windows and macOS on x64 and arm64 only and throws PlatformNotSupportedException elsewhere; "
             + "this project is built with {1}",
         Category,
         DiagnosticSeverity.Warning,

@@ -3,13 +3,13 @@ using Microsoft.CodeAnalysis.Diagnostics;
 
 namespace Emma.Generator.Diagnostics;
 
-// Whether a project says that it is built for something else than Linux or Windows on x64 or arm64. Most projects do not say anything.
+// Whether a project says that it is built for something else than Linux, Windows or macOS on x64 or arm64. Most projects say nothing.
 internal static class Platform
 {
     private static readonly string[] s_otherSystems =
     [
-        "android", "browser", "freebsd", "haiku", "illumos", "ios", "iossimulator", "maccatalyst", "macos", "netbsd", "openbsd", "osx",
-        "solaris", "tizen", "tvos", "tvossimulator", "wasi",
+        "android", "browser", "freebsd", "haiku", "illumos", "ios", "iossimulator", "maccatalyst", "netbsd", "openbsd", "solaris",
+        "tizen", "tvos", "tvossimulator", "wasi",
     ];
 
     // The setting that rules all of them out, for a message; null where none does.
@@ -30,7 +30,7 @@ internal static class Platform
             : $"PlatformTarget {compilation.Options.Platform}";
     }
 
-    // Whether a runtime identifier allows one, such as `linux-musl-x64`, `win-arm64` or `any`.
+    // Whether a runtime identifier allows one, such as `linux-musl-x64`, `osx-arm64` or `any`.
     private static bool MayBeSupported(string runtime)
     {
         int dash = runtime.IndexOf('-');

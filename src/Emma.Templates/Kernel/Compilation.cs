@@ -166,7 +166,7 @@ static unsafe partial class EmmaHeap
                 PrepareMethods(typeof(HeapInternals), names: null);
                 // Another system's is not needed, and on its own it is compiled when its functions are found.
                 foreach (ClrType part in typeof(HeapInternals).GetNestedTypes(ClrBindingFlags.NonPublic))
-                    PrepareMethods(part == typeof(WindowsKernel) ? null : part, names: null);
+                    PrepareMethods(part == typeof(WindowsKernel) || part == typeof(DarwinKernel) ? null : part, names: null);
             }
 
             // A type of the heap's. To ask for a nested type has the runtime load all of them, 20 KiB in each plugin; to ask by full name

@@ -11,7 +11,7 @@ static unsafe partial class EmmaHeap
         /// <summary>Through the function <c>syscall</c> of the C library, because executable memory was refused.</summary>
         Libc,
 
-        /// <summary>On Windows: through functions of the system's libraries that every process has, ntdll above all.</summary>
+        /// <summary>On Windows and macOS: through functions of libraries that every process has (ntdll, libSystem).</summary>
         SystemLibraries,
     }
 }

@@ -14,7 +14,8 @@ using ClrVolatile = global::System.Threading.Volatile;
 //
 // Basic design
 //   The layers above name operations (VirtualMemory, KernelThreads), each of which chooses the system's own file: Syscalls on
-//   Linux, WindowsKernel on Windows, which calls functions of ntdll. OperatingSystem.IsWindows() is a constant to the compiler.
+//   Linux; WindowsKernel, which calls functions of ntdll; DarwinKernel, which calls functions of libSystem. What OperatingSystem
+//   says is a constant to the compiler.
 //   On Linux, a system call needs an instruction that C# cannot write. So the heap keeps one page of machine code of its own, a dozen
 //   instructions that turn the C calling convention into the kernel's (X64, Arm64), and calls it through a function pointer.
 //   libc's function `syscall`, which is found by its name, maps the page (CodePage).
@@ -57,14 +58,14 @@ static unsafe partial class EmmaHeap
             // How calls reach the kernel. The entry must have been created.
             internal static KernelAccess Access =>
                 s_current!._page != 0 ? KernelAccess.Trampolines
-                : ClrOperatingSystem.IsWindows() ? KernelAccess.SystemLibraries
-                : KernelAccess.Libc;
+                : ClrOperatingSystem.IsLinux() ? KernelAccess.Libc
+                : KernelAccess.SystemLibraries;
 
             // Whether machine code of other layers may lie beside the trampoline: on the processor and the system that it is written for.
             internal static bool TakesCode
             {
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-                get => ClrRuntimeInformation.ProcessArchitecture == ClrArchitecture.X64 && !ClrOperatingSystem.IsWindows();
+                get => ClrRuntimeInformation.ProcessArchitecture == ClrArchitecture.X64 && ClrOperatingSystem.IsLinux();
             }
 
             // The bytes that code maps: a page of the kernel's, or none where libc is called, and a second one for what C calls.
@@ -86,7 +87,7 @@ static unsafe partial class EmmaHeap
                 if (ClrVolatile.Read(ref s_current) is not null)
                     return;
 
-                KernelEntry created = ClrOperatingSystem.IsWindows() ? CreateOnWindows() : Create(codeBehind);
+                KernelEntry created = ClrOperatingSystem.IsLinux() ? Create(codeBehind) : CreateElsewhere();
                 if (ClrInterlocked.CompareExchange(ref s_current, created, null) is not null)
                     created.UnmapCode();
             }
@@ -120,23 +121,33 @@ static unsafe partial class EmmaHeap
                 return entry._page == 0 && result == -1 ? -ClrMarshal.GetLastSystemError() : result;
             }
 
-            private static KernelEntry CreateOnWindows()
+            private static KernelEntry CreateElsewhere()
             {
                 if (ClrRuntimeInformation.ProcessArchitecture is not (ClrArchitecture.X64 or ClrArchitecture.Arm64))
                     throw NotSupported();
 
-                WindowsFunctions.Find(&Heap->Windows);
-                Compilation.PrepareEntries(typeof(WindowsKernel), []);
+                if (ClrOperatingSystem.IsWindows())
+                {
+                    WindowsFunctions.Find(&Heap->Windows);
+                    Compilation.PrepareEntries(typeof(WindowsKernel), []);
+                }
+                else if (ClrOperatingSystem.IsMacOS())
+                {
+                    DarwinFunctions.Find(&Heap->Darwin);
+                    Compilation.PrepareEntries(typeof(DarwinKernel), []);
+                }
+                else
+                {
+                    throw NotSupported();
+                }
+
                 return new KernelEntry(0, 0, 0);
             }
 
             private static KernelEntry Create(byte[] codeBehind)
             {
-                if (!ClrOperatingSystem.IsLinux()
-                    || ClrRuntimeInformation.ProcessArchitecture is not (ClrArchitecture.X64 or ClrArchitecture.Arm64))
-                {
+                if (ClrRuntimeInformation.ProcessArchitecture is not (ClrArchitecture.X64 or ClrArchitecture.Arm64))
                     throw NotSupported();
-                }
 
                 if (!CLibrary.TryFind("syscall", out nint libc))
                     throw NotFound();
@@ -152,8 +163,9 @@ static unsafe partial class EmmaHeap
 
             // Apart, because most programs never have them compiled.
             private static ClrPlatformNotSupportedException NotSupported() => new ClrPlatformNotSupportedException(
-                HeapName + ": an Emma heap runs on Linux and Windows on x64 and arm64, and this is " + ClrRuntimeInformation.OSDescription +
-                " on " + ClrRuntimeInformation.ProcessArchitecture.ToString() + ". There, use NativeMemory, which has the same methods.");
+                HeapName + ": an Emma heap runs on Linux, Windows and macOS, x64 and arm64, and this is "
+                + ClrRuntimeInformation.OSDescription + " on " + ClrRuntimeInformation.ProcessArchitecture.ToString()
+                + ". There, use NativeMemory, which has the same methods.");
 
             private static ClrPlatformNotSupportedException NotFound() => new ClrPlatformNotSupportedException(
                 $"{HeapName}: this process has no function syscall of the C library that could be found by its name, as in a " +

@@ -17,18 +17,24 @@ static unsafe partial class EmmaHeap
 
             // The kernel's id of this process, which does not change but in a forked child.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            internal static int ProcessId() => ClrOperatingSystem.IsWindows() ? TheProcess : Syscalls.GetPid();
+            internal static int ProcessId() =>
+                ClrOperatingSystem.IsWindows() ? TheProcess
+                : ClrOperatingSystem.IsMacOS() ? DarwinKernel.ProcessId()
+                : Syscalls.GetPid();
 
             // The kernel's id of the calling thread: never 0, and no other live thread has it.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            internal static int CurrentId() => ClrOperatingSystem.IsWindows() ? WindowsKernel.CurrentThreadId() : Syscalls.GetTid();
+            internal static int CurrentId() =>
+                ClrOperatingSystem.IsWindows() ? WindowsKernel.CurrentThreadId()
+                : ClrOperatingSystem.IsMacOS() ? DarwinKernel.CurrentThreadId()
+                : Syscalls.GetTid();
 
             // Whether a process has no thread of an id.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static bool IsDead(int process, int thread) =>
-                ClrOperatingSystem.IsWindows()
-                    ? WindowsKernel.IsDead(thread)
-                    : Syscalls.TgKill(process, thread, 0) == -Syscalls.ErrorNoSuchProcess;
+                ClrOperatingSystem.IsWindows() ? WindowsKernel.IsDead(thread)
+                : ClrOperatingSystem.IsMacOS() ? DarwinKernel.IsDead(thread)
+                : Syscalls.TgKill(process, thread, 0) == -Syscalls.ErrorNoSuchProcess;
 
             // Whether ids are pinned.
             internal static bool PinsIds
@@ -59,8 +65,9 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static bool WaitInVain(int* word, int expected, int milliseconds)
             {
-                nint result = ClrOperatingSystem.IsWindows()
-                    ? WindowsKernel.Wait(word, expected, milliseconds)
+                nint result =
+                    ClrOperatingSystem.IsWindows() ? WindowsKernel.Wait(word, expected, milliseconds)
+                    : ClrOperatingSystem.IsMacOS() ? DarwinKernel.Wait(word, expected, milliseconds)
                     : Syscalls.FutexWait(word, expected, milliseconds);
                 return result != 0 && result != -Syscalls.ErrorTryAgain;
             }
@@ -71,6 +78,8 @@ static unsafe partial class EmmaHeap
             {
                 if (ClrOperatingSystem.IsWindows())
                     WindowsKernel.WakeOne(word);
+                else if (ClrOperatingSystem.IsMacOS())
+                    DarwinKernel.WakeOne(word);
                 else
                     Syscalls.FutexWake(word, 1);
             }
@@ -78,7 +87,7 @@ static unsafe partial class EmmaHeap
             // Milliseconds of a clock that only runs forwards; coarse, and never 0.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal static long Milliseconds() =>
-                ClrOperatingSystem.IsWindows() ? ClrEnvironment.TickCount64 + 1 : Syscalls.Milliseconds();
+                ClrOperatingSystem.IsLinux() ? Syscalls.Milliseconds() : ClrEnvironment.TickCount64 + 1;
         }
     }
 }

@@ -17,12 +17,13 @@ static unsafe partial class EmmaHeap
         // there from then on overwrites whatever the collector has moved to it (docs/architecture.md). So heaps in such a context use keys.
         internal sealed class ThreadKey
         {
-            private readonly uint _key;
+            // Of 64 bits on macOS; elsewhere a function looks at the lower half.
+            private readonly nuint _key;
             private readonly nint _get;
             private readonly nint _set;
             private readonly nint _delete;
 
-            private ThreadKey(uint key, nint get, nint set, nint delete)
+            private ThreadKey(nuint key, nint get, nint set, nint delete)
             {
                 _key = key;
                 _get = get;
@@ -31,13 +32,13 @@ static unsafe partial class EmmaHeap
             }
 
             // Which of the process's keys it is: glibc keeps the first 32 in the thread's control block.
-            internal uint Number => _key;
+            internal uint Number => (uint)_key;
 
             // The calling thread's value.
             internal nint Value
             {
                 [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-                get => ((delegate* unmanaged[SuppressGCTransition]<uint, nint>)_get)(_key);
+                get => ((delegate* unmanaged[SuppressGCTransition]<nuint, nint>)_get)(_key);
             }
 
             // Sets a key aside in a heap that must use one, unless there is one, or none to be had. Any number of threads may race.
@@ -60,12 +61,12 @@ static unsafe partial class EmmaHeap
                 if (ClrOperatingSystem.IsWindows())
                     return CreateOnWindows();
 
-                uint key = 0;
+                nuint key = 0;
                 return CLibrary.TryFind("pthread_key_create", out nint create)
                     && CLibrary.TryFind("pthread_getspecific", out nint get)
                     && CLibrary.TryFind("pthread_setspecific", out nint set)
                     && CLibrary.TryFind("pthread_key_delete", out nint delete)
-                    && ((delegate* unmanaged<uint*, nint, int>)create)(&key, 0) == 0
+                    && ((delegate* unmanaged<nuint*, nint, int>)create)(&key, 0) == 0
                         ? new ThreadKey(key, get, set, delete)
                         : null;
             }
@@ -86,12 +87,12 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal bool TrySet(nint value)
             {
-                int result = ((delegate* unmanaged<uint, nint, int>)_set)(_key, value);
+                int result = ((delegate* unmanaged<nuint, nint, int>)_set)(_key, value);
                 return ClrOperatingSystem.IsWindows() ? result != 0 : result == 0;
             }
 
             // Gives the key back. Nothing uses it afterwards.
-            internal void Delete() => ((delegate* unmanaged<uint, int>)_delete)(_key);
+            internal void Delete() => ((delegate* unmanaged<nuint, int>)_delete)(_key);
         }
     }
 }

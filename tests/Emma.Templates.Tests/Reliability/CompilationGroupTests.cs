@@ -16,7 +16,7 @@ public static unsafe partial class EmmaHeap
                 "HeapState.Start", "HeapInternals.ThrowBadPointer", "HeapInternals.ThrowNotLive", "Compilation.*", "Corruption.*",
                 "OutOfMemoryHandlers.*",
                 // Where it is called, all of it is compiled when the kernel is found.
-                "WindowsKernel.*",
+                "WindowsKernel.*", "DarwinKernel.*",
             ];
 
             private static readonly string[] s_coreRoots =
