@@ -166,6 +166,7 @@ public static unsafe partial class EmmaHeap
             [Fact]
             public void A_large_block_that_grows_in_small_steps_seldom_asks_the_kernel()
             {
+                Assumption.Linux("pages that can be moved.");
                 byte* block = (byte*)Alloc(3 * MiB);
                 int changes = 0;
                 for (nuint size = 3 * MiB; size <= 24 * MiB; size += 4096)
@@ -213,6 +214,7 @@ public static unsafe partial class EmmaHeap
             [InlineData(true)]
             public void Growing_64_MiB_to_128_MiB_copies_nothing(bool mustMove)
             {
+                Assumption.Linux("pages that can be moved.");
                 Assumption.RealKernel("an emulator's times say little, and it counts no page faults.");
                 const nuint size = 64 * MiB;
                 TimeSpan growing = TimeSpan.MaxValue, copying = TimeSpan.MaxValue;
@@ -253,6 +255,7 @@ public static unsafe partial class EmmaHeap
             [Fact]
             public void A_moved_large_block_leaves_its_old_addresses_unmapped()
             {
+                Assumption.Linux("pages that can be moved.");
                 void* block = Alloc(8 * MiB);
                 void* wall = Alloc(3 * MiB);
                 void* moved = Realloc(block, 40 * MiB);

@@ -38,6 +38,7 @@ public static unsafe partial class EmmaHeap
             [Fact]
             public void Random_use_through_libc_keeps_every_byte()
             {
+                Assumption.Linux("libc takes the place of the heap's machine code.");
                 using var mode = new KernelMode(KernelAccess.Libc);
                 RunThreads(300, threads: 2, steps: 1000);
             }
@@ -45,6 +46,7 @@ public static unsafe partial class EmmaHeap
             [Fact]
             public void Random_use_without_any_machine_code_keeps_every_byte()
             {
+                Assumption.Linux("machine code may be refused.");
                 Assumption.X64("the filter of system calls names its calls.");
                 ChildProcess.MustSucceed(nameof(Scenarios.UseTheHeapWithoutMachineCode), Seccomp.PrivateCode);
             }

@@ -125,7 +125,7 @@ public static unsafe partial class EmmaHeap
             // Threads of the test runner that have used the heap.
             private static int LivingOwners() => CacheInternals.All().Count(cache =>
                 CacheOwner.IdIn(((ThreadCache*)cache)->Owner.Word) is var owner && owner != 0 && owner != CurrentThread.Id
-                && Syscalls.TgKill(Syscalls.GetPid(), owner, 0) == 0);
+                && !KernelThreads.IsDead(KernelThreads.ProcessId(), owner));
 
             private static void UseAndFree(int seed, int count)
             {

@@ -60,7 +60,7 @@ public static unsafe partial class EmmaHeap
             // A joined thread may still be on its way out.
             private static void AwaitEnd(int id)
             {
-                while (Syscalls.TgKill(Syscalls.GetPid(), id, 0) == 0)
+                while (!KernelThreads.IsDead(KernelThreads.ProcessId(), id))
                     Thread.Yield();
             }
         }

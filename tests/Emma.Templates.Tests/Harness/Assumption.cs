@@ -18,6 +18,9 @@ internal static class Assumption
 
     internal static void Glibc(string why) => Expect.SkipUnless(IsGlibc, "Assumes glibc: " + why);
 
+    /// <summary>Where it does not hold, the heap is one of Emma.Templates.Darwin.Tests.</summary>
+    internal static void Linux(string why) => Expect.SkipUnless(OperatingSystem.IsLinux(), "Assumes Linux: " + why);
+
     internal static void X64(string why) => Expect.SkipUnless(IsX64, "Assumes x64: " + why);
 
     internal static void RealKernel(string why) =>

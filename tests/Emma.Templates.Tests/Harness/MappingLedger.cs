@@ -105,7 +105,7 @@ public static unsafe partial class EmmaHeap
                 for (int i = _count - 1; i >= 0; i--)
                 {
                     Entry entry = _entries[i];
-                    if (entry.Use == MappingUse.Addresses && Syscalls.Munmap(entry.Start, entry.End - entry.Start) == 0)
+                    if (entry.Use == MappingUse.Addresses && VirtualMemory.TryUnmap(entry.Start, entry.End - entry.Start))
                         Remove(entry.Start, entry.End - entry.Start);
                 }
             }

@@ -79,6 +79,7 @@ public static unsafe partial class EmmaHeap
             [Fact]
             public void Sixty_four_threads_that_allocate_first_together_get_one_heap()
             {
+                Assumption.Linux("a page of machine code.");
                 for (int round = 0; round < Length.Of(2, 10); round++)
                 {
                     Expect.Equal(1, CodePagesOfOneRace(out WeakReference alive));
@@ -115,6 +116,7 @@ public static unsafe partial class EmmaHeap
             [Fact]
             public void Two_heaps_never_notice_each_other()
             {
+                Assumption.Linux("a page of machine code.");
                 FreshCopy other = new FreshCopy();
                 void* pin = Alloc(1);
                 nuint[] theirs = other.Run(nameof(PluginWork.UseEverything));

@@ -209,15 +209,21 @@ public static unsafe partial class EmmaHeap
             [Theory]
             [InlineData("1")]
             [InlineData("0")]
-            public void Nothing_is_compiled_when_C_calls(string tiered) =>
+            public void Nothing_is_compiled_when_C_calls(string tiered)
+            {
+                Assumption.Linux("functions of the system that are not managed code.");
                 ChildProcess.MustSucceed(nameof(Scenarios.CallFromCWithoutCompiling), ("DOTNET_TieredCompilation", tiered));
+            }
 
             /// <summary>As with musl, on arm64, and where the process has many heaps.</summary>
             [Theory]
             [InlineData("1")]
             [InlineData("0")]
-            public void Nothing_is_compiled_when_C_calls_a_heap_without_machine_code(string tiered) =>
+            public void Nothing_is_compiled_when_C_calls_a_heap_without_machine_code(string tiered)
+            {
+                Assumption.Linux("functions of the system that are not managed code.");
                 ChildProcess.MustSucceed(nameof(Scenarios.CallFromCWithoutMachineCode), ("DOTNET_TieredCompilation", tiered));
+            }
 
             [Fact]
             public void A_forked_child_calls_those_that_its_parent_took() =>

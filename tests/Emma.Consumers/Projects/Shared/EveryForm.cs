@@ -25,6 +25,7 @@ internal static unsafe class Program
         int steps = args.Length > 0 ? int.Parse(args[0]) : 5000;
         string libc =
             OperatingSystem.IsWindows() ? "ntdll"
+            : OperatingSystem.IsMacOS() ? "libSystem"
             : File.ReadAllText("/proc/self/maps").Contains("/libc.so.6") ? "glibc"
             : "another libc";
         Console.WriteLine(
