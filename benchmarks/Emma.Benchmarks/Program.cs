@@ -5,6 +5,7 @@ using Emma.Benchmarks.Micro;
 using Emma.Benchmarks.Peers;
 using Emma.Benchmarks.Processes;
 using Emma.Benchmarks.Reporting;
+using Emma.Benchmarks.Residency;
 using Emma.Benchmarks.Scaling;
 using Emma.Benchmarks.Start;
 using Emma.Benchmarks.Workloads;
@@ -50,6 +51,7 @@ internal static class Program
         Measure("lifetimes", LifetimeBenchmark.Run);
         Measure("callbacks", CallbackBenchmark.Run);
         Measure("workloads", WorkloadBenchmark.Run);
+        Measure("lifetime", ResidencyBenchmark.Run);
         Measure("start", StartBenchmark.Run);
         Measure("footprint", FootprintBenchmark.Run);
         Measure("scaling", ScalingBenchmark.Run);

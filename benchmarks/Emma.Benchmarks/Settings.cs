@@ -12,6 +12,7 @@ internal sealed record Settings
           lifetimes  arenas and memory owners beside pairs, the stack, arrays of a pool and NativeMemory
           callbacks  a loop in machine code that allocates and frees through function pointers, as a C library does
           workloads  allocator workloads with one and two threads, every peer in a process of its own
+          lifetime   what stays resident while programs work, shrink, end threads and rest, every peer in a process of its own
           start      what is compiled before a heap's first block is there, and how long it takes
           footprint  what idle heaps cost: resident bytes, mappings, addresses, time, size of the assembly
           scaling    cost per operation as the live heap and the number of threads grow
@@ -26,7 +27,7 @@ internal sealed record Settings
         """;
 
     internal static IReadOnlyList<string> Modes { get; } =
-        ["micro", "lifetimes", "callbacks", "workloads", "start", "footprint", "scaling", "lookup"];
+        ["micro", "lifetimes", "callbacks", "workloads", "lifetime", "start", "footprint", "scaling", "lookup"];
 
     internal string Mode { get; private init; } = "all";
 

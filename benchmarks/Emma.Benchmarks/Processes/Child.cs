@@ -1,5 +1,6 @@
 using Emma.Benchmarks.Footprint;
 using Emma.Benchmarks.Peers;
+using Emma.Benchmarks.Residency;
 using Emma.Benchmarks.Scaling;
 using Emma.Benchmarks.Workloads;
 
@@ -36,6 +37,7 @@ internal static class Child
     {
         WorkloadJob.Name => WorkloadJob.Parse(args),
         LiveHeapJob.Name => LiveHeapJob.Parse(args),
+        LifelineJob.Name => LifelineJob.Parse(args),
         ThreadsJob.Name => ThreadsJob.Parse(args),
         _ => throw new ArgumentException($"No such job: {job}."),
     };
