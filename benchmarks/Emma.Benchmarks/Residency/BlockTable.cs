@@ -47,13 +47,12 @@ internal sealed unsafe class BlockTable
             Remove<TAllocator>();
     }
 
-    // Frees blocks at random, so many bytes, and allocates others, so that about the same number of bytes is live at any time. Some of the
-    // blocks are exchanged with another thread, which frees them.
+    // Frees blocks at random, so many bytes, and allocates others, so that a given number of bytes is live, give or take a block. Some of
+    // the blocks are exchanged with another thread, which frees them.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    internal void Replace<TAllocator>(long traffic, SizeRange sizes, Mailbox mailbox)
+    internal void Replace<TAllocator>(long traffic, long target, SizeRange sizes, Mailbox mailbox)
         where TAllocator : struct, IAllocator
     {
-        long target = _bytes;
         while (traffic > 0 && _count > 0)
         {
             long before = _bytes;

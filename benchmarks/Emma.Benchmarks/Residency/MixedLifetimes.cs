@@ -45,7 +45,7 @@ internal sealed class MixedLifetimes(int megabytes) : Lifeline($"{megabytes} MiB
         for (int round = 0; round < 10; round++)
         {
             Together(table => table.GrowTo<TAllocator>(64 << 10, s_acts[0].Sizes));
-            Together(table => table.Replace<TAllocator>(64 << 10, s_acts[0].Sizes, _mailbox));
+            Together(table => table.Replace<TAllocator>(64 << 10, 64 << 10, s_acts[0].Sizes, _mailbox));
             Together(table => table.ShrinkTo<TAllocator>(0));
         }
     }
@@ -57,7 +57,7 @@ internal sealed class MixedLifetimes(int megabytes) : Lifeline($"{megabytes} MiB
         {
             Together(table => table.GrowTo<TAllocator>(most, sizes));
             Note($"to {name}, grown", LiveBytes);
-            Together(table => table.Replace<TAllocator>(most * Churning, sizes, _mailbox));
+            Together(table => table.Replace<TAllocator>(most * Churning, most, sizes, _mailbox));
             Note($"to {name}, churned", LiveBytes);
             Together(table => table.ShrinkTo<TAllocator>(most / Shrinking));
             Note($"to {name}, a tenth left", LiveBytes);
@@ -84,7 +84,7 @@ internal sealed class MixedLifetimes(int megabytes) : Lifeline($"{megabytes} MiB
         {
             for (int piece = 0; piece < seconds * PiecesPerSecond; piece++)
             {
-                table.Replace<TAllocator>(live / PiecesPerSecond, sizes, _mailbox);
+                table.Replace<TAllocator>(live / PiecesPerSecond, live, sizes, _mailbox);
                 Rest(1.0 / PiecesPerSecond);
             }
         });
