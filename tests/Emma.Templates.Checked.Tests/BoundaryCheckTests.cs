@@ -171,7 +171,7 @@ public static unsafe partial class EmmaHeap
                 Expect.All(blocks, block => Free((void*)block));
                 Free(pin);
                 Destroy();
-                Expect.Equal(0, Syscalls.Munmap(taken, 4096));
+                Expect.Equal(0, Libc.Unmap((void*)taken, 4096));
             }
 
             private static nuint BytesIn(nuint start, nuint end) => ProcessMaps.BytesIn(start, end, [.. ProcessMaps.Read()]);

@@ -33,7 +33,7 @@ public static unsafe partial class EmmaHeap
                 DarwinSystem.Lacking = function;
                 for (int i = 0; i < 2; i++)
                 {
-                    var refusal = Expect.Throws<PlatformNotSupportedException>(() => Alloc(1));
+                    PlatformNotSupportedException refusal = Expect.Throws<PlatformNotSupportedException>(() => Alloc(1));
                     Expect.Contains(function, refusal.Message);
                     Expect.Contains(HeapName, refusal.Message);
                 }

@@ -192,8 +192,8 @@ static unsafe partial class EmmaHeap
                 return status;
             }
 
-            // Calls a function, all of which return 32 bits: what is above them may be anything. The garbage collector may run meanwhile. In
-            // the calling conventions of Windows a function does not see arguments that it does not take.
+            // Calls a function, all of which return 32 bits: what is above them may be anything. The garbage collector may run meanwhile.
+            // In the calling conventions of Windows a function does not see arguments that it does not take.
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private static int Call(nint function, nint a = 0, nint b = 0, nint c = 0, nint d = 0, nint e = 0, nint f = 0) =>
                 ((delegate* unmanaged<nint, nint, nint, nint, nint, nint, int>)function)(a, b, c, d, e, f);

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Emma.Templates.Tests;
 
 /// <summary>
-/// Where the tests run, as far as some assume it: tests with the trait Runs=Everywhere run on musl and on arm64, too (tests/Everywhere/run).
-/// What a test assumes that does not hold there it names, and is skipped.
+/// Where the tests run, as far as some assume it: tests with the trait Runs=Everywhere run on musl and on arm64, too
+/// (tests/Everywhere/run). What a test assumes that does not hold there it names, and is skipped.
 /// </summary>
 internal static class Assumption
 {

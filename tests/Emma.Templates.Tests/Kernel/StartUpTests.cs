@@ -11,8 +11,11 @@ public static unsafe partial class EmmaHeap
         public sealed class StartUpTests
         {
             [Fact]
-            public void Without_descriptors_a_heap_uses_its_own_code() =>
+            public void Without_descriptors_a_heap_uses_its_own_code()
+            {
+                Assumption.Linux("a page of machine code.");
                 ChildProcess.MustSucceed(nameof(Scenarios.StartWithoutDescriptors));
+            }
 
             [Fact]
             public void Without_descriptors_from_the_very_first_moment_a_heap_works_at_the_latest_when_there_are_some() =>
@@ -20,11 +23,18 @@ public static unsafe partial class EmmaHeap
                 ChildProcess.MustSucceed(nameof(Scenarios.StartColdWithoutDescriptors), ("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1"));
 
             [Fact]
-            public void Without_descriptors_threads_that_start_the_heap_together_get_one() =>
+            public void Without_descriptors_threads_that_start_the_heap_together_get_one()
+            {
+                Assumption.Linux("a page of machine code.");
                 ChildProcess.MustSucceed(nameof(Scenarios.StartManyThreadsWithoutDescriptors));
+            }
 
             [Fact]
-            public void A_heap_with_descriptors_uses_its_own_code() => ChildProcess.MustSucceed(nameof(Scenarios.StartNormally));
+            public void A_heap_with_descriptors_uses_its_own_code()
+            {
+                Assumption.Linux("a page of machine code.");
+                ChildProcess.MustSucceed(nameof(Scenarios.StartNormally));
+            }
         }
 
         public static partial class Scenarios
