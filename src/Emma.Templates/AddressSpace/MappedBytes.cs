@@ -64,6 +64,21 @@ static unsafe partial class EmmaHeap
                 }
             }
 
+            // A code page, which is still charged, counts by itself from now on: the peak of before had none.
+            internal void NoteCodePage(nuint bytes)
+            {
+                ClrInterlocked.Add(ref _peak, -(long)bytes);
+                long mapped = ClrVolatile.Read(ref _mapped) - (long)bytes;
+                long peak = ClrVolatile.Read(ref _peak);
+                while (mapped > peak)
+                {
+                    long seen = ClrInterlocked.CompareExchange(ref _peak, mapped, peak);
+                    if (seen == peak)
+                        return;
+                    peak = seen;
+                }
+            }
+
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal void Uncharge(nuint bytes) => ClrInterlocked.Add(ref _mapped, -(long)bytes);
 

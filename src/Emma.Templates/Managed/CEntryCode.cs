@@ -158,6 +158,8 @@ static unsafe partial class EmmaHeap
                         return;
                     if (ClrInterlocked.CompareExchange(ref Heap->CodeForC, page, 0) != 0)
                         KernelEntry.UnmapCode(page);
+                    else
+                        Space->NoteCodePage(Heap->KernelPage);
                 }
                 finally
                 {

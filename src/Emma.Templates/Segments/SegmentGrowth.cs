@@ -1,5 +1,6 @@
 namespace Emma.Templates;
 
+using ClrMath = global::System.Math;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
@@ -85,7 +86,10 @@ static unsafe partial class EmmaHeap
                     return false;
 
                 int mapped = Segment.MappedPages(segment);
-                int page = Segment.FindRun(segment->FreePages | ~Segment.MaskOf(0, mapped), count, alignment);
+                // Only those that end behind what it has: free ones before that may have been refused their memory just now, and are no
+                // reason to grow.
+                ulong behind = ~Segment.MaskOf(0, ClrMath.Max(mapped - count + 1, 0));
+                int page = Segment.FindRun((segment->FreePages | ~Segment.MaskOf(0, mapped)) & behind, count, alignment);
                 if (page < 0)
                     return false;
 
@@ -96,6 +100,7 @@ static unsafe partial class EmmaHeap
             private bool TryGrowTo(int pages, Segment* segment, int mapped)
             {
                 ref AddressSpace space = ref *Space;
+                Assert(pages > mapped);
                 nuint length = (nuint)mapped << Segment.PageShift;
                 nuint added = (nuint)(pages - mapped) << Segment.PageShift;
                 if (!space.TryExtend((nuint)segment, length, length + added, SlotKind.Segment, AddressSpace.CountedMarks(added)))

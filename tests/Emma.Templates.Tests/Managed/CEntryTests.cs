@@ -86,6 +86,10 @@ public static unsafe partial class EmmaHeap
             public void The_limit_is_not_exceeded_for_a_page_of_code() =>
                 ChildProcess.MustSucceed(nameof(Scenarios.TakeCallbacksWithoutRoom));
 
+            [Fact]
+            public void A_page_of_code_that_comes_later_is_no_part_of_the_peak_before_it() =>
+                ChildProcess.MustSucceed(nameof(Scenarios.TakeCallbacksAfterThePeak));
+
             /// <summary>Each shape, twice: the first time the thread's magazines are empty, then they have blocks.</summary>
             [Fact]
             public void Each_shape_gives_a_block_of_the_size_that_its_method_gives()
@@ -260,6 +264,30 @@ public static unsafe partial class EmmaHeap
 
         public static partial class Scenarios
         {
+            public static void TakeCallbacksAfterThePeak()
+            {
+                MemoryLimit = 8 << 20;
+                nint first = 0;
+                for (void* block = TryAlloc(4096); block != null; block = TryAlloc(4096))
+                {
+                    *(nint*)block = first;
+                    first = (nint)block;
+                }
+
+                while (first != 0)
+                {
+                    nint next = *(nint*)first;
+                    Free((void*)first);
+                    first = next;
+                }
+
+                Trim();
+                long peak = GetStatistics().PeakMappedBytes;
+                Expect.True(peak <= MemoryLimit, $"{peak} bytes before");
+                Callbacks.Free(Callbacks.Malloc(1));
+                Expect.Equal(peak, GetStatistics().PeakMappedBytes);
+            }
+
             /// <summary>A limit that leaves no room for a second page of code; what is handed out are methods, for good.</summary>
             public static void TakeCallbacksWithoutRoom()
             {
