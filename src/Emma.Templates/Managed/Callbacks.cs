@@ -61,7 +61,9 @@ static unsafe partial class EmmaHeap
             }
         }
 
-        /// <summary>C's <c>free(block)</c>; null: nothing happens; <c>errno</c> stays as it was, but for a thread's first call. libcurl, expat, libxml2.</summary>
+        /// <summary>
+        /// C's <c>free(block)</c>; null: nothing happens; <c>errno</c> stays as it was, but for a thread's first call. libcurl, expat, libxml2.
+        /// </summary>
         public static delegate* unmanaged[Cdecl]<void*, void> Free
         {
             get
