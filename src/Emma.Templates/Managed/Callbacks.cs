@@ -62,7 +62,8 @@ static unsafe partial class EmmaHeap
         }
 
         /// <summary>
-        /// C's <c>free(block)</c>; null: nothing happens; <c>errno</c> stays as it was, but for a thread's first call. libcurl, expat, libxml2.
+        /// C's <c>free(block)</c>; null: nothing happens; <c>errno</c> stays as it was, but for a thread's first call.
+        /// libcurl, expat, libxml2.
         /// </summary>
         public static delegate* unmanaged[Cdecl]<void*, void> Free
         {

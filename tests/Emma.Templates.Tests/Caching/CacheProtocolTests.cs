@@ -68,7 +68,7 @@ public static unsafe partial class EmmaHeap
             {
                 Free(Alloc(CacheSteps.Size));
                 // Each way once, to be compiled.
-                foreach (bool stepped in (ReadOnlySpan<bool>)[false, true])
+                foreach (bool stepped in (bool[])[false, true])
                 {
                     UseCache(stepped, CacheCaller.Net);
                     UseCache(stepped, CacheCaller.Methods);

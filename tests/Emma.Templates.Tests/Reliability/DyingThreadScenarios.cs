@@ -150,7 +150,8 @@ public static unsafe partial class EmmaHeap
             {
                 const int count = 14;
                 nuint* blocks = stackalloc nuint[count];
-                foreach (nuint size in (ReadOnlySpan<nuint>)[64, 30_000])
+                const nuint small = 64, large = 30_000;
+                for (nuint size = small; size <= large; size += large - small)
                 {
                     for (int i = 0; i < count; i++)
                     {

@@ -110,7 +110,7 @@ public static unsafe partial class EmmaHeap
             public void The_fast_paths_leave_what_the_managed_entry_needs()
             {
                 InstructionInfoFactory factory = new InstructionInfoFactory();
-                foreach ((byte[] routine, Register kept) in (ReadOnlySpan<(byte[], Register)>)
+                foreach ((byte[] routine, Register kept) in ((byte[], Register)[])
                 [
                     (FastPathCode.Take.ToArray(), Register.R11), (FastPathCode.TakeChecked.ToArray(), Register.R11),
                     (FastPathCode.TakeLarge.ToArray(), Register.R11), (FastPathCode.Give.ToArray(), Register.RDI),
