@@ -1,6 +1,7 @@
 namespace Emma.Templates;
 
 using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrMath = global::System.Math;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrVolatile = global::System.Threading.Volatile;
@@ -64,19 +65,16 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            // A code page, which is still charged, counts by itself from now on: the peak of before had none.
+            // A code page, which is still charged, counts by itself from now on; the peak of before had none.
             internal void NoteCodePage(nuint bytes)
             {
-                ClrInterlocked.Add(ref _peak, -(long)bytes);
-                long mapped = ClrVolatile.Read(ref _mapped) - (long)bytes;
-                long peak = ClrVolatile.Read(ref _peak);
-                while (mapped > peak)
+                long peak, without;
+                do
                 {
-                    long seen = ClrInterlocked.CompareExchange(ref _peak, mapped, peak);
-                    if (seen == peak)
-                        return;
-                    peak = seen;
+                    peak = ClrVolatile.Read(ref _peak);
+                    without = ClrMath.Max(peak, ClrVolatile.Read(ref _mapped)) - (long)bytes;
                 }
+                while (ClrInterlocked.CompareExchange(ref _peak, without, peak) != peak);
             }
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
