@@ -103,22 +103,22 @@ static unsafe partial class EmmaHeap
             // Returns: how many there are; 0: no memory is to be had.
             internal int AllocateMany(ulong* blocks, int count, int home, bool mayMap)
             {
-                int taken = 0;
                 home &= Policy.Homes - 1;
+                ulong* next = blocks;
+                ulong* end = blocks + count;
                 Enter();
-                while (taken < count)
+                Slab* slab = *ListOf(home);
+                if (slab == null)
+                    slab = FindSlab(home, mayMap);
+                while (slab != null && next < end)
                 {
-                    Slab* slab = *ListOf(home);
-                    if (slab == null && taken == 0)
-                        slab = FindSlab(home, mayMap);
-                    if (slab == null)
-                        break;
-
-                    taken += Slab.TakeMany(slab, blocks + taken, count - taken);
+                    next = Slab.TakeMany(slab, next, end);
                     if (slab->FreeCount == 0)
                         Unlink(slab);
+                    slab = *ListOf(home);
                 }
 
+                int taken = (int)(next - blocks);
                 ClrVolatile.Write(ref _live, _live + taken);
                 _lock.Release();
                 for (int low = 0, high = taken - 1; low < high; low++, high--)

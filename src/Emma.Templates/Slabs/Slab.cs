@@ -103,31 +103,30 @@ static unsafe partial class EmmaHeap
                 return AddressOf(slab) + (nuint)index * (nuint)slab->BlockSize;
             }
 
-            // Takes the lowest free blocks, so many of them as there are.
-            // Returns: how many.
+            // Takes the lowest free blocks, so many of them as there are, into the places from one on and before another.
+            // Returns: the place behind the last of them.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            internal static int TakeMany(Slab* slab, ulong* blocks, int count)
+            internal static ulong* TakeMany(Slab* slab, ulong* blocks, ulong* end)
             {
                 ulong* bitmap = BitmapOf(slab);
                 ulong begin = AddressOf(slab);
-                int taken = 0;
-                while (taken < count && slab->_summary != 0)
+                ulong blockSize = (ulong)slab->BlockSize;
+                ulong* next = blocks;
+                while (next < end && slab->_summary != 0)
                 {
                     int word = (int)ulong.TrailingZeroCount(slab->_summary);
+                    ulong beginOfWord = begin + (ulong)(word << WordShift) * blockSize;
                     ulong bits = bitmap[word];
-                    for (; bits != 0 && taken < count; bits &= bits - 1)
-                    {
-                        int index = (word << WordShift) + (int)ulong.TrailingZeroCount(bits);
-                        blocks[taken++] = begin + (ulong)index * (ulong)slab->BlockSize;
-                    }
+                    for (; bits != 0 && next < end; bits &= bits - 1)
+                        *next++ = beginOfWord + ulong.TrailingZeroCount(bits) * blockSize;
 
                     bitmap[word] = bits;
                     if (bits == 0)
                         slab->_summary &= slab->_summary - 1;
                 }
 
-                slab->FreeCount -= taken;
-                return taken;
+                slab->FreeCount -= (int)(next - blocks);
+                return next;
             }
 
             // Gives a block back. False: it is free already.
