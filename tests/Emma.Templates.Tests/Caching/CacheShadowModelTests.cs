@@ -55,10 +55,10 @@ public static unsafe partial class EmmaHeap
 
                     try
                     {
-                        for (int i = 0; i < Length.Of(30_000, 300_000); i++)
+                        for (int i = 0; i < Length.Of(10_000, 300_000); i++)
                             Free(Alloc((nuint)(i & 1023)));
                         Model model = new Model(7_000 + number, exchange);
-                        for (int done = 0; done < 3_000; done += 100)
+                        for (int done = 0; done < Length.Of(500, 3_000); done += 100)
                             model.Run(Local, 100);
                         model.FreeAll(Local);
                     }

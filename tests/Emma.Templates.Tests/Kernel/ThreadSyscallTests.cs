@@ -117,7 +117,7 @@ public static unsafe partial class EmmaHeap
                     collector.Start();
                     int word = 3;
                     int wrong = 0;
-                    for (int i = 0; i < Length.Of(2_000, 20_000); i++)
+                    for (int i = 0; i < Length.Of(200, 20_000); i++)
                     {
                         if (Syscalls.FutexWait(&word, 4, Milliseconds) != -Failure.Again)
                             wrong++;
