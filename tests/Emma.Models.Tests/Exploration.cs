@@ -34,6 +34,8 @@ internal sealed partial record Exploration(int Errors, bool IsComplete, long Sta
             // A copy, because SPIN writes the trail beside the model.
             string copy = Path.Combine(folder.FullName, "model.pml");
             File.Copy(model.File, copy);
+            foreach (string included in Model.Included)
+                File.Copy(included, Path.Combine(folder.FullName, Path.GetFileName(included)));
             string[] defines = [.. macros.Select(macro => "-D" + macro)];
             MustRun(folder, "spin", ["-a", .. defines, copy]);
             MustRun(folder, "gcc", [optimize ? "-O1" : "-O0", "-w", "-DSAFETY", $"-DMEMLIM={MaxMegabytes}", "-o", "pan", "pan.c"]);

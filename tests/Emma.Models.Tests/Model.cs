@@ -12,6 +12,9 @@ internal sealed partial class Model(string name)
     internal static IEnumerable<string> Names =>
         Directory.EnumerateFiles(Folder, "*" + Extension).Select(file => Path.GetFileNameWithoutExtension(file)).Order();
 
+    // What models include.
+    internal static IEnumerable<string> Included => Directory.EnumerateFiles(Folder, "*.h");
+
     internal string File => Path.Combine(Folder, name + Extension);
 
     // The macros that seed a bug each: every word of the model that begins so.

@@ -40,11 +40,19 @@ public abstract class ModelTests(string name)
 
 public sealed class CacheReclaimModelTests() : ModelTests("cache-reclaim");
 
+public sealed class DepotOrderModelTests() : ModelTests("depot-order");
+
 public sealed class DepotStackModelTests() : ModelTests("depot-stack");
 
 public sealed class DestroyModelTests() : ModelTests("destroy");
 
+public sealed class HandoverOrderModelTests() : ModelTests("handover-order");
+
+public sealed class LitmusOrderModelTests() : ModelTests("litmus-order");
+
 public sealed class LockModelTests() : ModelTests("lock");
+
+public sealed class LockOrderModelTests() : ModelTests("lock-order");
 
 public sealed class MagazineHandoverModelTests() : ModelTests("magazine-handover");
 

@@ -6,6 +6,8 @@ namespace Emma.Mutations.Tests;
 // What these tests read of the repository.
 internal static partial class Repository
 {
+    private const string OfMemoryOrder = "-order.pml";
+
     internal static string Root { get; } = Metadata("Repository");
 
     internal static string Models { get; } = Path.Combine(Root, "models");
@@ -23,10 +25,12 @@ internal static partial class Repository
 
     internal static bool IsTemplate(string file) => file.StartsWith(TemplatesFolder, StringComparison.Ordinal);
 
-    // Every bug that a macro seeds in a model, as `lock.pml NO_BARRIER`.
+    // Every bug that a macro seeds in a model, as `lock.pml NO_BARRIER`, but for the barriers that are missing in models of arm64's
+    // memory: on x64, where the mutations run, the code behaves the same without.
     internal static IEnumerable<string> SeededBugs =>
-        Directory.EnumerateFiles(Models, "*.pml").SelectMany(file => BugNames().Matches(File.ReadAllText(file))
-            .Select(match => $"{Path.GetFileName(file)} {match.Groups[1].Value}")).Distinct();
+        Directory.EnumerateFiles(Models, "*.pml").Where(file => !file.EndsWith(OfMemoryOrder, StringComparison.Ordinal))
+            .SelectMany(file => BugNames().Matches(File.ReadAllText(file))
+                .Select(match => $"{Path.GetFileName(file)} {match.Groups[1].Value}")).Distinct();
 
     private static string Metadata(string key) =>
         typeof(Repository).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(attribute => attribute.Key == key).Value!;
