@@ -34,7 +34,8 @@ static async Task ProbeAsync(string folder)
     ImmutableArray<DiagnosticAnalyzer> analyzers =
     [
         .. typeof(EmmaGenerator).Assembly.GetTypes()
-            .Where(type => type.GetCustomAttribute<DiagnosticAnalyzerAttribute>() is not null && !type.IsSubclassOf(typeof(DiagnosticSuppressor)))
+            .Where(type => type.GetCustomAttribute<DiagnosticAnalyzerAttribute>() is not null)
+            .Where(type => !type.IsSubclassOf(typeof(DiagnosticSuppressor)))
             .Select(type => (DiagnosticAnalyzer)Activator.CreateInstance(type)!),
     ];
     CompilationWithAnalyzersOptions options = new(
@@ -49,7 +50,8 @@ static async Task ProbeAsync(string folder)
         CultureInfo.InvariantCulture,
         $"""
         {folder}: {code.Lines} lines, {errors} errors; {calls} calls given to the heap, {clean} in members without errors
-          s of the processor: parsing {parsing:f1}, generator {generating:f1}, binding {binding:f1}, emitting {emitting:f1}; analyzers {analyzing:f1}
+          s of the processor: parsing {parsing:f1}, generator {generating:f1}, binding {binding:f1}, emitting {emitting:f1};
+          analyzers {analyzing:f1}
         """));
     foreach (Diagnostic report in reports)
         Console.WriteLine($"  {report}");
