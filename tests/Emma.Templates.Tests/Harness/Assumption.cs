@@ -25,4 +25,10 @@ internal static class Assumption
 
     internal static void RealKernel(string why) =>
         Expect.SkipUnless(OwnProgram.Emulator is null, "Assumes a kernel that is not emulated: " + why);
+
+    /// <summary>
+    /// For tests that ask for more memory than there is: the tests behind them would find no place that is free (OperationTests).
+    /// </summary>
+    internal static void GivesRefusedAddressesBack() =>
+        RealKernel("qemu 7.2 reserves addresses before it maps memory there, and keeps them where that is refused.");
 }

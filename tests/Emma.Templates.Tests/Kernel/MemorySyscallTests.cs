@@ -47,6 +47,7 @@ public static unsafe partial class EmmaHeap
             [MemberData(nameof(Ways))]
             public void Mmap_refuses_bad_arguments(KernelAccess way)
             {
+                Assumption.RealKernel("qemu 7.2 takes the address as a hint, as a kernel before 4.17 does.");
                 using var mode = new KernelMode(way);
                 nuint address = FreeAddress(2);
                 Expect.Equal(-Failure.Invalid, Syscalls.Mmap(address, 0, Syscalls.ProtReadWrite, Syscalls.MapAtFreeAddress));
