@@ -170,8 +170,10 @@ static unsafe partial class EmmaHeap
                 _bytes = 0;
             }
 
-            // A block that grows once grows again, as a rule: it gets an eighth more, addresses until it is used. Bytes.
-            private static nuint WithSlack(nuint length) => LengthFor(length + (length >> SlackShift));
+            // A block that grows once grows again, as a rule: it gets up to an eighth more, addresses until it is used. Not a page above
+            // that, or the next call, which asks for a little more, would find it too long. Bytes.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            private static nuint WithSlack(nuint length) => length + ((length >> SlackShift) & ~(Heap->KernelPage - 1));
 
             private bool TryGrowInPlace(nuint address, nuint oldLength, nuint length)
             {

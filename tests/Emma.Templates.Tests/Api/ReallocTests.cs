@@ -164,13 +164,15 @@ public static unsafe partial class EmmaHeap
                 Free(next);
             }
 
-            [Fact]
-            public void A_large_block_that_grows_in_small_steps_seldom_asks_the_kernel()
+            [Theory]
+            [InlineData(1000)]
+            [InlineData(4096)]
+            public void A_large_block_that_grows_in_small_steps_seldom_asks_the_kernel(int step)
             {
                 Assumption.Linux("pages that can be moved.");
                 byte* block = (byte*)Alloc(3 * MiB);
                 int changes = 0;
-                for (nuint size = 3 * MiB; size <= 24 * MiB; size += 4096)
+                for (nuint size = 3 * MiB; size <= 24 * MiB; size += (nuint)step)
                 {
                     nuint before = UsableSize(block);
                     block = (byte*)Realloc(block, size);
