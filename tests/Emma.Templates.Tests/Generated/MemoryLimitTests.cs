@@ -256,7 +256,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
             // The other thread's blocks stay where they are, in segments that hold nothing else; the rest of the limit is there for all.
             LimitedHeap.Trim();
             nuint kept = Mapped;
-            void* block = LimitedHeap.TryAlloc(Limit - kept - 4096);
+            void* block = LimitedHeap.TryAlloc(Limit - kept - LargerPages.Bytes);
             turn.SignalAndWait();
             Assert.True(block != null, $"{kept} bytes were mapped");
         });

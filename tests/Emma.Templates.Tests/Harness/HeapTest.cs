@@ -37,9 +37,6 @@ public static unsafe partial class EmmaHeap
             protected static nuint BytesOfEmptyHeap => KernelEntry.MappedBytes;
         }
 
-        // Has the heap take the kernel's pages for larger ones. It has mapped nothing yet.
-        internal static void UsePagesOf(nuint bytes) => Heap->KernelPage = bytes;
-
         // Puts the heap, empty, on a kernel without guard markers, for good.
         internal static void UseOldKernel()
         {

@@ -13,7 +13,6 @@ public static class Program
 {
     public static Task<int> Main(string[] args)
     {
-        LargerPages.Use();
         if (args.Length > 0 && args[0] == ChildProcess.Argument)
             return Task.FromResult(ChildProcess.RunScenario(args[1]));
 

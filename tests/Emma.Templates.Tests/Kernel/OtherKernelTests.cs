@@ -31,7 +31,7 @@ public static unsafe partial class EmmaHeap
 
             [Fact]
             public void The_kernel_is_asked_for_the_size_of_its_pages() =>
-                Expect.Equal(LargerPages.Forced ?? (nuint)Environment.SystemPageSize, Heap->KernelPage);
+                Expect.Equal(LargerPages.Bytes, Heap->KernelPage);
         }
 
         public static partial class Scenarios

@@ -123,16 +123,17 @@ public static unsafe partial class EmmaHeap
             private static bool IsInFirst(void* address) =>
                 unchecked((nuint)address - Space->FirstBase) < Space->FirstPages << Window.PageShift;
 
-            // The least time that a block of 2 MiB and a bit takes to be mapped and unmapped.
+            // The least time that a block of 2 MiB and a page takes to be mapped and unmapped.
             private static double LeastMicroseconds()
             {
+                nuint length = 2 * MiB + Heap->KernelPage;
                 long least = long.MaxValue;
                 for (int i = 0; i < 300; i++)
                 {
                     long start = Stopwatch.GetTimestamp();
-                    nuint address = Space->Map(2 * MiB + 4096, Window.SlotSize, SlotKind.Busy);
+                    nuint address = Space->Map(length, Window.SlotSize, SlotKind.Busy);
                     long ticks = Stopwatch.GetTimestamp() - start;
-                    Space->Unmap(address, 2 * MiB + 4096);
+                    Space->Unmap(address, length);
                     least = Math.Min(least, ticks);
                 }
 
