@@ -9,6 +9,7 @@ public static unsafe partial class EmmaHeap
     {
         /// <summary>Pointers that are no blocks of this heap: refused without a fault, by name, and without a trace.</summary>
         [Trait("Runs", "Everywhere")]
+        [Trait("Runs", "Windows")]
         public sealed class BadPointerTests : HeapTest
         {
             private readonly void* _pin;
@@ -96,9 +97,9 @@ public static unsafe partial class EmmaHeap
             {
                 long local = 0;
                 AssertRefused(&local);
-                void* block = Libc.Malloc(100);
+                void* block = NativeMemory.Alloc(100);
                 AssertRefused(block);
-                Libc.Free(block);
+                NativeMemory.Free(block);
                 void* native = NativeMemory.Alloc(10 << 20);
                 AssertRefused(native);
                 NativeMemory.Free(native);
@@ -118,10 +119,10 @@ public static unsafe partial class EmmaHeap
                 AssertRefused((byte*)segment + Segment.Size - 16);
             }
 
+            [AssumesLinux("a page of machine code.")]
             [Fact]
             public void Metadata_and_unused_slots_of_the_window_are_refused()
             {
-                Assumption.Linux("a page of machine code.");
                 Window* window = Space->Find((nuint)_pin);
                 (string Name, nuint Address)[] places =
                 [

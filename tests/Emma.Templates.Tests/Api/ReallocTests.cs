@@ -9,6 +9,7 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         [Trait("Runs", "Everywhere")]
+        [Trait("Runs", "Windows")]
         public sealed class ReallocTests : HeapTest
         {
             private const nuint MiB = 1 << 20;
@@ -164,12 +165,12 @@ public static unsafe partial class EmmaHeap
                 Free(next);
             }
 
+            [AssumesLinux("pages that can be moved.")]
             [Theory]
             [InlineData(1000)]
             [InlineData(4096)]
             public void A_large_block_that_grows_in_small_steps_seldom_asks_the_kernel(int step)
             {
-                Assumption.Linux("pages that can be moved.");
                 byte* block = (byte*)Alloc(3 * MiB);
                 int changes = 0;
                 for (nuint size = 3 * MiB; size <= 24 * MiB; size += (nuint)step)
@@ -212,12 +213,12 @@ public static unsafe partial class EmmaHeap
                 Free(block);
             }
 
+            [AssumesLinux("pages that can be moved.")]
             [Theory]
             [InlineData(false)]
             [InlineData(true)]
             public void Growing_64_MiB_to_128_MiB_copies_nothing(bool mustMove)
             {
-                Assumption.Linux("pages that can be moved.");
                 Assumption.RealKernel("an emulator's times say little, and it counts no page faults.");
                 const nuint size = 64 * MiB;
                 TimeSpan growing = TimeSpan.MaxValue, copying = TimeSpan.MaxValue;
@@ -255,10 +256,10 @@ public static unsafe partial class EmmaHeap
                 Expect.True(growing < copying / 2, $"growing took {growing.TotalMilliseconds} ms, copying {copying.TotalMilliseconds} ms");
             }
 
+            [AssumesLinux("pages that can be moved.")]
             [Fact]
             public void A_moved_large_block_leaves_its_old_addresses_unmapped()
             {
-                Assumption.Linux("pages that can be moved.");
                 void* block = Alloc(8 * MiB);
                 void* wall = Alloc(3 * MiB);
                 void* moved = Realloc(block, 40 * MiB);

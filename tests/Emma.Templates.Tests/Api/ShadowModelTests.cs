@@ -8,6 +8,7 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         [Trait("Runs", "Everywhere")]
+        [Trait("Runs", "Windows")]
         public sealed class ShadowModelTests : HeapTest
         {
             public static TheoryData<int> Seeds => new(Enumerable.Range(1, Length.Of(2, 8)));
@@ -35,18 +36,18 @@ public static unsafe partial class EmmaHeap
             public void Random_use_by_four_threads_that_free_each_others_blocks_keeps_every_byte(int seed) =>
                 RunThreads(seed, threads: 4, steps: 2500);
 
+            [AssumesLinux("libc takes the place of the heap's machine code.")]
             [Fact]
             public void Random_use_through_libc_keeps_every_byte()
             {
-                Assumption.Linux("libc takes the place of the heap's machine code.");
                 using var mode = new KernelMode(KernelAccess.Libc);
                 RunThreads(300, threads: 2, steps: 1000);
             }
 
+            [AssumesLinux("machine code may be refused.")]
             [Fact]
             public void Random_use_without_any_machine_code_keeps_every_byte()
             {
-                Assumption.Linux("machine code may be refused.");
                 Assumption.X64("the filter of system calls names its calls.");
                 ChildProcess.MustSucceed(nameof(Scenarios.UseTheHeapWithoutMachineCode), Seccomp.PrivateCode);
             }

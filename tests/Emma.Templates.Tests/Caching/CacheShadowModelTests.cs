@@ -9,6 +9,7 @@ public static unsafe partial class EmmaHeap
     {
         /// <summary>Random histories of several threads that use the heap and their Local side by side.</summary>
         [Trait("Runs", "Everywhere")]
+        [Trait("Runs", "Windows")]
         public sealed class CacheShadowModelTests : HeapTest
         {
             [Theory]

@@ -8,6 +8,7 @@ public static unsafe partial class EmmaHeap
     {
         /// <summary>Plugins that leave with caches full, and what they leave behind: nothing.</summary>
         [Trait("Runs", "Everywhere")]
+        [Trait("Runs", "Windows")]
         public sealed class CacheUnloadTests : HeapTest
         {
             /// <summary>

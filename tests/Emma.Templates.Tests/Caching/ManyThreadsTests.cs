@@ -8,11 +8,13 @@ public static unsafe partial class EmmaHeap
     {
         /// <summary>What a new thread costs does not depend on how many there are.</summary>
         [Trait("Runs", "Everywhere")]
+        [Trait("Runs", "Windows")]
         public sealed class ManyThreadsTests : FewCachesTest
         {
             private const int Living = 300;
             private const int StackBytes = 128 * 1024;
 
+            [Trait("Not", "Windows")]
             [Fact]
             public void A_new_threads_first_allocation_asks_for_a_few_owners_whatever_number_of_threads_lives()
             {

@@ -7,6 +7,7 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         [Trait("Runs", "Everywhere")]
+        [Trait("Runs", "Windows")]
         public sealed class ThreadCacheTests : HeapTest
         {
             public static TheoryData<int> AllClasses => new(Enumerable.Range(1, SizeClasses.Count));

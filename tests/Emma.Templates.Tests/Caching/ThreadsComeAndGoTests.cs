@@ -9,6 +9,7 @@ public static unsafe partial class EmmaHeap
     {
         /// <summary>Threads that come, use the heap and go: what they leave serves their heirs.</summary>
         [Trait("Runs", "Everywhere")]
+        [Trait("Runs", "Windows")]
         public sealed class ThreadsComeAndGoTests : FewCachesTest
         {
             [Fact]

@@ -2,6 +2,7 @@ namespace Emma.Templates.Tests;
 
 /// <summary>A heap that may map 40 MiB.</summary>
 [Trait("Runs", "Everywhere")]
+[Trait("Runs", "Windows")]
 public sealed unsafe class MemoryLimitTests : IDisposable
 {
     private const nuint MiB = 1 << 20;
@@ -97,6 +98,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
         AssertAddsUp();
     }
 
+    [Trait("Not", "Windows")]
     [Fact]
     public void Growing_a_large_block_needs_only_the_difference()
     {
@@ -391,6 +393,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
         Assert.Equal(0, TinyHeap.GetStatistics().Segments);
     }
 
+    [Trait("Not", "Windows")]
     [Fact]
     public void Whoever_finds_no_room_waits_for_what_another_thread_is_cutting_off()
     {

@@ -2,6 +2,7 @@ namespace Emma.Templates.Tests;
 
 /// <summary>Heaps of one assembly, as the generator wrote them.</summary>
 [Trait("Runs", "Everywhere")]
+[Trait("Runs", "Windows")]
 public sealed unsafe class TwoHeapsTests : IDisposable
 {
     public void Dispose()
@@ -10,6 +11,7 @@ public sealed unsafe class TwoHeapsTests : IDisposable
         CheckedHeap.Destroy();
     }
 
+    [Trait("Not", "Windows")]
     [Fact]
     public void Each_refuses_the_others_blocks_and_names_both()
     {

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace Emma.Templates.Tests;
 
 /// <summary>
-/// Where the tests run, as far as some assume it: tests with the trait Runs=Everywhere run on musl and on arm64, too
+/// Where the tests run, as far as some assume it: tests with the trait Runs=Everywhere run on musl, arm64 and Windows, too
 /// (tests/Everywhere/run). What a test assumes that does not hold there it names, and is skipped.
 /// </summary>
 internal static class Assumption
@@ -17,9 +17,6 @@ internal static class Assumption
     internal static bool HasThreadWords => IsGlibc && IsX64;
 
     internal static void Glibc(string why) => Expect.SkipUnless(IsGlibc, "Assumes glibc: " + why);
-
-    /// <summary>Where it does not hold, the heap is one of Emma.Templates.Darwin.Tests.</summary>
-    internal static void Linux(string why) => Expect.SkipUnless(OperatingSystem.IsLinux(), "Assumes Linux: " + why);
 
     internal static void X64(string why) => Expect.SkipUnless(IsX64, "Assumes x64: " + why);
 

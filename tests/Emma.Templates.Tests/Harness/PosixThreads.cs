@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Emma.Templates.Tests;
 
-// What tests need to know of glibc's threads.
+// What tests need to know of glibc's threads; on Windows, whose indexes of thread-local storage take the place of keys, of those.
 internal static unsafe partial class PosixThreads
 {
     // The calling thread's control block, which is what fs points at.
@@ -28,11 +28,11 @@ internal static unsafe partial class PosixThreads
     {
         List<uint> keys = [];
         uint key;
-        while (CreateKey(&key, 0) == 0)
+        while (TryTakeKey(&key))
         {
             if (key >= end)
             {
-                DeleteKey(key);
+                GiveKey(key);
                 break;
             }
 
@@ -42,5 +42,20 @@ internal static unsafe partial class PosixThreads
         return keys;
     }
 
-    internal static void GiveKeys(List<uint> keys) => keys.ForEach(key => DeleteKey(key));
+    internal static void GiveKeys(List<uint> keys) => keys.ForEach(GiveKey);
+
+    private static bool TryTakeKey(uint* key) =>
+        OperatingSystem.IsWindows() ? (*key = TakeIndex()) != uint.MaxValue : CreateKey(key, 0) == 0;
+
+    private static void GiveKey(uint key)
+    {
+        int result = OperatingSystem.IsWindows() ? GiveIndex(key) - 1 : DeleteKey(key);
+        Expect.Equal(0, result);
+    }
+
+    [LibraryImport("kernel32", EntryPoint = "TlsAlloc")]
+    private static partial uint TakeIndex();
+
+    [LibraryImport("kernel32", EntryPoint = "TlsFree")]
+    private static partial int GiveIndex(uint index);
 }

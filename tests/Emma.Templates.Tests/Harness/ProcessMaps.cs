@@ -17,12 +17,15 @@ public sealed record Mapping(nuint Start, nuint End, string Rights, string Path)
 /// <summary>What this process has mapped.</summary>
 public static class ProcessMaps
 {
-    public static List<Mapping> Read() => File.ReadLines("/proc/self/maps").Select(Parse).ToList();
+    public static List<Mapping> Read() =>
+        OperatingSystem.IsWindows() ? WindowsMaps.Read() : File.ReadLines("/proc/self/maps").Select(Parse).ToList();
 
     /// <summary>The executable pages that heaps made: each has one.</summary>
     public static List<Mapping> CodePages() => Read().Where(mapping => mapping.IsCodePage).ToList();
 
-    public static bool IsMapped(nuint address) => Read().Exists(mapping => mapping.Contains(address));
+    /// <summary>Whether there is memory at an address, be it closed; on Windows, whether it is committed and not closed.</summary>
+    public static bool IsMapped(nuint address) =>
+        OperatingSystem.IsWindows() ? WindowsMaps.CanRead(address) : Read().Exists(mapping => mapping.Contains(address));
 
     /// <summary>
     /// What is mapped at an address, if it is a heap's: its code page, or what lies below the places of others. Elsewhere the kernel may

@@ -1,9 +1,11 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Runtime.InteropServices;
 
 namespace Emma.Templates.Tests;
 
 /// <summary>Threads of a test's own.</summary>
-public static class Threads
+public static partial class Threads
 {
     /// <summary>
     /// Runs a body on so many new threads at once, each with its number, and waits until the kernel, too, has forgotten them: only then
@@ -12,12 +14,12 @@ public static class Threads
     public static void Run(int count, Action<int> body)
     {
         ConcurrentQueue<Exception> failures = [];
-        string[] tasks = new string[count];
+        int[] kernelIds = new int[count];
         Thread[] threads = Enumerable.Range(0, count).Select(number => new Thread(() =>
         {
             try
             {
-                tasks[number] = File.ResolveLinkTarget("/proc/thread-self", returnFinalTarget: false)!.FullName;
+                kernelIds[number] = KernelId();
                 body(number);
             }
             catch (Exception exception)
@@ -28,7 +30,7 @@ public static class Threads
         Array.ForEach(threads, thread => thread.Start());
         Array.ForEach(threads, thread => thread.Join());
         // Join returns a little before the thread has left the kernel.
-        Patience.Until(() => !tasks.Any(Directory.Exists), "!tasks.Any(Directory.Exists)");
+        Patience.Until(() => !kernelIds.Any(IsKnown), "the kernel has forgotten the threads");
         if (!failures.IsEmpty)
             throw new AggregateException(failures);
     }
@@ -67,4 +69,15 @@ public static class Threads
         if (failure is not null)
             throw new AggregateException(failure);
     }
+
+    private static int KernelId() => OperatingSystem.IsWindows()
+        ? CurrentThreadId()
+        : int.Parse(Path.GetFileName(File.ResolveLinkTarget("/proc/thread-self", returnFinalTarget: false)!.FullName));
+
+    private static bool IsKnown(int kernelId) => OperatingSystem.IsWindows()
+        ? Process.GetCurrentProcess().Threads.Cast<ProcessThread>().Any(thread => thread.Id == kernelId)
+        : Directory.Exists($"/proc/self/task/{kernelId}");
+
+    [LibraryImport("kernel32", EntryPoint = "GetCurrentThreadId")]
+    private static partial int CurrentThreadId();
 }

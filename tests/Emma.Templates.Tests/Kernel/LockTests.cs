@@ -8,6 +8,7 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         [Trait("Runs", "Everywhere")]
+        [Trait("Runs", "Windows")]
         public sealed class LockTests : IDisposable
         {
             private readonly Lock* _lock;
@@ -29,7 +30,7 @@ public static unsafe partial class EmmaHeap
             {
                 Expect.Equal(2 * sizeof(long), sizeof(Lock));
                 _lock->Acquire();
-                Expect.Equal(Syscalls.GetTid(), Owner);
+                Expect.Equal(KernelThreads.CurrentId(), Owner);
                 Expect.True(_lock->IsHeld);
                 _lock->Release();
                 Expect.Equal(0, Owner);
@@ -119,7 +120,7 @@ public static unsafe partial class EmmaHeap
             [Fact]
             public void A_lock_that_bears_the_callers_own_id_was_a_dead_predecessors()
             {
-                *(int*)_lock = Syscalls.GetTid();
+                *(int*)_lock = KernelThreads.CurrentId();
                 Expect.True(_lock->Acquire());
                 _lock->Release();
                 Expect.Equal(0, Owner);

@@ -10,6 +10,7 @@ public static unsafe partial class EmmaHeap
     {
         /// <summary>Each operation that the heap asks an operating system for, on whichever one this is.</summary>
         [Trait("Runs", "Everywhere")]
+        [Trait("Runs", "Windows")]
         public sealed class OperationTests
         {
             private const nuint Unit = VirtualMemory.Unit;
@@ -267,6 +268,9 @@ public static unsafe partial class EmmaHeap
 
             private static bool CanRead(nuint address)
             {
+                if (OperatingSystem.IsWindows())
+                    return WindowsMaps.CanRead(address);
+
                 using Microsoft.Win32.SafeHandles.SafeFileHandle memory = File.OpenHandle("/proc/self/mem");
                 try
                 {

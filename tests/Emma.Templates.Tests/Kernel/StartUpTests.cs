@@ -10,10 +10,10 @@ public static unsafe partial class EmmaHeap
         [Trait("Runs", "Everywhere")]
         public sealed class StartUpTests
         {
+            [AssumesLinux("a page of machine code.")]
             [Fact]
             public void Without_descriptors_a_heap_uses_its_own_code()
             {
-                Assumption.Linux("a page of machine code.");
                 ChildProcess.MustSucceed(nameof(Scenarios.StartWithoutDescriptors));
             }
 
@@ -22,17 +22,17 @@ public static unsafe partial class EmmaHeap
                 // Not the heap's affair: the runtime ends a process that needs a culture for a message and finds no descriptor to load one.
                 ChildProcess.MustSucceed(nameof(Scenarios.StartColdWithoutDescriptors), ("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1"));
 
+            [AssumesLinux("a page of machine code.")]
             [Fact]
             public void Without_descriptors_threads_that_start_the_heap_together_get_one()
             {
-                Assumption.Linux("a page of machine code.");
                 ChildProcess.MustSucceed(nameof(Scenarios.StartManyThreadsWithoutDescriptors));
             }
 
+            [AssumesLinux("a page of machine code.")]
             [Fact]
             public void A_heap_with_descriptors_uses_its_own_code()
             {
-                Assumption.Linux("a page of machine code.");
                 ChildProcess.MustSucceed(nameof(Scenarios.StartNormally));
             }
         }

@@ -7,12 +7,13 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         [Trait("Runs", "Everywhere")]
+        [Trait("Runs", "Windows")]
         public sealed class DestroyTests : HeapTest
         {
+            [AssumesLinux("a page of machine code.")]
             [Fact]
             public void Destroy_unmaps_all_block_memory_and_metadata()
             {
-                Assumption.Linux("a page of machine code.");
                 nuint[] addresses = PluginWork.UseEverything();
                 Expect.All(addresses[..^1], address => Expect.True(ProcessMaps.IsMapped(address) || !Owns((void*)address)));
                 Destroy();

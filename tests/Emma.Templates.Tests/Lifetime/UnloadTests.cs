@@ -9,6 +9,7 @@ public static unsafe partial class EmmaHeap
     {
         /// <summary>Heaps of plugins: independent while they live, gone without a trace with their load context.</summary>
         [Trait("Runs", "Everywhere")]
+        [Trait("Runs", "Windows")]
         public sealed class UnloadTests : HeapTest
         {
             /// <summary>Copies of earlier tests go first, so that their code pages are not counted here.</summary>
@@ -76,10 +77,10 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(codePages, ProcessMaps.CodePages().Count);
             }
 
+            [AssumesLinux("a page of machine code.")]
             [Fact]
             public void Sixty_four_threads_that_allocate_first_together_get_one_heap()
             {
-                Assumption.Linux("a page of machine code.");
                 for (int round = 0; round < Length.Of(2, 10); round++)
                 {
                     Expect.Equal(1, CodePagesOfOneRace(out WeakReference alive));
@@ -87,6 +88,7 @@ public static unsafe partial class EmmaHeap
                 }
             }
 
+            [Trait("Not", "Windows")]
             [Fact]
             public void A_block_of_another_heap_is_refused_and_both_heaps_are_named()
             {
@@ -113,10 +115,10 @@ public static unsafe partial class EmmaHeap
                 Free(pin);
             }
 
+            [AssumesLinux("a page of machine code.")]
             [Fact]
             public void Two_heaps_never_notice_each_other()
             {
-                Assumption.Linux("a page of machine code.");
                 FreshCopy other = new FreshCopy();
                 void* pin = Alloc(1);
                 nuint[] theirs = other.Run(nameof(PluginWork.UseEverything));

@@ -206,22 +206,22 @@ public static unsafe partial class EmmaHeap
                     Expect.Null(ProcessMaps.FindOfHeap(address));
             }
 
+            [AssumesLinux("functions of the system that are not managed code.")]
             [Theory]
             [InlineData("1")]
             [InlineData("0")]
             public void Nothing_is_compiled_when_C_calls(string tiered)
             {
-                Assumption.Linux("functions of the system that are not managed code.");
                 ChildProcess.MustSucceed(nameof(Scenarios.CallFromCWithoutCompiling), ("DOTNET_TieredCompilation", tiered));
             }
 
             /// <summary>As with musl, on arm64, and where the process has many heaps.</summary>
+            [AssumesLinux("functions of the system that are not managed code.")]
             [Theory]
             [InlineData("1")]
             [InlineData("0")]
             public void Nothing_is_compiled_when_C_calls_a_heap_without_machine_code(string tiered)
             {
-                Assumption.Linux("functions of the system that are not managed code.");
                 ChildProcess.MustSucceed(nameof(Scenarios.CallFromCWithoutMachineCode), ("DOTNET_TieredCompilation", tiered));
             }
 
