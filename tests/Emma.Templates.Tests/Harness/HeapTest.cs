@@ -58,8 +58,8 @@ public static unsafe partial class EmmaHeap
             return bytes;
         }
 
-        // Demands that the statistics add up, and that they are what the kernel says, if a live block leads to the windows and there is
-        // a list of what is mapped.
+        // Demands that the statistics add up, and that they are what the kernel says, if a live block leads to the windows. Not on Windows,
+        // which knows of reservations of whole slots.
         internal static void AssertStatisticsAddUp(void* anyBlock = null)
         {
             HeapStatistics s = GetStatistics();
