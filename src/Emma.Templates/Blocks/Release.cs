@@ -22,6 +22,7 @@ static unsafe partial class EmmaHeap
             PointerCheck check = Small->Free(address, pageClass);
             if (check != PointerCheck.Valid)
                 FinishRelease(block, check);
+            Segments->PurgeSurplus();
         }
 
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
@@ -44,7 +45,11 @@ static unsafe partial class EmmaHeap
             if (IsPageStart(block) && (pageClass == PageMap.Large || PageMap.IsRun(pageClass)))
             {
                 if (pageClass == PageMap.Large ? Large->TryFree((nuint)block) : Small->FreeRun((nuint)block, pageClass))
+                {
+                    Segments->PurgeSurplus();
                     return;
+                }
+
                 // Another thread has freed it just now, or it is kept for the next allocation.
                 mayBegin = true;
             }

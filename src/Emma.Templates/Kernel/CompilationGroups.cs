@@ -25,10 +25,14 @@ static unsafe partial class EmmaHeap
             internal const int Upkeep = 8;
             internal const int ForUpkeep = Sharing | Upkeep;
 
-            // What runs without locks alone: only if a program asks for it.
-            internal const int Rest = 16;
+            // Before free pages are given back because they are too many.
+            internal const int Purge = 16;
+            internal const int ForPurge = Sharing | Purge;
 
-            internal const int All = Core | Sharing | Large | Upkeep | Rest;
+            // What runs without locks alone: only if a program asks for it.
+            internal const int Rest = 32;
+
+            internal const int All = Core | Sharing | Large | Upkeep | Purge | Rest;
 
             // What a heap begins with. Without caches nothing tells one thread from another.
             internal const int AtStart = HasThreadCaches ? Core : Core | Sharing;
@@ -72,9 +76,9 @@ static unsafe partial class EmmaHeap
                 + "Quarantine Reset\n"
                 + "Segment -AddressOf -BitmapAt FindRun -LongestRunLog2 -MarkIdle -MaskOf -MultiplesOf -Of -PageOf -SpanAt"
                 + " -UnmarkIdle -get_HoldsNothing\n"
-                + "SegmentManager Allocate -AllocateSlab Enter FindFitting -FreeSlab -Give -GivePages -IsReserve"
-                + " -KeepHugePagesOff -MapFirst MapSegment -ReleaseIfEmpty Relist -Take -TakeOpened -TryCommit -TryOpen"
-                + " Unlink -get_MayBeRefused -get_Table\n"
+                + "SegmentManager -AddDirtyFree Allocate -AllocateSlab Enter FindFitting -FindPages -FreeSlab -Give -GivePages"
+                + " -IsReserve -KeepHugePagesOff -MapFirst MapSegment -NoteMissed -PurgeSurplus -PutBack -ReleaseIfEmpty Relist -Take"
+                + " -TakeOpened -TakeOut -TryCommit -TryOpen Unlink -get_ExcessPages -get_MayBeRefused -get_Table\n"
                 + "SizeClasses -Of -SizeOf\n"
                 + "Slab -AddressOf -At -BitmapOf -GiveMany -IndexOf -Initialize -Of -PagesOf -TakeMany -TryGive"
                 + " -get_IsEmpty\n"
@@ -140,8 +144,9 @@ static unsafe partial class EmmaHeap
                 + "Policy -get_Reserves\n"
                 + "Quarantine Empty\n"
                 + "Segment -MappedBytes MappedPages\n"
-                + "SegmentManager AdoptGrown EvictIdleSlabs FindAnyhow ForgetSegments GrowAny IsEmptyReserve -IsWhole"
-                + " -MapPages Recover Release ReleaseAllEmpty ReleaseShared Remove StepFrom TryGrow TryGrowTo TryReserve\n"
+                + "SegmentManager -AddPages AdoptGrown -CountIn -CountOut EvictIdleSlabs FindAnyhow ForgetSegments GrowAny"
+                + " IsEmptyReserve -IsWhole -MapPages Recover Release ReleaseAllEmpty ReleaseShared Remove -ResetCounts"
+                + " StepFrom TryGrow TryGrowTo TryReserve\n"
                 + "Slab Recount -Take\n"
                 + "SlotWalk -.ctor Next\n"
                 + "SmallBlocks AllocateFree AllocateUncached AreMarksRead Flush ReclaimBeforeMapping\n"
@@ -206,7 +211,7 @@ static unsafe partial class EmmaHeap
                 + "MagazineStore DiscardIfUnused Reset get_MappedBytes\n"
                 + "MarkReaders Reset\n"
                 + "Quarantine -get_Blocks -get_Bytes get_Fingerprint\n"
-                + "SegmentManager AddTo Discard Reset Trim\n"
+                + "SegmentManager AddTo Discard Reset TakeDirty Trim\n"
                 + "SizeClasses -OfTable -PagesPerScarceSlab PagesPerSlab -get_Table\n"
                 + "SmallBlocks AddTo Fingerprint -GiveToStatic Reset -TakeFromStatic -TakeSizedFromStatic -TrimMagazines"
                 + " Unload\n"
@@ -221,6 +226,8 @@ static unsafe partial class EmmaHeap
                 + "~CurrentThread -ReleaseKey\n"
                 + "~VirtualMemory -TryDiscard";
 
+            private const string PurgeMethods = "SegmentManager BeginTurn Discard Purge TakeAged get_SurplusPages";
+
             // Whether a line of a group, a type and some of its methods, is for heaps of this form.
             internal static bool IsOfThisForm(string line) =>
                 line[0] == CheckedMark ? ChecksBoundaries : line[0] != LockedMark || !HasThreadCaches;
@@ -230,7 +237,8 @@ static unsafe partial class EmmaHeap
                 Core => CoreMethods,
                 Sharing => SharingMethods,
                 Large => LargeMethods,
-                _ => UpkeepMethods,
+                Upkeep => UpkeepMethods,
+                _ => PurgeMethods,
             };
         }
     }

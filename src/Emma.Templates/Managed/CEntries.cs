@@ -44,7 +44,8 @@ static unsafe partial class EmmaHeap
                 // The methods that do what machine code does are compiled with the last.
                 bool callsMethods = HasThreadCaches && !IsHardened && !SmallBlocks.HasMachineCode;
                 Compilation.Require(
-                    CompilationGroups.Core | CompilationGroups.ForLarge | (callsMethods ? CompilationGroups.Upkeep : 0));
+                    CompilationGroups.Core | CompilationGroups.ForLarge | CompilationGroups.Purge
+                        | (callsMethods ? CompilationGroups.Upkeep : 0));
                 Compilation.PrepareEntries(typeof(CEntries), LockFree());
                 // Compiled, or bound, by being called.
                 ClrMarshal.SetLastSystemError(ClrMarshal.GetLastSystemError());

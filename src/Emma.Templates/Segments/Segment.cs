@@ -1,8 +1,10 @@
 namespace Emma.Templates;
 
 using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrLayoutKind = global::System.Runtime.InteropServices.LayoutKind;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrStructLayout = global::System.Runtime.InteropServices.StructLayoutAttribute;
 using ClrVolatile = global::System.Threading.Volatile;
 
 static unsafe partial class EmmaHeap
@@ -11,7 +13,9 @@ static unsafe partial class EmmaHeap
     {
         // 4 MiB of memory in 64 pages of 64 KiB; under a limit the last of them are not mapped before they are needed. Page 0 holds what
         // describes the others and nothing else, touched as far as they are used: this header in the place of its own slab descriptor, the
-        // descriptors of pages 1 to 63, their bitmaps.
+        // descriptors of pages 1 to 63, their bitmaps. Packed, so that a hardened heap has room behind it (Guards); the long fields come
+        // first.
+        [ClrStructLayout(ClrLayoutKind.Sequential, Pack = sizeof(int))]
         internal struct Segment
         {
             internal const nuint Size = Window.SlotSize;
@@ -37,14 +41,18 @@ static unsafe partial class EmmaHeap
             // Pages of slabs that are empty but kept by their bin, or were until lately. Interlocked: bins change it under their own locks.
             internal ulong IdlePages;
 
+            // The pages that are mapped, but for the header's: the first ones. Under the segment manager's lock.
+            internal ulong Pages;
+
+            // Pages that were free and dirty when the purge came by last, and have not been handed out since. Under the segment manager's
+            // lock.
+            internal ulong AgedPages;
+
             internal Segment* Next;
             internal Segment* Previous;
 
             // The manager's list it is on: the binary logarithm of its longest run of free pages; -1: none.
             internal int List;
-
-            // The pages that are mapped, but for the header's: the first ones. Under the segment manager's lock.
-            internal ulong Pages;
 
             // Whether nothing seems to live here: every page is free or marked idle. A mark may be stale; eviction finds out.
             internal readonly bool HoldsNothing

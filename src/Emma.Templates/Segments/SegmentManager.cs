@@ -47,6 +47,17 @@ static unsafe partial class EmmaHeap
             private long _runPages;
             private long _runs;
 
+            // Where the purge goes on, and what it goes by (SegmentPurge).
+            private SlotWalk _hand;
+            private int _takenPages;
+            private int _dirtyFreePages;
+            private int _discardedPages;
+            private int _sparePages;
+            private long _nextTurn;
+
+            // So many dirty pages may be free at any time.
+            internal int LeastKeptPages;
+
             // The manager does not move.
             private ulong* Table
             {
@@ -54,8 +65,11 @@ static unsafe partial class EmmaHeap
                 get => (ulong*)ClrUnsafe.AsPointer(ref _segments.First);
             }
 
-            internal static void Initialize(SegmentManager* segments, delegate*<Segment*, int, bool> tryEvict) =>
+            internal static void Initialize(SegmentManager* segments, delegate*<Segment*, int, bool> tryEvict)
+            {
                 segments->_tryEvict = tryEvict;
+                segments->LeastKeptPages = LeastKept;
+            }
 
             // Whether a segment is one of those kept although nothing lives in them.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
@@ -93,7 +107,7 @@ static unsafe partial class EmmaHeap
                     if (segment == null)
                         break;
 
-                    run = Take(segment, Segment.FindRun(segment->FreePages, count, alignment), count);
+                    run = Take(segment, FindPages(segment, count, alignment), count);
                     if (runPages != 0 && !run.IsNone)
                     {
                         _runPages += runPages;
@@ -228,10 +242,26 @@ static unsafe partial class EmmaHeap
                 count.Header += _count * (long)Segment.PageSize;
                 count.InUse += _runPages << Segment.PageShift;
                 count.LiveBlocks += _runs;
+                int taken = 0;
+                int dirtyFree = 0;
                 SlotWalk walk = Space->Walk();
                 for (nuint address = walk.Next(SlotKind.Segment); address != 0; address = walk.Next(SlotKind.Segment))
+                {
                     count.Free += (long)ulong.PopCount(((Segment*)address)->FreePages) << Segment.PageShift;
+                    AddPages((Segment*)address, ref taken, ref dirtyFree);
+                }
+
+                Assert(taken == _takenPages && dirtyFree == _dirtyFreePages);
                 _lock.Release();
+            }
+
+            // Where such pages are free in a segment that has them: dirty ones, if they all are, because they are there already; else the
+            // lowest.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            private static int FindPages(Segment* segment, int count, int alignment)
+            {
+                int page = Segment.FindRun(segment->FreePages & segment->DirtyPages, count, alignment);
+                return page >= 0 ? page : Segment.FindRun(segment->FreePages, count, alignment);
             }
 
             // A segment with room for some pages, the fullest first; null if none is seen among so many of each list.
@@ -264,6 +294,7 @@ static unsafe partial class EmmaHeap
             private void ForgetSegments()
             {
                 _count = 0;
+                ResetCounts();
                 _growing = null;
                 for (int i = 0; i < Lists + Policy.MaxReserves; i++)
                     ClrVolatile.Write(ref Table[i], 0);
@@ -281,6 +312,7 @@ static unsafe partial class EmmaHeap
                 {
                     _count++;
                     AdoptGrown((Segment*)address);
+                    CountIn((Segment*)address);
                     ((Segment*)address)->List = -1;
                     Relist((Segment*)address);
                 }
@@ -322,9 +354,9 @@ static unsafe partial class EmmaHeap
             private PageRun TakeOpened(Segment* segment, int page, int count)
             {
                 ulong mask = Segment.MaskOf(page, count);
-                Assert(page > 0 && (segment->FreePages & mask) == mask);
                 PageRun run = new PageRun(segment, page, segment->DirtyPages & mask);
-                ClrVolatile.Write(ref segment->FreePages, segment->FreePages & ~mask);
+                NoteMissed(mask & ~segment->DirtyPages);
+                TakeOut(segment, mask);
                 segment->DirtyPages |= mask;
                 Relist(segment);
                 return run;
@@ -342,8 +374,7 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private void Give(Segment* segment, ulong pages)
             {
-                Assert((segment->FreePages & pages) == 0 && (pages & 1) == 0);
-                ClrVolatile.Write(ref segment->FreePages, segment->FreePages | pages);
+                PutBack(segment, pages);
                 Relist(segment);
             }
 

@@ -85,7 +85,8 @@ static unsafe partial class EmmaHeap
                 nuint given = Release(segment, keepReserve: false);
                 if (given == 0)
                 {
-                    given = Discard(segment);
+                    ulong pages = TakeDirty(segment);
+                    given = pages == 0 ? 0 : Discard(segment, pages, mayBeMissed: false);
                     // While pages were taken out, other threads may have freed the rest.
                     given += Release(segment, keepReserve: false);
                 }
@@ -94,7 +95,8 @@ static unsafe partial class EmmaHeap
                 return given;
             }
 
-            private nuint Discard(Segment* segment)
+            // Takes the free pages of a segment that may be dirty out of use; it may be gone already.
+            private ulong TakeDirty(Segment* segment)
             {
                 Assert(Giving->IsHeld);
                 ulong pages = 0;
@@ -102,35 +104,12 @@ static unsafe partial class EmmaHeap
                 if (Space->KindAt((nuint)segment) == SlotKind.Segment)
                 {
                     pages = segment->FreePages & segment->DirtyPages;
-                    ClrVolatile.Write(ref segment->FreePages, segment->FreePages & ~pages);
+                    TakeOut(segment, pages);
                     Relist(segment);
                 }
 
                 _lock.Release();
-                if (pages == 0)
-                    return 0;
-
-                ulong clean = 0;
-                nuint discarded = 0;
-                for (ulong rest = pages; rest != 0;)
-                {
-                    int page = (int)ulong.TrailingZeroCount(rest);
-                    int count = (int)ulong.TrailingZeroCount(~(rest >> page));
-                    ulong mask = Segment.MaskOf(page, count);
-                    rest &= ~mask;
-                    nuint length = (nuint)count << Segment.PageShift;
-                    if (VirtualMemory.TryDecommit(Segment.AddressOf(segment, page), length))
-                    {
-                        clean |= mask;
-                        discarded += length;
-                    }
-                }
-
-                Enter();
-                segment->DirtyPages &= ~clean;
-                Give(segment, pages);
-                _lock.Release();
-                return discarded;
+                return pages;
             }
 
             // Makes a segment that holds nothing a reserve. False: there are enough that hold nothing either.
@@ -173,6 +152,7 @@ static unsafe partial class EmmaHeap
 
                 Unlink(segment);
                 _count--;
+                CountOut(segment);
                 if (_growing == segment)
                     _growing = null;
                 nuint owned = Space->TryOwn((nuint)segment, SlotKind.Segment);

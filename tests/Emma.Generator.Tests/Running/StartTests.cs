@@ -65,6 +65,7 @@ public class StartTests(ITestOutputHelper output)
                 public static int Run()
                 {
                     Use(3, 10);
+                    FreeMany();
                     long before = JitInfo.GetCompiledMethodCount(currentThread: true);
                     Use(2000, 1000);
                     long compiled = JitInfo.GetCompiledMethodCount(currentThread: true) - before;
@@ -78,6 +79,17 @@ public class StartTests(ITestOutputHelper output)
                     Use(2000, 1000);
                     other.Join();
                     return (int)(compiled + s_compiled);
+                }
+
+                // More pages than may stay free.
+                static unsafe void FreeMany()
+                {
+                    const int count = 80;
+                    void** runs = stackalloc void*[count];
+                    for (int i = 0; i < count; i++)
+                        runs[i] = MyHeap.Alloc(300_000);
+                    for (int i = 0; i < count; i++)
+                        MyHeap.Free(runs[i]);
                 }
 
                 static unsafe void Use(int blocks, int rounds)

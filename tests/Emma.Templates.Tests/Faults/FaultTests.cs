@@ -133,6 +133,8 @@ public static unsafe partial class EmmaHeap
                 int refused = 0;
                 long hits = 0;
                 int round = 0;
+                // Frees discard pages again and again.
+                Segments->LeastKeptPages = 0;
                 for (; round < RoundsInCI || (s_all && watch.Elapsed < s_length); round++)
                 {
                     MemoryLimit = limit;

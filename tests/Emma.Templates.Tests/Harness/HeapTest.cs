@@ -16,6 +16,7 @@ public static unsafe partial class EmmaHeap
                 // Caches of threads that earlier tests left dead are nobody's then.
                 Trim();
                 Destroy();
+                Segments->LeastKeptPages = SegmentManager.LeastKept;
             }
 
             public void Dispose()

@@ -36,6 +36,8 @@ public static unsafe partial class EmmaHeap
             {
                 const int runs = 100;
                 const nuint size = 1500 << 10;
+                // Or frees would have discarded most.
+                Segments->LeastKeptPages = int.MaxValue;
                 void*[] all = new void*[runs];
                 for (int i = 0; i < runs; i++)
                     all[i] = Alloc(size);

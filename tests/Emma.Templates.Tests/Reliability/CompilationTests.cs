@@ -43,6 +43,7 @@ public static unsafe partial class EmmaHeap
                 AllocateAll("a block", 1, 1 << 20);
                 FreeAll("a block", 1, 1);
                 LookAround("a few blocks");
+                Compilation.Prepare(CompilationGroups.ForPurge);
                 Without("Destroy", () => Destroy());
                 s_compiled = 0;
                 AllocateAndFreeAll("windows full of blocks", ManyBlocks, (2 << 20) + 4096);

@@ -26,6 +26,7 @@ public static unsafe partial class EmmaHeap
                 }),
                 ("counting", () => GetStatistics()),
                 ("calls of C's", UseFromC),
+                ("too many free pages", PurgePages),
             ];
 
             // A run that its thread cuts shorter, if it lives.
@@ -177,6 +178,31 @@ public static unsafe partial class EmmaHeap
                 Free(small);
                 Free(AlignedAlloc(50_000, 128 * 1024));
                 Free(big);
+            }
+
+            // Frees that find too many free pages, whatever there are, and discard some.
+            private static void PurgePages()
+            {
+                const int count = 8;
+                nuint* runs = stackalloc nuint[count];
+                Segments->LeastKeptPages = 0;
+                for (int round = 0; round < 3; round++)
+                {
+                    for (int i = 0; i < count; i++)
+                    {
+                        runs[i] = (nuint)Alloc(1_000_000);
+                        *(nuint*)runs[i] = runs[i];
+                    }
+
+                    for (int i = 0; i < count; i++)
+                    {
+                        if (*(nuint*)runs[i] != runs[i])
+                            Must(false, $"run {i} belongs to somebody else too");
+                        Free((void*)runs[i]);
+                    }
+                }
+
+                Segments->LeastKeptPages = SegmentManager.LeastKept;
             }
 
             // The thread that may die cuts a run page by page. Others free it, whatever length it was left at: its pages must not be those
