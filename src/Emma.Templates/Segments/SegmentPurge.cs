@@ -15,7 +15,7 @@ static unsafe partial class EmmaHeap
         // (Corbato, "A Paging Experiment with the Multics System", 1969): a hand goes round over the segments, discards the pages that have
         // been free since it came by last, and notes those that are free now. It turns the faster the more pages are too many.
         // A program whose use rises and falls again and again would have its pages discarded and filled anew each time. So pages that come
-        // into use clean soon after as many were discarded are missed: so many more may stay from then on, a quarter less each turn.
+        // into use clean soon after as many were discarded are missed: so many more may stay from then on, an eighth less each turn.
         // A slow free moves the hand on, with no lock held, so that it may wait for the compiler.
         // Invariants: _dirtyFreePages is the number of pages that are free and dirty, _takenPages of those that are neither free nor a
         // segment's first, both under the manager's lock; a page that is being discarded counts as taken. AgedPages is a hint: what is
@@ -37,10 +37,10 @@ static unsafe partial class EmmaHeap
             // For each so many pages that are too many a free looks at a segment more.
             private const int LooksShift = 5;
 
-            // A turn, which a free ends: pages that are missed after it were not discarded too early. In five seconds all but a sixteenth
-            // of those to spare are gone.
+            // A turn, which a free ends: pages that are missed after it were not discarded too early. In five seconds three quarters of
+            // those to spare are gone; in one, fewer than a program notices that wants them again.
             private const int TurnMilliseconds = 500;
-            private const int SpareShift = 2;
+            private const int SpareShift = 3;
 
             // How many pages are too many, but for those to spare.
             private readonly int ExcessPages
