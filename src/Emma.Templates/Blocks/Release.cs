@@ -22,7 +22,7 @@ static unsafe partial class EmmaHeap
             PointerCheck check = Small->Free(address, pageClass);
             if (check != PointerCheck.Valid)
                 FinishRelease(block, check);
-            Segments->PurgeSurplus();
+            GiveBackSurplus();
         }
 
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
@@ -46,7 +46,7 @@ static unsafe partial class EmmaHeap
             {
                 if (pageClass == PageMap.Large ? Large->TryFree((nuint)block) : Small->FreeRun((nuint)block, pageClass))
                 {
-                    Segments->PurgeSurplus();
+                    GiveBackSurplus();
                     return;
                 }
 

@@ -42,6 +42,15 @@ static unsafe partial class EmmaHeap
             return given + Space->RetryRetained();
         }
 
+        // After a free that left the fast path: gives back some of what caches, depots and segments keep, if that is too much. The caller
+        // holds no lock.
+        [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+        internal static void GiveBackSurplus()
+        {
+            Small->ShedSurplus();
+            Segments->PurgeSurplus();
+        }
+
         // Gives the kernel what is free, as far as this much work does.
         // maxMagazines: How many magazines of free blocks are emptied, about.
         // maxSegments: How many segments are unmapped or have free pages discarded.

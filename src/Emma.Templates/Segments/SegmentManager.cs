@@ -58,6 +58,9 @@ static unsafe partial class EmmaHeap
             // So many dirty pages may be free at any time.
             internal int LeastKeptPages;
 
+            // While so many bytes of pages are in use, or fewer, caches and depots keep what they have.
+            internal int LeastUseBytes;
+
             // The manager does not move.
             private ulong* Table
             {
@@ -69,6 +72,7 @@ static unsafe partial class EmmaHeap
             {
                 segments->_tryEvict = tryEvict;
                 segments->LeastKeptPages = LeastKept;
+                segments->LeastUseBytes = LeastUse;
             }
 
             // Whether a segment is one of those kept although nothing lives in them.

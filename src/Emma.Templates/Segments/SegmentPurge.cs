@@ -22,9 +22,10 @@ static unsafe partial class EmmaHeap
         // discarded is what is free and dirty when it is taken out.
         internal partial struct SegmentManager
         {
-            // So many pages may be free and dirty in any case: those of the reserves, about, so that they are not discarded before anything
-            // else is.
-            internal const int LeastKept = Policy.MaxReserves * Segment.PageCount;
+            // So many pages, 8 MiB, may be free and dirty in any case.
+            internal const int LeastKept = 128;
+
+            internal const int LeastUse = 8 << 20;
 
             // Of so many pages in use one may be free and dirty.
             private const int KeptShift = 3;
@@ -41,6 +42,13 @@ static unsafe partial class EmmaHeap
             // those to spare are gone; in one, fewer than a program notices that wants them again.
             private const int TurnMilliseconds = 500;
             private const int SpareShift = 3;
+
+            // The bytes of pages that slabs and runs have.
+            internal readonly long TakenBytes
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => (long)ClrVolatile.Read(in _takenPages) << Segment.PageShift;
+            }
 
             // How many pages are too many, but for those to spare.
             private readonly int ExcessPages

@@ -59,6 +59,11 @@ static unsafe partial class EmmaHeap
             // Blocks that are allocated.
             internal readonly long Live => ClrVolatile.Read(in _live);
 
+            // The bytes of its slabs, and of the blocks in them that are allocated; read without the lock.
+            internal readonly long SlabBytes => (long)ClrVolatile.Read(in _slabPages) << Segment.PageShift;
+
+            internal readonly long LiveBytes => Live * (long)BlockSize;
+
             private readonly nuint BlockSize => SizeClasses.SizeOf(_class);
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]

@@ -101,7 +101,8 @@ public static unsafe partial class EmmaHeap
 
                         Trim();
                         Giving->Acquire();
-                        CacheInternals.List.ReclaimDead(1000);
+                        int checks = 1000;
+                        CacheInternals.List.ReclaimDead(ref checks, int.MaxValue);
                         Giving->Release();
                         Must(((ThreadCache*)cache)->Owner.Word == owner, $"{where}: the cache has another owner");
                     }

@@ -67,7 +67,25 @@ public static unsafe partial class EmmaHeap
                 FirstOf(ref List) = next;
                 CursorOf(ref List) = 0;
                 CountOf(ref List) = caches.Count;
+                OwnedOf(ref List) = caches.Count(cache => CacheOwner.IdIn(((ThreadCache*)cache)->Owner.Word) != 0);
             }
+
+            // Bytes that the depots are said to keep, and those that they keep.
+            internal static (long Counted, long Kept) DepotBytes
+            {
+                get
+                {
+                    long kept = 0;
+                    for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
+                        kept += SmallBlocks.DepotOf(sizeClass)->CachedBytes;
+                    return (DepotBytesOf(ref *Small) + All().Sum(cache => DepositsOf(ref *(ThreadCache*)cache)), kept);
+                }
+            }
+
+            // Has a turn begin with the next look.
+            internal static void EndTurn() => NextTurnOf(ref *Small) = 0;
+
+            internal static int OwnersLeft => OwnersLeftOf(ref *Small);
 
             [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_carved")]
             internal static extern ref int CarvedOf(ref MagazineStore store);
@@ -92,6 +110,21 @@ public static unsafe partial class EmmaHeap
 
             [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_count")]
             internal static extern ref int CountOf(ref ThreadCacheList list);
+
+            [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_owned")]
+            private static extern ref int OwnedOf(ref ThreadCacheList list);
+
+            [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_depotBytes")]
+            private static extern ref long DepotBytesOf(ref SmallBlocks small);
+
+            [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_nextTurn")]
+            private static extern ref long NextTurnOf(ref SmallBlocks small);
+
+            [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_ownersLeft")]
+            private static extern ref int OwnersLeftOf(ref SmallBlocks small);
+
+            [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_deposits")]
+            private static extern ref int DepositsOf(ref ThreadCache cache);
 
             [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_changing")]
             private static extern ref int ChangingOf(ref ThreadCache cache);

@@ -48,7 +48,8 @@ public static unsafe partial class EmmaHeap
                     {
                         emptier = CurrentThread.Id;
                         Giving->Acquire();
-                        CacheInternals.List.ReclaimDead(checks: 100);
+                        int checks = 100;
+                        CacheInternals.List.ReclaimDead(ref checks, int.MaxValue);
                         Giving->Release();
                     });
                 }

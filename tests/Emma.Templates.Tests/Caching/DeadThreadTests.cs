@@ -9,6 +9,9 @@ public static unsafe partial class EmmaHeap
         /// <summary>What a thread leaves when it ends, and whose it is then.</summary>
         public sealed class DeadThreadTests : FewCachesTest
         {
+            // Caches keep what they have.
+            public DeadThreadTests() => Segments->LeastUseBytes = int.MaxValue;
+
             [Fact]
             public void What_the_dead_kept_is_used_before_a_segment_is_mapped()
             {

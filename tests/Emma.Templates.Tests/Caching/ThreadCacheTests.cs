@@ -57,6 +57,7 @@ public static unsafe partial class EmmaHeap
             [Fact]
             public void A_thread_that_frees_any_number_of_blocks_of_every_class_hoards_no_more_than_the_bounds_allow() => Crew.RunOne(() =>
             {
+                Segments->LeastUseBytes = int.MaxValue;
                 nuint allInDepots = 0;
                 for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
                 {

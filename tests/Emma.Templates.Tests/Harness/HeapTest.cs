@@ -17,6 +17,7 @@ public static unsafe partial class EmmaHeap
                 Trim();
                 Destroy();
                 Segments->LeastKeptPages = SegmentManager.LeastKept;
+                Segments->LeastUseBytes = SegmentManager.LeastUse;
             }
 
             public void Dispose()

@@ -186,6 +186,7 @@ public static unsafe partial class EmmaHeap
                 const int count = 8;
                 nuint* runs = stackalloc nuint[count];
                 Segments->LeastKeptPages = 0;
+                Segments->LeastUseBytes = 0;
                 for (int round = 0; round < 3; round++)
                 {
                     for (int i = 0; i < count; i++)
@@ -203,6 +204,7 @@ public static unsafe partial class EmmaHeap
                 }
 
                 Segments->LeastKeptPages = SegmentManager.LeastKept;
+                Segments->LeastUseBytes = SegmentManager.LeastUse;
             }
 
             // The thread that may die cuts a run page by page. Others free it, whatever length it was left at: its pages must not be those

@@ -68,9 +68,9 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
+            [AssumesLinux("its calls are watched.")]
             public void Pages_that_are_no_more_than_may_stay_are_not_discarded()
             {
-                Assumption.Linux("its calls are watched.");
                 Assumption.X64("its calls are named.");
                 void* pin = Alloc(1000);
                 void*[] runs = new void*[SegmentManager.LeastKept / Pages];
@@ -89,9 +89,9 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
+            [AssumesLinux("its calls are watched.")]
             public void Pages_that_come_and_go_stay_and_those_that_nobody_wants_go()
             {
-                Assumption.Linux("its calls are watched.");
                 Assumption.X64("its calls are named.");
                 void* pin = Alloc(Size);
                 void* cold = Alloc(2 * Size);
@@ -112,9 +112,9 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
+            [AssumesLinux("its calls are watched.")]
             public void Pages_that_are_missed_soon_after_they_were_discarded_stay_the_next_time()
             {
-                Assumption.Linux("its calls are watched.");
                 Assumption.X64("its calls are named.");
                 const int rounds = 20;
                 void* pin = Alloc(Size);
@@ -138,9 +138,9 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
+            [AssumesLinux("its calls are watched.")]
             public void While_the_kernel_refuses_to_discard_nothing_changes_and_afterwards_everything_goes()
             {
-                Assumption.Linux("its calls are watched.");
                 Assumption.X64("its calls are named.");
                 Segments->LeastKeptPages = 0;
                 int asked = 0;

@@ -15,7 +15,8 @@ static unsafe partial class EmmaHeap
         internal struct Depot
         {
             // The most bytes of blocks that the depot of a class keeps: a thousand blocks of 512 bytes may be allocated and freed in turn
-            // without the slabs. What exceeds it goes to slabs or segments. All depots together keep 38 MiB at most.
+            // without the slabs. What exceeds it goes to slabs or segments. All depots together keep 38 MiB at most, and less where little
+            // is in use (CacheSurplus).
             internal const int MaxBytes = 512 * 1024;
 
             // Threads that share a stack hand each other blocks, whose neighbours in a cache line the other still writes to. So there are a
@@ -34,11 +35,14 @@ static unsafe partial class EmmaHeap
             // Blocks of a full magazine.
             internal readonly int Capacity => _capacity;
 
+            // Their bytes.
+            internal readonly int MagazineBytes => _capacity * _blockSize;
+
             internal void Initialize(int sizeClass)
             {
                 _blockSize = (int)SizeClasses.SizeOf(sizeClass);
                 _capacity = Magazine.CapacityOf((nuint)_blockSize);
-                _maxMagazines = MaxBytes / (_capacity * _blockSize);
+                _maxMagazines = MaxBytes / MagazineBytes;
             }
 
             // A full magazine, or null.
@@ -85,6 +89,7 @@ static unsafe partial class EmmaHeap
                     if (magazine == null)
                         break;
 
+                    Small->CountDeposits(-MagazineBytes);
                     unmapped += SmallBlocks.FreeMany(sizeClass, Magazine.Slots(magazine), _capacity, givingIsHeld: true);
                     Small->Magazines.Give(magazine);
                 }

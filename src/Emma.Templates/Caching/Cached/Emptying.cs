@@ -22,12 +22,92 @@ static unsafe partial class EmmaHeap
                     ulong loaded = TopsOf(cache)[sizeClass];
                     ulong spare = TopsOf(cache)[Spare + sizeClass];
                     ResetClass(cache, sizeClass);
-                    unmapped += Return(loaded, sizeClass) + Return(spare, sizeClass);
+                    unmapped += Return(loaded, sizeClass, givingIsHeld: true) + Return(spare, sizeClass, givingIsHeld: true);
                 }
 
+                cache->Room = 0;
                 unmapped += cache->Quarantine.Empty();
                 ClrVolatile.Write(ref cache->_changing, 0);
                 return unmapped;
+            }
+
+            // Empties some magazines, spares first, of the caller's cache if it keeps too much. The caller holds no lock.
+            // bytes: The most that it may keep, but for a block of each class.
+            // magazines: How many magazines are emptied, at most.
+            // Returns: the bytes that it keeps afterwards.
+            internal static long ShrinkTo(ThreadCache* cache, long bytes, int magazines)
+            {
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
+                long kept = Measure(cache);
+                if (kept <= bytes)
+                    return kept;
+
+                ClrVolatile.Write(ref cache->_changing, 1);
+                for (int place = 0; place < 2 * SizeClasses.CachedCount && magazines > 0 && kept > bytes; place++)
+                {
+                    cache->_shrunk = cache->_shrunk >= SizeClasses.CachedCount ? 1 : cache->_shrunk + 1;
+                    int sizeClass = cache->_shrunk;
+                    int blocks = place < SizeClasses.CachedCount ? EmptySpare(cache, sizeClass) : EmptyLoaded(cache, sizeClass);
+                    kept -= blocks * (long)SizeClasses.SizeOf(sizeClass);
+                    magazines -= blocks != 0 ? 1 : 0;
+                }
+
+                ClrVolatile.Write(ref cache->_changing, 0);
+                return kept;
+            }
+
+            // Gives back the spare of a class, if it has blocks.
+            // Returns: how many.
+            private static int EmptySpare(ThreadCache* cache, int sizeClass)
+            {
+                ulong spare = TopsOf(cache)[Spare + sizeClass];
+                int blocks = CountAt(spare);
+                if (blocks == 0)
+                    return 0;
+
+                TopsOf(cache)[Spare + sizeClass] = SmallBlocks.SentinelTop;
+                cache->Room -= SmallBlocks.DepotOf(sizeClass)->MagazineBytes;
+                Return(spare, sizeClass, givingIsHeld: false);
+                return blocks;
+            }
+
+            // Gives back the blocks of a loaded magazine but for that on top, by which a second free of it is known.
+            // Returns: how many.
+            private static int EmptyLoaded(ThreadCache* cache, int sizeClass)
+            {
+                ulong loaded = TopsOf(cache)[sizeClass];
+                int blocks = CountAt(loaded) - 1;
+                if (blocks <= 0 || IsCovered(loaded))
+                    return 0;
+
+                Magazine* magazine = Magazine.Of(loaded);
+                ulong* slots = Magazine.Slots(magazine);
+                (slots[0], slots[blocks]) = (slots[blocks], slots[0]);
+                TopsOf(cache)[sizeClass] = Magazine.TopAt(magazine, 1);
+                SmallBlocks.FreeMany(sizeClass, slots + 1, blocks, givingIsHeld: false);
+                return blocks;
+            }
+
+            // The bytes in the caller's magazines; notes the room in them.
+            private static long Measure(ThreadCache* cache)
+            {
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
+                long bytes = 0;
+                int room = 0;
+                for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
+                {
+                    ulong loaded = TopsOf(cache)[sizeClass];
+                    ulong spare = TopsOf(cache)[Spare + sizeClass];
+                    if (IsSentinel(loaded))
+                        continue;
+
+                    int magazine = SmallBlocks.DepotOf(sizeClass)->MagazineBytes;
+                    room += IsSentinel(spare) ? magazine : 2 * magazine;
+                    bytes += (CountAt(loaded) + CountAt(spare)) * (long)SizeClasses.SizeOf(sizeClass);
+                }
+
+                cache->Room = room;
+                return bytes;
             }
 
             // Empties the cache of a dead thread. What it was changing when it died is left alone: no block is handed out twice.
@@ -36,6 +116,7 @@ static unsafe partial class EmmaHeap
             internal static nuint EmptyDead(ThreadCache* cache)
             {
                 EndReading(cache);
+                TellDeposits(cache);
                 if (ClrVolatile.Read(ref cache->_changing) == 0)
                     return Empty(cache);
 
@@ -48,6 +129,7 @@ static unsafe partial class EmmaHeap
             internal static ThreadCache* TakenOver(ThreadCache* cache)
             {
                 EndReading(cache);
+                TellDeposits(cache);
                 if (ClrVolatile.Read(ref cache->_changing) != 0)
                     Reset(cache, SmallBlocks.SentinelTop);
                 return cache;
@@ -61,6 +143,8 @@ static unsafe partial class EmmaHeap
                 for (int i = 0; i < Spare + PageMap.Count; i++)
                     TopsOf(cache)[i] = sentinel;
 
+                cache->_deposits = 0;
+                cache->Room = 0;
                 cache->Quarantine.Reset();
                 EndReading(cache);
                 ClrVolatile.Write(ref cache->_changing, 0);
@@ -105,13 +189,13 @@ static unsafe partial class EmmaHeap
             }
 
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-            private static nuint Return(ulong top, int sizeClass)
+            private static nuint Return(ulong top, int sizeClass, bool givingIsHeld)
             {
                 if (IsSentinel(top))
                     return 0;
 
                 Magazine* magazine = Magazine.Of(top);
-                nuint unmapped = SmallBlocks.FreeMany(sizeClass, Magazine.Slots(magazine), Magazine.CountAt(top), givingIsHeld: true);
+                nuint unmapped = SmallBlocks.FreeMany(sizeClass, Magazine.Slots(magazine), Magazine.CountAt(top), givingIsHeld);
                 Small->Magazines.Give(magazine);
                 return unmapped;
             }

@@ -14,6 +14,9 @@ static unsafe partial class EmmaHeap
             // How many blocks a thread's first magazine of a class is filled with; every time it runs dry again, twice as many.
             private const int FirstRefill = 8;
 
+            // What a cache gave the depots and took out is told them in pieces of so many bytes.
+            private const int DepositStep = 256 * 1024;
+
             // Blocks below this size, two cache lines, are likely to share one with a neighbour.
             private const nuint SharesLines = 128;
 
@@ -42,6 +45,8 @@ static unsafe partial class EmmaHeap
                     return false;
 
                 ClrVolatile.Write(ref cache->_changing, 1);
+                if (cache->Brought < SmallBlocks.BytesPerLook)
+                    cache->Brought += SmallBlocks.DepotOf(sizeClass)->MagazineBytes / 2;
                 LookAtWindow(cache);
                 Uncover(TopsOf(cache)[sizeClass]);
                 bool hadNone = IsSentinel(TopsOf(cache)[sizeClass]);
@@ -105,7 +110,10 @@ static unsafe partial class EmmaHeap
                 if (full == null)
                     return false;
 
+                CountDeposit(cache, -depot->MagazineBytes);
                 ulong spare = TopsOf(cache)[Spare + sizeClass];
+                if (IsSentinel(spare))
+                    cache->Room += depot->MagazineBytes;
                 if (!IsSentinel(TopsOf(cache)[sizeClass]))
                 {
                     TopsOf(cache)[Spare + sizeClass] = TopsOf(cache)[sizeClass];
@@ -115,6 +123,23 @@ static unsafe partial class EmmaHeap
 
                 TopsOf(cache)[sizeClass] = Magazine.TopAt(full, depot->Capacity);
                 return true;
+            }
+
+            // Counts bytes that the owner has given the depots, or taken out. The depots are told in large pieces, so that threads seldom
+            // write to one word.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            private static void CountDeposit(ThreadCache* cache, int bytes)
+            {
+                cache->_deposits += bytes;
+                if (cache->_deposits is >= DepositStep or <= -DepositStep)
+                    TellDeposits(cache);
+            }
+
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            private static void TellDeposits(ThreadCache* cache)
+            {
+                Small->CountDeposits(cache->_deposits);
+                cache->_deposits = 0;
             }
 
             // Fills the loaded magazine, or a new one, from the slabs. False: there is no memory for one, or none for a block.
@@ -127,6 +152,8 @@ static unsafe partial class EmmaHeap
                 if (magazine == null)
                     return false;
 
+                if (isFirst)
+                    cache->Room += SmallBlocks.DepotOf(sizeClass)->MagazineBytes;
                 // One that frees have filled, not slabs, says that many blocks are in use.
                 int wanted = isFirst ? FirstRefill : magazine->Filled * 2;
                 if (wanted > capacity || wanted == 0)
@@ -182,9 +209,11 @@ static unsafe partial class EmmaHeap
                 if (IsSentinel(spare))
                 {
                     empty = store.Take(depot->Capacity);
+                    cache->Room += depot->MagazineBytes;
                 }
-                else if (depot->TryGive(Magazine.Of(spare), cache->Home))
+                else if (!Small->HasTooMuchInDepots && depot->TryGive(Magazine.Of(spare), cache->Home))
                 {
+                    CountDeposit(cache, depot->MagazineBytes);
                     TopsOf(cache)[Spare + sizeClass] = SmallBlocks.SentinelTop;
                     empty = store.Take(depot->Capacity);
                 }
@@ -195,7 +224,10 @@ static unsafe partial class EmmaHeap
                 }
 
                 if (empty == null)
+                {
+                    cache->Room -= depot->MagazineBytes;
                     return false;
+                }
 
                 TopsOf(cache)[Spare + sizeClass] = TopsOf(cache)[sizeClass];
                 TopsOf(cache)[sizeClass] = Magazine.TopAt(empty, 0);

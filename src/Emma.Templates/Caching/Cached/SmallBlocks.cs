@@ -43,7 +43,7 @@ static unsafe partial class EmmaHeap
     {
         // Blocks of up to 32 KiB, as the API sees them, and short page runs that were freed: this form keeps free ones of each thread's own
         // in front of slabs and segments.
-        internal struct SmallBlocks
+        internal partial struct SmallBlocks
         {
             // How many owners of caches the kernel is asked for, at most, before a segment is mapped: little beside what filling one costs.
             private const int ChecksBeforeMapping = 256;
@@ -62,6 +62,23 @@ static unsafe partial class EmmaHeap
             internal MagazineStore Magazines;
             internal EmptyBlocks Empty;
             internal MarkReaders Readers;
+
+            // What the depots keep, but for what caches did not tell yet.
+            private long _depotBytes;
+
+            // When all owners of caches are asked for the next time, and how many of them still are.
+            private long _nextTurn;
+            private int _ownersLeft;
+
+            // How often caches have been asked to give all their blocks back, and how many magazines of depots are still to go.
+            private int _gatherings;
+            private int _magazinesLeft;
+
+            // Not 0: slow frees have something to give back.
+            private int _isAtWork;
+
+            // The class whose depot gives up a magazine next.
+            private int _shedClass;
 
             // The top of the sentinel magazine.
             internal static ulong SentinelTop
@@ -292,7 +309,8 @@ static unsafe partial class EmmaHeap
             {
                 ThreadCacheList.NoticeFork();
                 Giving->Acquire();
-                Caches.ReclaimDead(ChecksBeforeMapping);
+                int checks = ChecksBeforeMapping;
+                Caches.ReclaimDead(ref checks, int.MaxValue);
                 Giving->Release();
             }
 
@@ -305,7 +323,8 @@ static unsafe partial class EmmaHeap
             {
                 ThreadCacheList.NoticeFork();
                 Giving->Acquire();
-                nuint unmapped = Caches.ReclaimDead(maxMagazines);
+                int checks = maxMagazines;
+                nuint unmapped = Caches.ReclaimDead(ref checks, int.MaxValue);
                 ThreadCache* own = CurrentCache;
                 if (own != null)
                     unmapped += ThreadCache.Empty(own);
@@ -360,6 +379,7 @@ static unsafe partial class EmmaHeap
                 Caches.ResetAll();
                 for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
                     DepotOf(sizeClass)->Reset();
+                ResetSurplus();
                 Magazines.Reset();
                 Empty.Reset();
                 Readers.Reset();

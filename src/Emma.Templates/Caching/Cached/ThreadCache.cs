@@ -57,6 +57,21 @@ static unsafe partial class EmmaHeap
             // Which stack of each depot, and which list of each bin, the owner begins with.
             internal int Home;
 
+            // About how many bytes the owner's frees have brought in that left the fast path, since it last looked at its cache.
+            internal int Brought;
+
+            // How many bytes its magazines would hold if they were all full; too much, if a thread died that changed them.
+            internal int Room;
+
+            // Bytes that the owner gave the depots, less what it took out, and did not tell them yet.
+            private int _deposits;
+
+            // The class whose magazines were emptied last because the cache kept too much.
+            private int _shrunk;
+
+            // The gathering that it was last emptied for.
+            internal int Gathering;
+
             // The next cache of the heap's list.
             internal ThreadCache* Next;
 

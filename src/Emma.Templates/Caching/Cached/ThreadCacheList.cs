@@ -62,6 +62,14 @@ static unsafe partial class EmmaHeap
 
             private int _count;
 
+            // About, where threads die just when it changes.
+            private int _owned;
+
+            // How many caches there are, and how many of them are somebody's, alive or dead.
+            internal readonly int Count => ClrVolatile.Read(in _count);
+
+            internal readonly int Owned => ClrVolatile.Read(in _owned);
+
             // The calling thread's cache where no machine code finds it.
             internal static ThreadCache* Static
             {
@@ -88,27 +96,29 @@ static unsafe partial class EmmaHeap
             }
 
             // Gives slabs and segments what dead threads have left. The caller holds the lock of giving back.
-            // checks: How many owners are looked at, at most.
+            // checks: How many owners are looked at, at most; how many more afterwards.
+            // most: How many caches are emptied, at most.
             // Returns: bytes unmapped.
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
-            internal nuint ReclaimDead(int checks)
+            internal nuint ReclaimDead(ref int checks, int most)
             {
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 Assert(Giving->IsHeld);
                 nuint unmapped = 0;
-                int count = ClrVolatile.Read(ref _count);
-                if (checks > count)
-                    checks = count;
-                while (true)
+                if (checks > Count)
+                    checks = Count;
+                for (; most > 0; most--)
                 {
                     // The caller's own meanwhile: if it dies, somebody finds the cache with it.
                     ThreadCache* dead = TakeFromDead(CurrentThread.Id, ref checks);
                     if (dead == null)
-                        return unmapped;
+                        break;
 
                     unmapped += ThreadCache.EmptyDead(dead);
-                    dead->Owner.Leave();
+                    Leave(dead);
                 }
+
+                return unmapped;
             }
 
             // Lets go of the owners' ids. No thread looks for a cache afterwards.
@@ -201,7 +211,7 @@ static unsafe partial class EmmaHeap
                 // Another thread was first, in between.
                 if (isFirst && cache->Next != null && !Compilation.TryRequire(CompilationGroups.Sharing))
                 {
-                    cache->Owner.Leave();
+                    Leave(cache);
                     return null;
                 }
 
@@ -218,11 +228,19 @@ static unsafe partial class EmmaHeap
                 }
                 else if (!s_key!.TrySet((nint)cache))
                 {
-                    cache->Owner.Leave();
+                    Leave(cache);
                     return null;
                 }
 
                 return cache;
+            }
+
+            // Makes the caller's cache nobody's.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            private void Leave(ThreadCache* cache)
+            {
+                cache->Owner.Leave();
+                ClrInterlocked.Decrement(ref _owned);
             }
 
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
@@ -253,7 +271,12 @@ static unsafe partial class EmmaHeap
                     long word = cache->Owner.Word;
                     int owner = CacheOwner.IdIn(word);
                     if ((owner == self || owner == 0) && cache->Owner.TryChange(word, self))
+                    {
+                        if (owner == 0)
+                            ClrInterlocked.Increment(ref _owned);
                         return cache;
+                    }
+
                     cache = cache->Next;
                 }
 
@@ -265,6 +288,7 @@ static unsafe partial class EmmaHeap
             // found.
             private ThreadCache* TakeFromDead(int newOwner, ref int looks)
             {
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 ThreadCache* cache = (ThreadCache*)ClrVolatile.Read(ref _cursor);
                 ThreadCache* found = null;
                 int process = KernelThreads.ProcessId();
@@ -302,6 +326,7 @@ static unsafe partial class EmmaHeap
                     return null;
 
                 cache->Owner.TryChange(0, self);
+                ClrInterlocked.Increment(ref _owned);
                 cache->Home = ClrInterlocked.Increment(ref _count);
                 while (true)
                 {

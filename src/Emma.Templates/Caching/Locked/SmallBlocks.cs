@@ -77,6 +77,10 @@ static unsafe partial class EmmaHeap
 
             internal readonly nuint Flush(int maxMagazines) => 0;
 
+            internal readonly void ShedSurplus()
+            {
+            }
+
             internal readonly nuint TrimMagazines() => 0;
 
             // Adds what the layer keeps to a count.

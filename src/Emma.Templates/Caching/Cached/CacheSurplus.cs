@@ -1,0 +1,176 @@
+namespace Emma.Templates;
+
+using ClrEnvironment = global::System.Environment;
+using ClrInterlocked = global::System.Threading.Interlocked;
+using ClrMath = global::System.Math;
+using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
+using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrVolatile = global::System.Threading.Volatile;
+
+static unsafe partial class EmmaHeap
+{
+    static partial class HeapInternals
+    {
+        // How caches and depots shrink while the program works: a free block that one of them keeps holds its slab back. Frees that leave
+        // the fast path see to it; no timer does. As long as little memory is in use, they keep what they have.
+        // All depots together keep a small part of the bytes in use, or a little more where that is next to nothing, and so do all caches,
+        // each an equal share. A thread looks at its own cache after its slow frees have brought in so many bytes; whoever looks first in a
+        // turn also has the owners of all caches asked for, a few at each slow free, so that what the dead have left is found. Where slabs
+        // are sparse, everything that is kept goes back to them once in a turn: what is taken next comes from few slabs, and others empty.
+        internal partial struct SmallBlocks
+        {
+            // What all caches keep together: at least, at most; and each of them at least.
+            internal const long LeastCacheBytes = 8 << 20;
+            internal const long MostCacheBytes = 16 << 20;
+            private const long LeastShare = 128 << 10;
+
+            // Of so many bytes in use the depots may keep one, and so may the caches.
+            private const int KeptShift = 5;
+
+            // Slabs of so many times the bytes of their blocks that are taken are sparse: caches and depots give all blocks back once in a
+            // turn then, so that those taken next come from few slabs.
+            private const int SparseSlabs = 2;
+
+            // How many magazines one free empties: of depots, of its own cache.
+            private const int MagazinesAtOnce = 2;
+            private const int OwnMagazinesAtOnce = 8;
+
+            // A thread looks at its cache, and at the time, whenever its slow frees have brought in so many bytes, about.
+            internal const int BytesPerLook = 256 << 10;
+
+            // How often all owners of caches are asked for, in pieces.
+            private const int TurnMilliseconds = 500;
+
+            // How many owners one free asks the kernel for; it empties one cache at most.
+            private const int OwnersAtOnce = 8;
+
+            internal readonly bool HasTooMuchInDepots
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => ClrVolatile.Read(in _depotBytes) > ClrMath.Max(Segments->LeastUseBytes / 2, Segments->TakenBytes >> KeptShift);
+            }
+
+            // The most bytes that one cache keeps.
+            private readonly long CacheShare =>
+                ClrMath.Max(
+                    LeastShare,
+                    ClrMath.Clamp(Segments->TakenBytes >> KeptShift, LeastCacheBytes, MostCacheBytes) / ClrMath.Max(Caches.Owned, 1));
+
+            internal void CountDeposits(int bytes) => ClrInterlocked.Add(ref _depotBytes, bytes);
+
+            // Gives back some of what depots, the caller's cache and dead threads' caches keep, if that is too much. The caller holds no
+            // lock.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal void ShedSurplus()
+            {
+                if (Segments->TakenBytes <= Segments->LeastUseBytes)
+                    return;
+
+                ThreadCache* cache = CurrentCache;
+                bool looks = cache != null && cache->Brought >= BytesPerLook;
+                if ((looks || ClrVolatile.Read(ref _isAtWork) != 0) && Compilation.TryRequire(CompilationGroups.ForPurge))
+                    Shed(looks ? cache : null);
+            }
+
+            // own: The caller's cache, if it is to be looked at.
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            private void Shed(ThreadCache* own)
+            {
+                if (own != null)
+                    Look(own);
+                // Another thread is just giving something back.
+                if (ClrVolatile.Read(ref _isAtWork) == 0 || !Giving->TryAcquire())
+                    return;
+
+                // What is added to the work meanwhile is done a turn later, at most.
+                ClrVolatile.Write(ref _isAtWork, 0);
+                if (HasTooMuchInDepots || _magazinesLeft > 0)
+                    ShedMagazines();
+                if (_ownersLeft > 0)
+                    AskOwners();
+                if (HasTooMuchInDepots || _magazinesLeft > 0 || _ownersLeft > 0)
+                    ClrVolatile.Write(ref _isAtWork, 1);
+                Giving->Release();
+            }
+
+            private void Look(ThreadCache* own)
+            {
+                own->Brought = 0;
+                long now = ClrEnvironment.TickCount64;
+                // Two threads may begin a turn at once: then all is asked for twice.
+                if (now >= ClrVolatile.Read(ref _nextTurn))
+                    BeginTurn(now);
+                if (HasTooMuchInDepots)
+                    ClrVolatile.Write(ref _isAtWork, 1);
+
+                bool gathers = own->Gathering != ClrVolatile.Read(ref _gatherings);
+                own->Gathering = ClrVolatile.Read(ref _gatherings);
+                long share = gathers ? 0 : CacheShare;
+                if (own->Room <= share)
+                    return;
+
+                // Until it keeps too much again, at least the rest of its share must have come in.
+                long kept = ThreadCache.ShrinkTo(own, share, gathers ? int.MaxValue : OwnMagazinesAtOnce);
+                if (kept < share)
+                    own->Brought = (int)(kept - share);
+            }
+
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            private void BeginTurn(long now)
+            {
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
+                ClrVolatile.Write(ref _nextTurn, now + TurnMilliseconds);
+                ClrVolatile.Write(ref _ownersLeft, Caches.Count);
+                ClrVolatile.Write(ref _isAtWork, 1);
+                long slabs = 0;
+                long live = 0;
+                for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
+                {
+                    slabs += Bin.Of(sizeClass)->SlabBytes;
+                    live += Bin.Of(sizeClass)->LiveBytes;
+                }
+
+                if (slabs < SparseSlabs * live + Segments->LeastUseBytes)
+                    return;
+
+                long magazines = 0;
+                for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
+                    magazines += DepotOf(sizeClass)->CachedBytes / DepotOf(sizeClass)->MagazineBytes;
+                ClrVolatile.Write(ref _gatherings, _gatherings + 1);
+                ClrVolatile.Write(ref _magazinesLeft, (int)magazines);
+            }
+
+            private void ShedMagazines()
+            {
+                int magazines = MagazinesAtOnce;
+                for (int classes = SizeClasses.CachedCount; classes > 0 && magazines > 0; classes--)
+                {
+                    _shedClass = _shedClass >= SizeClasses.CachedCount ? 1 : _shedClass + 1;
+                    DepotOf(_shedClass)->Flush(_shedClass, ref magazines);
+                }
+
+                // All are empty: what was counted has gone without being told.
+                if (magazines == MagazinesAtOnce)
+                    ClrVolatile.Write(ref _depotBytes, 0);
+                ClrVolatile.Write(ref _magazinesLeft, magazines == 0 ? ClrMath.Max(_magazinesLeft - MagazinesAtOnce, 0) : 0);
+            }
+
+            private void AskOwners()
+            {
+                ThreadCacheList.NoticeFork();
+                int owners = ClrMath.Min(_ownersLeft, OwnersAtOnce);
+                int left = owners;
+                Caches.ReclaimDead(ref left, most: 1);
+                ClrVolatile.Write(ref _ownersLeft, _ownersLeft - owners + left);
+            }
+
+            private void ResetSurplus()
+            {
+                ClrVolatile.Write(ref _depotBytes, 0);
+                ClrVolatile.Write(ref _ownersLeft, 0);
+                ClrVolatile.Write(ref _magazinesLeft, 0);
+                ClrVolatile.Write(ref _isAtWork, 0);
+            }
+        }
+    }
+}
