@@ -14,7 +14,6 @@ public static unsafe partial class EmmaHeap
             private const int Living = 300;
             private const int StackBytes = 128 * 1024;
 
-            [Trait("Not", "Windows")]
             [Fact]
             public void A_new_threads_first_allocation_asks_for_a_few_owners_whatever_number_of_threads_lives()
             {

@@ -48,10 +48,16 @@ public sealed partial class Listing
 
     private static string RepositoryRoot()
     {
-        DirectoryInfo? directory = new DirectoryInfo(AppContext.BaseDirectory);
+        // Published, the tests lie elsewhere, and are started from within the repository (tests/Everywhere/run).
+        return RootOf(AppContext.BaseDirectory) ?? RootOf(Environment.CurrentDirectory) ?? throw new InvalidOperationException("The tests run outside the repository.");
+    }
+
+    private static string? RootOf(string folder)
+    {
+        DirectoryInfo? directory = new DirectoryInfo(folder);
         while (directory is not null && !File.Exists(Path.Combine(directory.FullName, "Emma.Generator.sln")))
             directory = directory.Parent;
-        return directory?.FullName ?? throw new InvalidOperationException("The tests run outside the repository.");
+        return directory?.FullName;
     }
 
     [GeneratedRegex(@"ReadOnlySpan<byte> (?<name>\w+) => ([!\w]+ \? default : )?new byte\[\]\s*\{(?<lines>[^}]*)\}")]

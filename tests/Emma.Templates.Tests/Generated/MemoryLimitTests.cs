@@ -98,7 +98,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
         AssertAddsUp();
     }
 
-    [Trait("Not", "Windows")]
+    [AssumesLinux("pages that can be moved.")]
     [Fact]
     public void Growing_a_large_block_needs_only_the_difference()
     {
@@ -393,7 +393,7 @@ public sealed unsafe class MemoryLimitTests : IDisposable
         Assert.Equal(0, TinyHeap.GetStatistics().Segments);
     }
 
-    [Trait("Not", "Windows")]
+    [AssumesLinux("a call of its own is slowed down.")]
     [Fact]
     public void Whoever_finds_no_room_waits_for_what_another_thread_is_cutting_off()
     {

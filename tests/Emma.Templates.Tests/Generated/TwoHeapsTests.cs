@@ -11,7 +11,7 @@ public sealed unsafe class TwoHeapsTests : IDisposable
         CheckedHeap.Destroy();
     }
 
-    [Trait("Not", "Windows")]
+    [NotOnWindows("there no heap asks whose a block is.")]
     [Fact]
     public void Each_refuses_the_others_blocks_and_names_both()
     {

@@ -20,6 +20,8 @@ internal static class Assumption
 
     internal static void X64(string why) => Expect.SkipUnless(IsX64, "Assumes x64: " + why);
 
+    internal static void NotWindows(string why) => Expect.SkipWhen(OperatingSystem.IsWindows(), "Does not hold on Windows: " + why);
+
     internal static void RealKernel(string why) =>
         Expect.SkipUnless(OwnProgram.Emulator is null, "Assumes a kernel that is not emulated: " + why);
 

@@ -10,10 +10,17 @@ public static class ChildProcess
 {
     public const string Argument = "--scenario";
 
+    // A scenario that does not hold here ends so, having said why.
+    private const int SkippedCode = 77;
+
+    // What the message of an exception begins with by which a test is skipped.
+    private const string Skipped = "$XunitDynamicSkip$";
+
     /// <summary>Runs a scenario and demands that it succeeds.</summary>
     public static void MustSucceed(string scenario, params (string Name, string Value)[] variables)
     {
         (int exitCode, string output) = Run(scenario, variables);
+        Expect.SkipWhen(exitCode == SkippedCode, output.Trim());
         Expect.True(exitCode == 0, $"scenario {scenario}: exit code {exitCode}\n{output}");
     }
 
@@ -30,6 +37,11 @@ public static class ChildProcess
                 EmmaHeap.HeapInternals.UseOldKernel();
             scenario.CreateDelegate<Action>()();
             return 0;
+        }
+        catch (Exception exception) when (exception.Message.StartsWith(Skipped, StringComparison.Ordinal))
+        {
+            Console.Error.WriteLine(exception.Message[Skipped.Length..]);
+            return SkippedCode;
         }
         catch (Exception exception)
         {

@@ -13,6 +13,7 @@ public static class KernelHook
     /// <param name="kernel">What the heap has called so far, to pass calls on to; set before the function is called.</param>
     public static void Install(Type kernelEntry, nint call, out nint kernel)
     {
+        Assumption.NotWindows("the calls that are looked at are Linux's.");
         FieldInfo current = kernelEntry.GetField("s_current", Members)!;
         object former = current.GetValue(null)!;
         kernel = (nint)Member("_syscall")!;

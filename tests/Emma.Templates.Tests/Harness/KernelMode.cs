@@ -1,4 +1,5 @@
 using System.Reflection;
+using Emma.Templates.Tests;
 
 namespace Emma.Templates;
 
@@ -17,6 +18,7 @@ public static unsafe partial class EmmaHeap
 
             internal KernelMode(KernelAccess access)
             {
+                Assumption.NotWindows("the kernel is entered by libraries alone.");
                 // A heap that started meanwhile would never find the machine code of the entry that is put aside here.
                 HeapState.EnsureRunning();
                 _former = s_current.GetValue(null);

@@ -90,6 +90,7 @@ public static unsafe partial class Libc
     /// <summary>Sets the soft limit, and returns the former one.</summary>
     public static ulong Change(int resource, ulong soft)
     {
+        Assumption.NotWindows("a limit of a process of Linux.");
         Limit limit;
         Expect.Equal(0, GetLimit(resource, &limit));
         ulong former = limit.Soft;

@@ -10,6 +10,7 @@ internal static unsafe partial class ResidentMemory
     // Resident pages of what is mapped between two addresses, multiples of a page.
     internal static int PagesIn(nuint start, nuint end)
     {
+        Assumption.NotWindows("which pages are in memory, Linux is asked for.");
         int pages = 0;
         foreach (Mapping mapping in ProcessMaps.Read())
         {

@@ -11,7 +11,7 @@ public sealed unsafe class ThreadOfC
     private const int ResultIndex = 5;
     private const nint EndCommand = 1;
 
-    private static readonly void* s_code = Map();
+    private static void* s_code;
 
     // The function to call, up to four arguments, and the result. The thread reads the first until it is not 0, and sets it to 0 when it
     // has called.
@@ -21,6 +21,9 @@ public sealed unsafe class ThreadOfC
 
     public ThreadOfC()
     {
+        Assumption.NotWindows("threads of C are pthreads.");
+        if (s_code == null)
+            s_code = Map();
         _words = (nint*)NativeMemory.AllocZeroed(ResultIndex + 1, (nuint)sizeof(nint));
         nuint thread;
         Expect.Equal(0, Libc.CreateThread(&thread, null, s_code, _words));

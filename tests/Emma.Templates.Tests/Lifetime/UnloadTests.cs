@@ -88,7 +88,7 @@ public static unsafe partial class EmmaHeap
                 }
             }
 
-            [Trait("Not", "Windows")]
+            [NotOnWindows("there no heap asks whose a block is.")]
             [Fact]
             public void A_block_of_another_heap_is_refused_and_both_heaps_are_named()
             {

@@ -161,6 +161,7 @@ public static unsafe partial class EmmaHeap
                 }
             }
 
+            [NotOnWindows("C is libc.")]
             [Theory]
             [InlineData("Free")]
             [InlineData("Realloc")]
@@ -174,6 +175,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Contains("which lies outside this heap", output);
             }
 
+            [NotOnWindows("threads of C are pthreads.")]
             [Fact]
             public void Threads_that_NET_has_not_made_may_call_them()
             {
@@ -198,6 +200,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal([0, 1, 1, 1], seen);
             }
 
+            [NotOnWindows("threads of C are pthreads.")]
             [Fact]
             public void A_plugin_that_has_handed_them_out_unloads()
             {
@@ -225,6 +228,7 @@ public static unsafe partial class EmmaHeap
                 ChildProcess.MustSucceed(nameof(Scenarios.CallFromCWithoutMachineCode), ("DOTNET_TieredCompilation", tiered));
             }
 
+            [NotOnWindows("there is no fork.")]
             [Fact]
             public void A_forked_child_calls_those_that_its_parent_took() =>
                 ChildProcess.MustSucceed(nameof(Scenarios.ForkWithCallbacks), EachInstruction.QuietRuntime);

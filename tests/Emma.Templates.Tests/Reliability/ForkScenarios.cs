@@ -162,6 +162,7 @@ public static unsafe partial class EmmaHeap
             // parent and child compile at the same time they compile into the same place. So what either runs has been compiled before.
             private static void PrepareToFork()
             {
+                Assumption.NotWindows("there is no fork.");
                 Prepare();
                 Marshal.PrelinkAll(typeof(Libc));
                 foreach (string name in (string[])[nameof(WaitFor), nameof(Must)])
