@@ -18,6 +18,7 @@ public static unsafe partial class EmmaHeap
 
             internal FullTableOfMappings(int leave)
             {
+                Assumption.NotWindows("there is no table of mappings to be full.");
                 // The runtime maps what it compiles, and could not when the table is full.
                 RuntimeHelpers.PrepareMethod(((Action)Dispose).Method.MethodHandle);
 

@@ -34,6 +34,7 @@ public static unsafe partial class Libc
     /// </summary>
     public static bool TryLockWhatIsMapped()
     {
+        Assumption.NotWindows("a limit of a process of Linux.");
         const ulong much = 1 << 30;
         Limit limit;
         Expect.Equal(0, GetLimit(LimitOfLockedMemory, &limit));
