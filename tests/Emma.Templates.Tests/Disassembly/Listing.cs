@@ -48,16 +48,12 @@ public sealed partial class Listing
 
     private static string RepositoryRoot()
     {
-        // Published, the tests lie elsewhere, and are started from within the repository (tests/Everywhere/run).
-        return RootOf(AppContext.BaseDirectory) ?? RootOf(Environment.CurrentDirectory) ?? throw new InvalidOperationException("The tests run outside the repository.");
-    }
-
-    private static string? RootOf(string folder)
-    {
-        DirectoryInfo? directory = new DirectoryInfo(folder);
+        // tests/Everywhere/run publishes the tests to somewhere else, and says where it is itself.
+        string start = Environment.GetEnvironmentVariable("EMMA_REPOSITORY") ?? AppContext.BaseDirectory;
+        DirectoryInfo? directory = new DirectoryInfo(start);
         while (directory is not null && !File.Exists(Path.Combine(directory.FullName, "Emma.Generator.sln")))
             directory = directory.Parent;
-        return directory?.FullName;
+        return directory?.FullName ?? throw new InvalidOperationException("The tests run outside the repository.");
     }
 
     [GeneratedRegex(@"ReadOnlySpan<byte> (?<name>\w+) => ([!\w]+ \? default : )?new byte\[\]\s*\{(?<lines>[^}]*)\}")]

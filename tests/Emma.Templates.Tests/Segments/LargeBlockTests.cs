@@ -7,6 +7,7 @@ public static unsafe partial class EmmaHeap
     public static partial class HeapInternals
     {
         [Trait("Runs", "Everywhere")]
+        [Trait("Runs", "Windows")]
         public sealed class LargeBlockTests(ITestOutputHelper output) : HeapTest
         {
             private const nuint MiB = 1 << 20;
