@@ -15,9 +15,11 @@ public static unsafe partial class EmmaHeap
         /// </summary>
         public sealed class CompilationTests
         {
+            /// <summary>No method is optimized before its loops are long, or they would not be seen, by chance.</summary>
             [Fact]
             public void Nothing_is_compiled_on_a_thread_that_uses_a_heap_that_has_started() =>
-                ChildProcess.MustSucceed(nameof(Scenarios.UseMuchOfTheHeap), ("DOTNET_OSR_HitLimit", "1"));
+                ChildProcess.MustSucceed(
+                    nameof(Scenarios.UseMuchOfTheHeap), ("DOTNET_OSR_HitLimit", "1"), ("DOTNET_TC_CallCountThreshold", "7FFF"));
         }
 
         public static partial class Scenarios
