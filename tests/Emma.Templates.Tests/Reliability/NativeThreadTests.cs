@@ -10,6 +10,7 @@ public static unsafe partial class EmmaHeap
         [Trait("Runs", "Everywhere")]
         public sealed class NativeThreadTests
         {
+            [NotOnWindows("threads of C are pthreads.")]
             [Fact]
             public void Native_threads_that_enter_by_a_callback_and_end_outside_leave_nothing_behind() =>
                 ChildProcess.MustSucceed(nameof(Scenarios.NativeThreadsEndOutside), EachInstruction.QuietRuntime);
