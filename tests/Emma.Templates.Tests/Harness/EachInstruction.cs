@@ -25,6 +25,7 @@ public static unsafe class EachInstruction
     /// <param name="operation">What is run. What it calls has run before, and is compiled.</param>
     public static void Run(delegate*<InterruptedThread*, void> visit, Action operation)
     {
+        Assumption.NotWindows("a signal of Linux's follows each instruction.");
         // pushfq; or dword [rsp], 0x100; popfq; ret, and the reverse
         ReadOnlySpan<byte> start = [0x9C, 0x81, 0x0C, 0x24, 0x00, 0x01, 0x00, 0x00, 0x9D, 0xC3];
         start.CopyTo(new Span<byte>(Interruption.CodePage + StartOffset, start.Length));
