@@ -115,6 +115,12 @@ public static unsafe partial class EmmaHeap
                 Expect.Throws<ArgumentException>(() => Free((void*)blocks[0]));
             }
 
+            [Theory]
+            [InlineData(16_384)]
+            [InlineData(65_536)]
+            public void Aligned_blocks_are_live_whatever_the_kernels_pages(int page) =>
+                ChildProcess.MustSucceed(nameof(Scenarios.AlignFewBytes), (LargerPages.Variable, $"{page}"));
+
             [Fact]
             public void Realloc_keeps_the_contents_and_shows_nobody_what_was_there_before()
             {
@@ -312,6 +318,24 @@ public static unsafe partial class EmmaHeap
                 Expect.Contains($"{HeapName}.Realloc ", Expect.Throws<ArgumentException>(() => TryRealloc(pointer, 10)).Message);
                 Expect.Contains($"{HeapName}.UsableSize ", Expect.Throws<ArgumentException>(() => UsableSize(pointer)).Message);
                 Expect.Equal(before, GetStatistics());
+            }
+        }
+
+        public static partial class Scenarios
+        {
+            public static void AlignFewBytes()
+            {
+                foreach (nuint size in new nuint[] { 0, 1, 16, 5000, 65_535, 65_536, 65_537, 4 << 20 })
+                {
+                    for (nuint alignment = 1; alignment <= 8 << 20; alignment *= 2)
+                    {
+                        void* block = AlignedAlloc(size, alignment);
+                        Expect.True(((nuint)block & (alignment - 1)) == 0, $"size {size}, alignment {alignment}: 0x{(nuint)block:x}");
+                        Expect.Equal(size, UsableSize(block));
+                        Fill(block, size, 1);
+                        AlignedFree(block);
+                    }
+                }
             }
         }
     }

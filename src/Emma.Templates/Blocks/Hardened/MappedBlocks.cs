@@ -44,7 +44,8 @@ static unsafe partial class EmmaHeap
                     Guards.TryClose(start + length, Heap->KernelPage);
 
                 nuint unit = ClrMath.Max(alignment, SizeClasses.Granularity);
-                nuint block = start + ((length - size) & ~(unit - 1));
+                // One of no bytes, too, begins within the first page.
+                nuint block = start + ((length - ClrMath.Max(size, 1)) & ~(unit - 1));
                 ulong pattern = Canary.PatternOf(start);
                 FillAround(start, block, size, pattern);
                 ulong offset = (block - start) / SizeClasses.Granularity;
