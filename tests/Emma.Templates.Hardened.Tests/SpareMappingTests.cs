@@ -10,6 +10,7 @@ public static unsafe partial class EmmaHeap
         /// Heaps that fill the process's table of mappings (vm.max_map_count), with a runtime that is as it is. Each test is a process of
         /// its own, and makes all the mappings that there may be.
         /// </summary>
+        [NotOnWindows("there is no table of mappings to be full.")]
         public sealed class SpareMappingTests
         {
             [Fact]
