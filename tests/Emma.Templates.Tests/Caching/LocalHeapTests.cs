@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Emma.Templates.Tests;
 
 namespace Emma.Templates;
@@ -158,7 +159,7 @@ public static unsafe partial class EmmaHeap
                 LocalHeap local = Local;
                 void* pin = local.Alloc(16);
                 int onStack = 0;
-                void* foreign = Libc.Malloc(100);
+                void* foreign = NativeMemory.Alloc(100);
                 nuint window = (nuint)Space->Find((nuint)pin);
                 nuint[] wild =
                 [
@@ -173,7 +174,7 @@ public static unsafe partial class EmmaHeap
                     Expect.Equal(before, GetStatistics());
                 }
 
-                Libc.Free(foreign);
+                NativeMemory.Free(foreign);
                 local.Free(pin);
             }
 

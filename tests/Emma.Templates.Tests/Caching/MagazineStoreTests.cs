@@ -54,6 +54,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(MagazineStore.GrowBytes, store.MappedBytes);
             }
 
+            [NotOnWindows("magazines stay committed.")]
             [Fact]
             public void More_magazines_than_one_area_holds_lie_in_a_second()
             {
@@ -86,6 +87,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(32 * Window.SlotSize, store.MappedBytes);
             }
 
+            [NotOnWindows("magazines stay committed.")]
             [Fact]
             public void Nothing_is_discarded_while_one_magazine_is_out()
             {
@@ -124,6 +126,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(taken.Order(), TakeMany(ref store, PerGrowth, 33).Order());
             }
 
+            [NotOnWindows("magazines stay committed.")]
             [Fact]
             public void Discarding_while_threads_take_and_give_doubles_none_and_makes_no_more_than_were_out_at_once()
             {
