@@ -16,14 +16,14 @@ internal static class Assumption
     /// <summary>glibc on x64 has a word of each thread's for a heap; elsewhere a heap finds its caches without machine code.</summary>
     internal static bool HasThreadWords => IsGlibc && IsX64;
 
-    internal static void Glibc(string why) => Expect.SkipUnless(IsGlibc, "Assumes glibc: " + why);
+    internal static void Glibc(string why) => Xunit.Assert.SkipUnless(IsGlibc, "Assumes glibc: " + why);
 
-    internal static void X64(string why) => Expect.SkipUnless(IsX64, "Assumes x64: " + why);
+    internal static void X64(string why) => Xunit.Assert.SkipUnless(IsX64, "Assumes x64: " + why);
 
-    internal static void NotWindows(string why) => Expect.SkipWhen(OperatingSystem.IsWindows(), "Does not hold on Windows: " + why);
+    internal static void NotWindows(string why) => Xunit.Assert.SkipWhen(OperatingSystem.IsWindows(), "Does not hold on Windows: " + why);
 
     internal static void RealKernel(string why) =>
-        Expect.SkipUnless(OwnProgram.Emulator is null, "Assumes a kernel that is not emulated: " + why);
+        Xunit.Assert.SkipUnless(OwnProgram.Emulator is null, "Assumes a kernel that is not emulated: " + why);
 
     /// <summary>
     /// For tests that ask for more memory than there is: the tests behind them would find no place that is free (OperationTests).
