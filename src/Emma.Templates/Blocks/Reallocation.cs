@@ -113,6 +113,7 @@ static unsafe partial class EmmaHeap
                 return Segments->TryExtendRun(Segment.Of(block), Segment.PageOf(block), oldPages, pages);
             if (pages < oldPages)
                 Segments->ShrinkRun(Segment.Of(block), Segment.PageOf(block), oldPages, pages);
+                Segments->PurgeSurplus();
             return true;
         }
     }

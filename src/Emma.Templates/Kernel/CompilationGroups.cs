@@ -228,9 +228,10 @@ static unsafe partial class EmmaHeap
 
             private const string PurgeMethods =
                 "Bin -get_Live -get_LiveBytes -get_SlabBytes\n"
+                + "Lock TryAcquireFromDead\n"
                 + "PageMap -IsRun\n"
-                + "SegmentManager BeginTurn Discard Purge TakeAged TryFreeRun get_SurplusPages\n"
-                + "SmallBlocks AskOwners BeginTurn Look Shed ShedMagazines get_CacheShare\n"
+                + "SegmentManager BeginTurn CountMissed Discard Purge TakeAged TryFreeRun get_SurplusPages\n"
+                + "SmallBlocks AskOwners BeginTurn Gather Look Shed ShedMagazines Shrink get_CacheShare\n"
                 + "ThreadCache CountAt EmptyLoaded EmptySpare Measure ShrinkTo\n"
                 + "ThreadCacheList -get_Owned";
 

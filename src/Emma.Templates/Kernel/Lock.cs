@@ -59,6 +59,18 @@ static unsafe partial class EmmaHeap
 
             internal bool TryAcquire() => ClrInterlocked.CompareExchange(ref _owner, CurrentThread.Name, 0) == 0;
 
+            // The same, and takes it over from a dead thread, which costs a system call where somebody holds it. For a lock whose owner may
+            // die without anything to mend.
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            internal bool TryAcquireFromDead()
+            {
+                long self = CurrentThread.Name;
+                long owner = ClrVolatile.Read(ref _owner);
+                int id = CurrentThread.IdIn(owner);
+                bool isFree = owner == 0 || id == CurrentThread.IdIn(self) || CurrentThread.IsDead(id);
+                return isFree && ClrInterlocked.CompareExchange(ref _owner, self, owner) == owner;
+            }
+
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             internal void Release()
             {

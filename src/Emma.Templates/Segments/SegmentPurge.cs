@@ -74,7 +74,10 @@ static unsafe partial class EmmaHeap
             {
                 long now = ClrEnvironment.TickCount64;
                 bool isNextTurn = now >= ClrVolatile.Read(ref _nextTurn);
-                if ((!isNextTurn && SurplusPages <= 0) || !Giving->TryAcquire())
+                if (!isNextTurn && SurplusPages <= 0)
+                    return;
+                // Once in a turn also where its owner has died.
+                if (!(isNextTurn ? Giving->TryAcquireFromDead() : Giving->TryAcquire()))
                     return;
 
                 if (isNextTurn)
@@ -109,7 +112,17 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
             private void NoteMissed(ulong pages)
             {
-                int missed = ClrMath.Min((int)ulong.PopCount(pages), _discardedPages);
+                if (pages != 0 && _discardedPages != 0)
+                    CountMissed((int)ulong.PopCount(pages));
+            }
+
+            // The purge has told the time before, so that this compiles and binds nothing.
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            private void CountMissed(int pages)
+            {
+                if (ClrEnvironment.TickCount64 >= ClrVolatile.Read(ref _nextTurn))
+                    _discardedPages = 0;
+                int missed = ClrMath.Min(pages, _discardedPages);
                 _discardedPages -= missed;
                 ClrVolatile.Write(ref _sparePages, _sparePages + missed);
             }

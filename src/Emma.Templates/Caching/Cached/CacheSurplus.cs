@@ -22,7 +22,7 @@ static unsafe partial class EmmaHeap
             // What all caches keep together: at least, at most; and each of them at least.
             internal const long LeastCacheBytes = 8 << 20;
             internal const long MostCacheBytes = 16 << 20;
-            private const long LeastShare = 128 << 10;
+            internal const long LeastShare = 2 << 20;
 
             // Of so many bytes in use the depots may keep one, and so may the caches.
             private const int KeptShift = 5;
@@ -76,10 +76,13 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             private void Shed(ThreadCache* own)
             {
-                if (own != null)
-                    Look(own);
-                // Another thread is just giving something back.
-                if (ClrVolatile.Read(ref _isAtWork) == 0 || !Giving->TryAcquire())
+                bool beginsTurn = own != null && Look(own);
+                if (ClrVolatile.Read(ref _isAtWork) == 0)
+                    return;
+                // Before the lock is taken under the thread's name: in a forked process it has a new one.
+                ThreadCacheList.NoticeFork();
+                // Another thread is just giving something back; or it died, which is asked once in a turn.
+                if (!(beginsTurn ? Giving->TryAcquireFromDead() : Giving->TryAcquire()))
                     return;
 
                 // What is added to the work meanwhile is done a turn later, at most.
@@ -93,26 +96,47 @@ static unsafe partial class EmmaHeap
                 Giving->Release();
             }
 
-            private void Look(ThreadCache* own)
+            // Returns: whether a turn begins.
+            private bool Look(ThreadCache* own)
             {
                 own->Brought = 0;
                 long now = ClrEnvironment.TickCount64;
                 // Two threads may begin a turn at once: then all is asked for twice.
-                if (now >= ClrVolatile.Read(ref _nextTurn))
+                bool beginsTurn = now >= ClrVolatile.Read(ref _nextTurn);
+                if (beginsTurn)
                     BeginTurn(now);
                 if (HasTooMuchInDepots)
                     ClrVolatile.Write(ref _isAtWork, 1);
 
-                bool gathers = own->Gathering != ClrVolatile.Read(ref _gatherings);
-                own->Gathering = ClrVolatile.Read(ref _gatherings);
-                long share = gathers ? 0 : CacheShare;
-                if (own->Room <= share)
-                    return;
+                int gatherings = ClrVolatile.Read(ref _gatherings);
+                if (own->Gathering != gatherings)
+                    own->PlacesLeft = ThreadCache.Places;
+                own->Gathering = gatherings;
+                if (own->PlacesLeft > 0)
+                    Gather(own);
+                else if (own->Room > CacheShare)
+                    Shrink(own);
+                return beginsTurn;
+            }
 
-                // Until it keeps too much again, at least the rest of its share must have come in.
-                long kept = ThreadCache.ShrinkTo(own, share, gathers ? int.MaxValue : OwnMagazinesAtOnce);
-                if (kept < share)
-                    own->Brought = (int)(kept - share);
+            // A piece at a time.
+            private static void Gather(ThreadCache* own)
+            {
+                ThreadCache.ShrinkTo(own, 0, OwnMagazinesAtOnce, ref own->PlacesLeft, out long gone);
+                if (gone == 0)
+                    own->PlacesLeft = 0;
+                // The next slow free goes on.
+                if (own->PlacesLeft > 0)
+                    own->Brought = BytesPerLook;
+            }
+
+            private readonly void Shrink(ThreadCache* own)
+            {
+                long share = CacheShare;
+                int places = ThreadCache.Places;
+                long kept = ThreadCache.ShrinkTo(own, share, OwnMagazinesAtOnce, ref places, out long gone);
+                // It cannot keep too much before the rest of its share has come in. What went may come back at once: it would go again.
+                own->Brought = -(int)(ClrMath.Max(share - kept, 0) + ClrMath.Min(2 * gone, BytesPerLook));
             }
 
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
@@ -157,7 +181,6 @@ static unsafe partial class EmmaHeap
 
             private void AskOwners()
             {
-                ThreadCacheList.NoticeFork();
                 int owners = ClrMath.Min(_ownersLeft, OwnersAtOnce);
                 int left = owners;
                 Caches.ReclaimDead(ref left, most: 1);

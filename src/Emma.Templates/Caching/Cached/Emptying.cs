@@ -31,29 +31,35 @@ static unsafe partial class EmmaHeap
                 return unmapped;
             }
 
+            // Where a cache is looked for magazines to empty: at all spares, and then at all loaded ones.
+            internal const int Places = 2 * SizeClasses.CachedCount;
+
             // Empties some magazines, spares first, of the caller's cache if it keeps too much. The caller holds no lock.
             // bytes: The most that it may keep, but for a block of each class.
             // magazines: How many magazines are emptied, at most.
-            // Returns: the bytes that it keeps afterwards.
-            internal static long ShrinkTo(ThreadCache* cache, long bytes, int magazines)
+            // places: At how many it looks, at most; how many more afterwards.
+            // gone: How many bytes went.
+            // Returns: how many it still keeps.
+            internal static long ShrinkTo(ThreadCache* cache, long bytes, int magazines, ref int places, out long gone)
             {
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
+                gone = 0;
                 long kept = Measure(cache);
                 if (kept <= bytes)
                     return kept;
 
                 ClrVolatile.Write(ref cache->_changing, 1);
-                for (int place = 0; place < 2 * SizeClasses.CachedCount && magazines > 0 && kept > bytes; place++)
+                for (; places > 0 && magazines > 0 && kept - gone > bytes; places--)
                 {
                     cache->_shrunk = cache->_shrunk >= SizeClasses.CachedCount ? 1 : cache->_shrunk + 1;
                     int sizeClass = cache->_shrunk;
-                    int blocks = place < SizeClasses.CachedCount ? EmptySpare(cache, sizeClass) : EmptyLoaded(cache, sizeClass);
-                    kept -= blocks * (long)SizeClasses.SizeOf(sizeClass);
+                    int blocks = places > SizeClasses.CachedCount ? EmptySpare(cache, sizeClass) : EmptyLoaded(cache, sizeClass);
+                    gone += blocks * (long)SizeClasses.SizeOf(sizeClass);
                     magazines -= blocks != 0 ? 1 : 0;
                 }
 
                 ClrVolatile.Write(ref cache->_changing, 0);
-                return kept;
+                return kept - gone;
             }
 
             // Gives back the spare of a class, if it has blocks.
@@ -88,7 +94,7 @@ static unsafe partial class EmmaHeap
                 return blocks;
             }
 
-            // The bytes in the caller's magazines; notes the room in them.
+            // The bytes in the caller's magazines, but for a block of each class, which stays; notes the room in them.
             private static long Measure(ThreadCache* cache)
             {
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
@@ -103,7 +109,8 @@ static unsafe partial class EmmaHeap
 
                     int magazine = SmallBlocks.DepotOf(sizeClass)->MagazineBytes;
                     room += IsSentinel(spare) ? magazine : 2 * magazine;
-                    bytes += (CountAt(loaded) + CountAt(spare)) * (long)SizeClasses.SizeOf(sizeClass);
+                    int blocks = CountAt(loaded) + CountAt(spare);
+                    bytes += (blocks == 0 ? 0 : blocks - 1) * (long)SizeClasses.SizeOf(sizeClass);
                 }
 
                 cache->Room = room;

@@ -69,8 +69,9 @@ static unsafe partial class EmmaHeap
             // The class whose magazines were emptied last because the cache kept too much.
             private int _shrunk;
 
-            // The gathering that it was last emptied for.
+            // The gathering that it gives back for, or gave back last, and at how many places it still looks for it.
             internal int Gathering;
+            internal int PlacesLeft;
 
             // The next cache of the heap's list.
             internal ThreadCache* Next;
