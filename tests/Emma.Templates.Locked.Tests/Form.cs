@@ -15,6 +15,11 @@ public static unsafe partial class EmmaHeap
             // Bytes of blocks that threads and depots keep.
             internal static long BytesInCaches => 0;
 
+            // There are no caches to look at.
+            internal static void EndTurn()
+            {
+            }
+
             // Where the fast paths lead, if they are machine code.
             internal static nuint[] FastPaths => [];
         }

@@ -23,6 +23,9 @@ public static unsafe partial class EmmaHeap
                 }
             }
 
+            // Has caches looked at with the next slow free that does.
+            internal static void EndTurn() => CacheInternals.EndTurn();
+
             // Where the fast paths lead, if they are machine code.
             internal static nuint[] FastPaths
             {

@@ -27,6 +27,7 @@ public static unsafe partial class EmmaHeap
                 ("counting", () => GetStatistics()),
                 ("calls of C's", UseFromC),
                 ("too many free pages", PurgePages),
+                ("a cache that gives way", GiveWay),
             ];
 
             // A run that its thread cuts shorter, if it lives.
@@ -178,6 +179,16 @@ public static unsafe partial class EmmaHeap
                 Free(small);
                 Free(AlignedAlloc(50_000, 128 * 1024));
                 Free(big);
+            }
+
+            // Frees that have the caller's cache give everything back, empty depots and ask for owners.
+            private static void GiveWay()
+            {
+                Segments->LeastUseBytes = 0;
+                Form.EndTurn();
+                AllocateAndFree(14, 30_000);
+                AllocateAndFree(20, 100_000);
+                Segments->LeastUseBytes = SegmentManager.LeastUse;
             }
 
             // Frees that find too many free pages, whatever there are, and discard some.
