@@ -112,8 +112,11 @@ static unsafe partial class EmmaHeap
             if (pages > oldPages)
                 return Segments->TryExtendRun(Segment.Of(block), Segment.PageOf(block), oldPages, pages);
             if (pages < oldPages)
+            {
                 Segments->ShrinkRun(Segment.Of(block), Segment.PageOf(block), oldPages, pages);
                 Segments->PurgeSurplus();
+            }
+
             return true;
         }
     }

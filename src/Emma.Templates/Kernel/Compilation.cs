@@ -2,6 +2,7 @@ namespace Emma.Templates;
 
 using ClrArray = global::System.Array;
 using ClrBindingFlags = global::System.Reflection.BindingFlags;
+using ClrEnvironment = global::System.Environment;
 using ClrException = global::System.Exception;
 using ClrGC = global::System.GC;
 using ClrInterlocked = global::System.Threading.Interlocked;
@@ -128,6 +129,9 @@ static unsafe partial class EmmaHeap
             {
                 if (group == CompilationGroups.Core)
                     UseBaseLibrary();
+                // Bound by being called: in a forked child it would be too late.
+                if (group == CompilationGroups.Purge)
+                    _ = ClrEnvironment.TickCount64;
                 if (group == CompilationGroups.Rest)
                 {
                     PrepareRest();
