@@ -131,7 +131,7 @@ static unsafe partial class EmmaHeap
                     UseBaseLibrary();
                 // Bound by being called: in a forked child it would be too late.
                 if (group == CompilationGroups.Purge)
-                    _ = ClrEnvironment.TickCount64;
+                    ClrGC.KeepAlive(ClrEnvironment.TickCount64);
                 if (group == CompilationGroups.Rest)
                 {
                     PrepareRest();
