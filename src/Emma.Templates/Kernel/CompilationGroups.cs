@@ -231,7 +231,7 @@ static unsafe partial class EmmaHeap
                 + "Lock TryAcquireFromDead\n"
                 + "PageMap -IsRun\n"
                 + "SegmentManager BeginTurn CountMissed Discard Purge TakeAged TryFreeRun get_SurplusPages\n"
-                + "SmallBlocks AskOwners BeginTurn Gather Look Shed ShedMagazines Shrink get_CacheShare\n"
+                + "SmallBlocks AskOwners BeginGathering BeginTurn Gather Look Shed ShedMagazines Shrink get_CacheShare\n"
                 + "ThreadCache CountAt EmptyLoaded EmptySpare Measure ShrinkTo\n"
                 + "ThreadCacheList -get_Owned";
 

@@ -85,7 +85,18 @@ public static unsafe partial class EmmaHeap
             // Has a turn begin with the next look.
             internal static void EndTurn() => NextTurnOf(ref *Small) = 0;
 
+            // Has a gathering begin with the next look, if slabs are sparse.
+            internal static void EndGathering() => NextGatheringOf(ref *Small) = 0;
+
+            internal static int GatheringPause => GatheringPauseOf(ref *Small);
+
             internal static int OwnersLeft => OwnersLeftOf(ref *Small);
+
+            [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_nextGathering")]
+            private static extern ref long NextGatheringOf(ref SmallBlocks small);
+
+            [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_gatheringPause")]
+            private static extern ref int GatheringPauseOf(ref SmallBlocks small);
 
             [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_carved")]
             internal static extern ref int CarvedOf(ref MagazineStore store);

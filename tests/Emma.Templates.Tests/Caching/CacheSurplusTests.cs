@@ -163,6 +163,54 @@ public static unsafe partial class EmmaHeap
                 FreeAll(live, random);
             }
 
+            [Fact]
+            public void Where_slabs_are_sparse_blocks_that_give_way_one_by_one_are_gathered_too()
+            {
+                Random random = new Random(s_seed);
+                List<nuint> live = [];
+                for (int i = 0; i < 12_000; i++)
+                    live.Add(AnyOfMany(random));
+                Shrink(live, random, left: live.Count / 10);
+                long before = SlabBytes();
+                CacheInternals.EndTurn();
+                for (int round = 0; round < 100; round++)
+                {
+                    CacheInternals.EndGathering();
+                    ReplaceSome(live, random, live.Count / 10);
+                }
+
+                long after = SlabBytes();
+                Expect.True(after < before / 2, $"seed {s_seed}: {before} bytes of slabs became {after}");
+                FreeAll(live, random);
+            }
+
+            [Fact]
+            public void Slabs_that_stay_sparse_are_gathered_more_and_more_seldom_until_they_are_not()
+            {
+                Random random = new Random(s_seed);
+                List<nuint> live = [];
+                for (int i = 0; i < 12_000; i++)
+                    live.Add(AnyOfMany(random));
+                Shrink(live, random, left: live.Count / 10);
+                // What is left keeps the slabs, and gives way to nothing.
+                Trim();
+                nuint[] pauses = new nuint[8];
+                for (int turn = 0; turn < pauses.Length; turn++)
+                {
+                    CacheInternals.EndTurn();
+                    UseRuns(20);
+                    pauses[turn] = (nuint)CacheInternals.GatheringPause;
+                }
+
+                Expect.Equal([8, 16, 32, 64, 128, 256, 500, 500], pauses);
+                for (int i = 0; i < 12_000; i++)
+                    live.Add(AnyOfMany(random));
+                CacheInternals.EndTurn();
+                UseRuns(20);
+                Expect.Equal(0, CacheInternals.GatheringPause);
+                FreeAll(live, random);
+            }
+
             [Theory]
             [MemberData(nameof(Seeds))]
             public void What_the_depots_keep_is_counted_and_no_byte_changes_however_little_may_be_kept(int seed)
@@ -198,6 +246,19 @@ public static unsafe partial class EmmaHeap
                     ShadowModelTests.RunThreads(seed + round, threads: 3, steps: 1000);
                     (long counted, long kept) = CacheInternals.DepotBytes;
                     Expect.Equal(kept, counted);
+                }
+            }
+
+            // A block of one of 16 classes that a magazine holds few blocks of.
+            private static nuint AnyOfMany(Random random) => (nuint)Alloc((nuint)random.Next(4 * Kilobyte, 16 * Kilobyte));
+
+            private static void ReplaceSome(List<nuint> live, Random random, int count)
+            {
+                for (; count > 0; count--)
+                {
+                    int index = random.Next(live.Count);
+                    Free((void*)live[index]);
+                    live[index] = AnyOfMany(random);
                 }
             }
 
@@ -237,6 +298,9 @@ public static unsafe partial class EmmaHeap
                 foreach (nuint run in runs)
                     Free((void*)run);
             }
+
+            private static long SlabBytes() =>
+                Enumerable.Range(1, SizeClasses.Count).Sum(sizeClass => Bin.Of(sizeClass)->SlabBytes);
 
             private static long SlabBytes(nuint size) => Bin.Of(SizeClasses.Of(size))->SlabBytes;
         }

@@ -11,7 +11,7 @@ public static unsafe partial class EmmaHeap
         {
             private const int PerArea = (int)(Window.SlotSize / Magazine.Bytes);
             private const int PerGrowth = (int)(MagazineStore.GrowBytes / Magazine.Bytes);
-            private const int Most = 32 * PerArea;
+            private const int Most = 64 * PerArea;
 
             public MagazineStoreTests() => Free(Alloc(1));
 
@@ -59,7 +59,7 @@ public static unsafe partial class EmmaHeap
             public void More_magazines_than_one_area_holds_lie_in_a_second()
             {
                 MagazineStore store = default;
-                List<nuint> taken = TakeMany(ref store, PerArea + 100, 20);
+                List<nuint> taken = TakeMany(ref store, PerArea + PerGrowth + 1, 20);
                 Expect.Equal(taken.Count, taken.Distinct().Count());
                 Expect.Equal(2, taken.Select(magazine => magazine / Window.SlotSize).Distinct().Count());
                 Expect.Equal(Window.SlotSize + 2 * MagazineStore.GrowBytes, store.MappedBytes);
@@ -67,7 +67,7 @@ public static unsafe partial class EmmaHeap
                 GiveAll(ref store, taken);
                 Expect.Equal(store.MappedBytes, store.DiscardIfUnused());
                 Expect.Equal(0, ResidentPages(taken));
-                List<nuint> again = TakeMany(ref store, PerArea + 100, 124);
+                List<nuint> again = TakeMany(ref store, PerArea + PerGrowth + 1, 124);
                 Expect.Equal(taken.Order(), again.Order());
                 Expect.Equal(Window.SlotSize + 2 * MagazineStore.GrowBytes, store.MappedBytes);
             }
@@ -84,7 +84,7 @@ public static unsafe partial class EmmaHeap
                 store.Give(last);
                 Expect.Equal((nuint)last, (nuint)store.Take(2));
                 Expect.True(store.Take(2) == null);
-                Expect.Equal(32 * Window.SlotSize, store.MappedBytes);
+                Expect.Equal(64 * Window.SlotSize, store.MappedBytes);
             }
 
             [NotOnWindows("magazines stay committed.")]

@@ -16,7 +16,8 @@ static unsafe partial class EmmaHeap
         // All depots together keep a small part of the bytes in use, or a little more where that is next to nothing, and so do all caches,
         // each an equal share. A thread looks at its own cache after its slow frees have brought in so many bytes; whoever looks first in a
         // turn also has the owners of all caches asked for, a few at each slow free, so that what the dead have left is found. Where slabs
-        // are sparse, everything that is kept goes back to them once in a turn: what is taken next comes from few slabs, and others empty.
+        // are sparse, everything that is kept goes back to them, depots' blocks once in a turn and caches' more often: what is taken next
+        // comes from few slabs, and others empty.
         internal partial struct SmallBlocks
         {
             // What all caches keep together: at least, at most; and each of them at least.
@@ -27,13 +28,24 @@ static unsafe partial class EmmaHeap
             // Of so many bytes in use the depots may keep one, and so may the caches.
             private const int KeptShift = 5;
 
-            // Slabs of so many times the bytes of their blocks that are taken are sparse: caches and depots give all blocks back once in a
-            // turn then, so that those taken next come from few slabs.
+            // Slabs of so many times the bytes of their blocks that are taken are sparse: caches and depots give all blocks back then, so
+            // that those taken next come from few slabs.
             private const int SparseSlabs = 2;
 
-            // How many magazines one free empties: of depots, of its own cache.
+            // How long caches of sparse slabs keep what they have, at least; twice as long each time that a turn made the slabs fewer by
+            // less than one part in so many. A block that a thread frees is the next that it takes: the shorter the while, the more of
+            // those that are taken come from the slabs.
+            private const int ShortestGatheringMilliseconds = 8;
+            private const int LittleShift = 6;
+
+            // So many doublings more often a thread looks at its cache meanwhile.
+            private const int SparseLooksShift = 3;
+
+            // How many magazines of depots one free empties.
             private const int MagazinesAtOnce = 2;
-            private const int OwnMagazinesAtOnce = 8;
+
+            // How much one free gives back of its own cache: so many blocks, of which each magazine counts for a few.
+            private const int OwnBlocksAtOnce = 1024;
 
             // A thread looks at its cache, and at the time, whenever its slow frees have brought in so many bytes, about.
             internal const int BytesPerLook = 256 << 10;
@@ -102,12 +114,14 @@ static unsafe partial class EmmaHeap
                 own->Brought = 0;
                 long now = ClrEnvironment.TickCount64;
                 // Two threads may begin a turn at once: then all is asked for twice.
-                bool beginsTurn = now >= ClrVolatile.Read(ref _nextTurn);
+                bool beginsTurn = now >= ClrVolatile.Read(ref _nextTurn) || Segments->TakenBytes < ClrVolatile.Read(ref _takenBytes) / 2;
                 if (beginsTurn)
                     BeginTurn(now);
                 if (HasTooMuchInDepots)
                     ClrVolatile.Write(ref _isAtWork, 1);
 
+                if (ClrVolatile.Read(ref _gatheringPause) != 0 && now >= ClrVolatile.Read(ref _nextGathering))
+                    BeginGathering(now);
                 int gatherings = ClrVolatile.Read(ref _gatherings);
                 if (own->Gathering != gatherings)
                     own->PlacesLeft = ThreadCache.Places;
@@ -119,10 +133,17 @@ static unsafe partial class EmmaHeap
                 return beginsTurn;
             }
 
+            // Two threads may begin one at once: then it is one.
+            private void BeginGathering(long now)
+            {
+                ClrVolatile.Write(ref _nextGathering, now + _gatheringPause);
+                ClrVolatile.Write(ref _gatherings, _gatherings + 1);
+            }
+
             // A piece at a time.
             private static void Gather(ThreadCache* own)
             {
-                ThreadCache.ShrinkTo(own, 0, OwnMagazinesAtOnce, ref own->PlacesLeft, out long gone);
+                ThreadCache.ShrinkTo(own, 0, OwnBlocksAtOnce, ref own->PlacesLeft, out long gone);
                 if (gone == 0)
                     own->PlacesLeft = 0;
                 // The next slow free goes on.
@@ -134,7 +155,7 @@ static unsafe partial class EmmaHeap
             {
                 long share = CacheShare;
                 int places = ThreadCache.Places;
-                long kept = ThreadCache.ShrinkTo(own, share, OwnMagazinesAtOnce, ref places, out long gone);
+                long kept = ThreadCache.ShrinkTo(own, share, OwnBlocksAtOnce, ref places, out long gone);
                 // It cannot keep too much before the rest of its share has come in. What went may come back at once: it would go again.
                 own->Brought = -(int)(ClrMath.Max(share - kept, 0) + ClrMath.Min(2 * gone, BytesPerLook));
             }
@@ -144,6 +165,7 @@ static unsafe partial class EmmaHeap
             {
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 ClrVolatile.Write(ref _nextTurn, now + TurnMilliseconds);
+                ClrVolatile.Write(ref _takenBytes, Segments->TakenBytes);
                 ClrVolatile.Write(ref _ownersLeft, Caches.Count);
                 ClrVolatile.Write(ref _isAtWork, 1);
                 long slabs = 0;
@@ -154,14 +176,25 @@ static unsafe partial class EmmaHeap
                     live += Bin.Of(sizeClass)->LiveBytes;
                 }
 
+                long before = _slabBytes;
+                _slabBytes = slabs;
                 if (slabs < SparseSlabs * live + Segments->LeastUseBytes)
+                {
+                    ClrVolatile.Write(ref _gatheringPause, 0);
+                    ClrVolatile.Write(ref LooksShift, 0);
                     return;
+                }
 
+                int pause = _gatheringPause;
+                pause = pause == 0 || slabs < before - (before >> LittleShift) ? ShortestGatheringMilliseconds
+                    : ClrMath.Min(2 * pause, TurnMilliseconds);
+                ClrVolatile.Write(ref _gatheringPause, pause);
+                ClrVolatile.Write(ref LooksShift, SparseLooksShift);
                 long magazines = 0;
                 for (int sizeClass = 1; sizeClass <= SizeClasses.CachedCount; sizeClass++)
                     magazines += DepotOf(sizeClass)->CachedBytes / DepotOf(sizeClass)->MagazineBytes;
-                ClrVolatile.Write(ref _gatherings, _gatherings + 1);
                 ClrVolatile.Write(ref _magazinesLeft, (int)magazines);
+                BeginGathering(now);
             }
 
             private void ShedMagazines()
@@ -192,6 +225,9 @@ static unsafe partial class EmmaHeap
                 ClrVolatile.Write(ref _depotBytes, 0);
                 ClrVolatile.Write(ref _ownersLeft, 0);
                 ClrVolatile.Write(ref _magazinesLeft, 0);
+                ClrVolatile.Write(ref _gatheringPause, 0);
+                ClrVolatile.Write(ref LooksShift, 0);
+                ClrVolatile.Write(ref _takenBytes, 0);
                 ClrVolatile.Write(ref _isAtWork, 0);
             }
         }

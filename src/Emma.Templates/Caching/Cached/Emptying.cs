@@ -31,16 +31,19 @@ static unsafe partial class EmmaHeap
                 return unmapped;
             }
 
+            // To empty a magazine takes as long as to give back so many blocks.
+            private const int BlocksPerMagazine = 16;
+
             // Where a cache is looked for magazines to empty: at all spares, and then at all loaded ones.
             internal const int Places = 2 * SizeClasses.CachedCount;
 
             // Empties some magazines, spares first, of the caller's cache if it keeps too much. The caller holds no lock.
             // bytes: The most that it may keep, but for a block of each class.
-            // magazines: How many magazines are emptied, at most.
+            // blocks: How many blocks go, about, at most.
             // places: At how many it looks, at most; how many more afterwards.
             // gone: How many bytes went.
             // Returns: how many it still keeps.
-            internal static long ShrinkTo(ThreadCache* cache, long bytes, int magazines, ref int places, out long gone)
+            internal static long ShrinkTo(ThreadCache* cache, long bytes, int blocks, ref int places, out long gone)
             {
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
                 gone = 0;
@@ -49,13 +52,13 @@ static unsafe partial class EmmaHeap
                     return kept;
 
                 ClrVolatile.Write(ref cache->_changing, 1);
-                for (; places > 0 && magazines > 0 && kept - gone > bytes; places--)
+                for (; places > 0 && blocks > 0 && kept - gone > bytes; places--)
                 {
                     cache->_shrunk = cache->_shrunk >= SizeClasses.CachedCount ? 1 : cache->_shrunk + 1;
                     int sizeClass = cache->_shrunk;
-                    int blocks = places > SizeClasses.CachedCount ? EmptySpare(cache, sizeClass) : EmptyLoaded(cache, sizeClass);
-                    gone += blocks * (long)SizeClasses.SizeOf(sizeClass);
-                    magazines -= blocks != 0 ? 1 : 0;
+                    int emptied = places > SizeClasses.CachedCount ? EmptySpare(cache, sizeClass) : EmptyLoaded(cache, sizeClass);
+                    gone += emptied * (long)SizeClasses.SizeOf(sizeClass);
+                    blocks -= emptied == 0 ? 0 : emptied + BlocksPerMagazine;
                 }
 
                 ClrVolatile.Write(ref cache->_changing, 0);

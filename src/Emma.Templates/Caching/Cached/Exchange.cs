@@ -46,7 +46,7 @@ static unsafe partial class EmmaHeap
 
                 ClrVolatile.Write(ref cache->_changing, 1);
                 if (cache->Brought < SmallBlocks.BytesPerLook)
-                    cache->Brought += SmallBlocks.DepotOf(sizeClass)->MagazineBytes / 2;
+                    cache->Brought += SmallBlocks.DepotOf(sizeClass)->MagazineBytes / 2 << ClrVolatile.Read(ref Small->LooksShift);
                 LookAtWindow(cache);
                 Uncover(TopsOf(cache)[sizeClass]);
                 bool hadNone = IsSentinel(TopsOf(cache)[sizeClass]);

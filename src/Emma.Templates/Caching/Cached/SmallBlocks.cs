@@ -74,6 +74,17 @@ static unsafe partial class EmmaHeap
             private int _gatherings;
             private int _magazinesLeft;
 
+            // When caches are asked the next time, so many milliseconds after the last; 0: slabs are not sparse, and they are not.
+            private long _nextGathering;
+            private int _gatheringPause;
+
+            // By how many doublings more often than otherwise threads look at their caches.
+            internal int LooksShift;
+
+            // The bytes of all slabs, and of all pages in use, when the turn began.
+            private long _slabBytes;
+            private long _takenBytes;
+
             // Not 0: slow frees have something to give back.
             private int _isAtWork;
 
