@@ -56,7 +56,9 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         private static void* ResizeSlowly(void* ptr, nuint byteCount, nuint alignment, bool throws)
         {
-            void* block = ptr == null ? AllocateAnyBlock(byteCount, alignment, zeroed: false) : null;
+            void* block = ptr == null && alignment <= SizeClasses.Granularity ? SmallBlocks.TryTake(byteCount) : null;
+            if (block == null && ptr == null)
+                block = AllocateAnyBlock(byteCount, alignment, zeroed: false);
             return block != null ? block : FailAllocation(ptr, byteCount, alignment, zeroed: false, throws);
         }
 
@@ -64,8 +66,9 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void* TryTakeAligned(nuint byteCount, nuint alignment)
         {
-            // As SizeClasses.OfAligned.
-            return (byteCount | alignment) <= SizeClasses.MaxSize && nuint.IsPow2(alignment)
+            // As SizeClasses.OfAligned; runs begin at multiples of a page, which is a quarter of the longest that caches keep. What the shift
+            // loses is an alignment that no class has.
+            return (byteCount | (alignment << 2)) <= SizeClasses.MaxCachedSize && nuint.IsPow2(alignment)
                 ? SmallBlocks.TryTake(AlignUp(byteCount == 0 ? 1 : byteCount, alignment))
                 : null;
         }

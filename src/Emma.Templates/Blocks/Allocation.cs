@@ -30,6 +30,9 @@ static unsafe partial class EmmaHeap
         // reclaimed, and give it back at once.
         internal const int ReclaimAttempts = 4;
 
+        // A run that grows is put where it can become so many times twice as long, or at least once.
+        private const int MostDoublings = 3;
+
         // Allocates; null: out of memory.
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void* Allocate(nuint size, bool zeroed)
@@ -174,9 +177,27 @@ static unsafe partial class EmmaHeap
             int pages = Segment.PagesFor(size);
             int alignmentPages = (int)ClrMath.Max(alignment >> Segment.PageShift, 1);
             PageRun run = Segments->AllocateRun(pages, alignmentPages, mayMap);
-            if (run.IsNone)
-                return 0;
+            return run.IsNone ? 0 : MakeBlock(run, pages, size, zeroed);
+        }
 
+        // A run where it can grow for a while, if some segment has such a place; 0: none has.
+        internal static nuint AllocateGrowingRun(nuint size, nuint alignment)
+        {
+            int pages = Segment.PagesFor(size);
+            int alignmentPages = (int)ClrMath.Max(alignment >> Segment.PageShift, 1);
+            PageRun run = default;
+            for (int doublings = MostDoublings; doublings > 0 && run.IsNone; doublings--)
+            {
+                int room = ClrMath.Min(pages << doublings, Segment.PagesFor(LargeBlocks.Threshold));
+                if (room > pages)
+                    run = Segments->AllocateRunIn(room, pages, alignmentPages);
+            }
+
+            return run.IsNone ? 0 : MakeBlock(run, pages, size, zeroed: false);
+        }
+
+        internal static nuint MakeBlock(PageRun run, int pages, nuint size, bool zeroed)
+        {
             Segment.SpanAt(run.Segment, run.Page)->Describe(run, PageMap.Run, pages);
             LiveMarks.SetIfChecked(run.Address);
             PageMap.SetRun(run.Address, pages);

@@ -24,7 +24,12 @@ static unsafe partial class EmmaHeap
             if (aligned && TryResizeInPlace((nuint)block, pageClass, oldSize, size))
                 return block;
 
-            void* copy = AllocateForCopy(size, alignment);
+            void* copy = null;
+            // A run that has grown once will again, and where threads keep short runs there is no room behind most of them.
+            if (size > oldSize && PageMap.IsRun(pageClass) && !LargeBlocks.Takes(size, alignment))
+                copy = (void*)AllocateGrowingRun(size, alignment);
+            if (copy == null)
+                copy = AllocateForCopy(size, alignment);
             if (copy == null)
                 return aligned && size <= oldSize ? block : null;
 
@@ -67,12 +72,21 @@ static unsafe partial class EmmaHeap
 
         internal static bool IsAligned(void* block, nuint alignment) => ((nuint)block & (alignment - 1)) == 0;
 
-        internal static void* AllocateForCopy(nuint size, nuint alignment) =>
-            alignment <= SizeClasses.Granularity ? Allocate(size, false) : AllocateAligned(size, alignment);
+        internal static void* AllocateForCopy(nuint size, nuint alignment)
+        {
+            if (alignment > SizeClasses.Granularity)
+                return AllocateAligned(size, alignment);
+
+            void* block = SmallBlocks.TryTake(size);
+            return block != null ? block : Allocate(size, false);
+        }
 
         // Frees a block whose contents have been copied. If another thread was first, the copy is nobody's.
         internal static void ReleaseCopied(void* block, void* copy)
         {
+            if (SmallBlocks.TryGive(ref block))
+                return;
+
             try
             {
                 Release(block);

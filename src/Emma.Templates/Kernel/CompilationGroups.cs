@@ -165,7 +165,7 @@ static unsafe partial class EmmaHeap
             private const string LargeMethods =
                 "AddressSpace -ReleaseBehind TryClaimBehind TryUnmapTail -TryUnmapWithin\n"
                 + "HeapInternals -AllocateAligned AllocateAlignedBlock AllocateAnyBlock AllocateBig AllocateForCopy"
-                + " AllocateLarge AllocateRun ClearDirty Grow -IsAligned -IsPageStart Reallocate ReallocateBlock"
+                + " AllocateGrowingRun AllocateLarge AllocateRun ClearDirty Grow -IsAligned -IsPageStart MakeBlock Reallocate ReallocateBlock"
                 + " ReallocateLarge Reclaim ReleaseBig ReleaseCopied RequireBlock ResizeSlowly SizeOf TryResizeInPlace"
                 + " UsableSizeOfBlock\n"
                 + "HeapState -get_IsUnloaded\n"
@@ -178,10 +178,11 @@ static unsafe partial class EmmaHeap
                 + "PageMap -IsRun -KeptRunOf RunOf SetRun\n"
                 + "Policy -get_KeepsRuns\n"
                 + "Segment -PagesFor\n"
-                + "SegmentManager -AllocateRun -PagesOfRun -ShrinkRun -TryExtendRun TryFreeRun\n"
-                + "SizeClasses OfAligned\n"
-                + "SmallBlocks FreeRun -IsLiveRun -TakeKept\n"
+                + "SegmentManager -AllocateRun -AllocateRunIn -PagesOfRun -ShrinkRun -TryExtendRun TryFreeRun\n"
+                + "SizeClasses OfAligned -OfTable -get_Table\n"
+                + "SmallBlocks FreeRun -GiveToStatic -IsLiveRun -TakeKept -TakeSizedFromStatic -TryGive -TryTake\n"
                 + "Syscalls Close Mremap Open Read\n"
+                + "ThreadCache -TryGive -TryGiveUnmarked -TryPushUnmarked -TryTake TryTakeLarge -TryTakeSized\n"
                 + "VirtualMemory -TryLengthen -TryMove -get_CanMove\n"
                 + "Window -AreFree\n"
                 + "+Canary TryRequire\n"
@@ -190,6 +191,7 @@ static unsafe partial class EmmaHeap
                 + "+LiveMarks -TryOwn\n"
                 + "+MappedBlocks Allocate BlockAt BlockIn FillAround IsLive LengthFor RecordOf RequireIntact -StartOf"
                 + " TryFree TryGetSize TryOwn\n"
+                + "+ThreadCache -TryGiveMarked -TryMark -TryPushMarked -TryUnmark\n"
                 + "~LiveMarks -SetIfChecked";
 
             private const string UpkeepMethods =

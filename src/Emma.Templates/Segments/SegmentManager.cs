@@ -88,15 +88,18 @@ static unsafe partial class EmmaHeap
             // Hands out pages for a slab.
             // count: Pages.
             // mayMap: Whether a segment is mapped if none has room.
-            internal PageRun AllocateSlab(int count, bool mayMap) => Allocate(count, 1, 0, mayMap);
+            internal PageRun AllocateSlab(int count, bool mayMap) => Allocate(count, count, 1, 0, mayMap);
 
             // Hands out pages for a block of their own.
             // count: Pages.
             // alignment: Pages; a power of two.
             // mayMap: Whether a segment is mapped if none has room.
-            internal PageRun AllocateRun(int count, int alignment, bool mayMap) => Allocate(count, alignment, count, mayMap);
+            internal PageRun AllocateRun(int count, int alignment, bool mayMap) => Allocate(count, count, alignment, count, mayMap);
 
-            private PageRun Allocate(int count, int alignment, int runPages, bool mayMap)
+            // The same where so many pages are free, for a block that may grow; of segments that are mapped.
+            internal PageRun AllocateRunIn(int room, int count, int alignment) => Allocate(room, count, alignment, count, mayMap: false);
+
+            private PageRun Allocate(int room, int count, int alignment, int runPages, bool mayMap)
             {
                 PageRun run = default;
                 // Where the kernel may refuse to open a segment's pages, so many segments are tried, at most.
@@ -105,13 +108,13 @@ static unsafe partial class EmmaHeap
                 Enter();
                 do
                 {
-                    Segment* segment = FindFitting(count, alignment, glances);
+                    Segment* segment = FindFitting(room, alignment, glances);
                     if (segment == null && mayMap)
                         segment = Compilation.Has(CompilationGroups.Sharing) ? FindAnyhow(count, alignment) : MapFirst();
                     if (segment == null)
                         break;
 
-                    run = Take(segment, FindPages(segment, count, alignment), count);
+                    run = Take(segment, FindPages(segment, room, alignment), count);
                     if (runPages != 0 && !run.IsNone)
                     {
                         _runPages += runPages;

@@ -152,6 +152,25 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
+            public void A_run_that_had_to_move_grows_in_place_from_then_on() => Crew.RunOne(() =>
+            {
+                // Two runs that lie side by side, twice: what is freed is kept, so that there is never room behind the first.
+                for (int round = 0; round < 2; round++)
+                {
+                    void* block = Alloc(Segment.PageSize);
+                    void* behind = Alloc(Segment.PageSize);
+                    Pattern.Write(block, Segment.PageSize, 5);
+                    void* moved = Realloc(block, 2 * Segment.PageSize);
+                    for (nuint pages = 4; pages <= 16; pages *= 2)
+                        Expect.Equal((nuint)moved, (nuint)Realloc(moved, pages * Segment.PageSize));
+                    Expect.Equal(-1, Pattern.FirstDifference(moved, Segment.PageSize, 5));
+                    AssertStatisticsAddUp();
+                    Free(moved);
+                    Free(behind);
+                }
+            });
+
+            [Fact]
             public void Realloc_of_a_run_shrinks_in_place_and_frees_the_pages_behind()
             {
                 void* block = Alloc(20 * Segment.PageSize);

@@ -34,6 +34,30 @@ public static unsafe partial class EmmaHeap
 
             [Theory]
             [MemberData(nameof(Lengths))]
+            public void A_kept_run_serves_every_alignment_up_to_its_pages_and_none_above(int pages) => Crew.RunOne(() =>
+            {
+                nuint size = (nuint)pages * Page;
+                for (nuint alignment = 1; alignment <= Page; alignment *= 2)
+                {
+                    void* block = AlignedAlloc(size, alignment);
+                    Free(block);
+                    Expect.Equal((nuint)block, (nuint)AlignedAlloc(size - alignment / 2, alignment));
+                    Free(block);
+                }
+
+                for (nuint alignment = 2 * Page; alignment <= 16 * Page; alignment *= 2)
+                {
+                    void* block = AlignedAlloc(size, alignment);
+                    Expect.Equal((nuint)0, (nuint)block % alignment);
+                    Free(block);
+                }
+
+                for (nuint alignment = (nuint)1 << 61; alignment != 0; alignment <<= 1)
+                    Expect.True(TryAlignedAlloc(size, alignment) == null);
+            });
+
+            [Theory]
+            [MemberData(nameof(Lengths))]
             public void A_kept_run_is_cleared_where_zeros_are_asked_for_and_a_fresh_one_is_zero(int pages) => Crew.RunOne(() =>
             {
                 nuint size = (nuint)pages * Page;
