@@ -149,13 +149,14 @@ static unsafe partial class EmmaHeap
                 }
             }
 
-            // Has a type's methods compiled, and what they call of HeapInternals that is in no group.
+            // Has a type's methods compiled, and what they call of HeapInternals, and of another type, that is in no group.
             // Throws OutOfMemoryException: There is no memory for them.
-            internal static void PrepareEntries(ClrType type, string[] called)
+            internal static void PrepareEntries(ClrType type, string[] called, ClrType? other = null)
             {
                 if (ClrRuntimeFeature.IsDynamicCodeCompiled)
                 {
                     PrepareMethods(typeof(HeapInternals), called);
+                    PrepareMethods(other, called);
                     PrepareMethods(type, names: null);
                 }
             }

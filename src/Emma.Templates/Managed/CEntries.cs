@@ -46,7 +46,7 @@ static unsafe partial class EmmaHeap
                 Compilation.Require(
                     CompilationGroups.Core | CompilationGroups.ForLarge | CompilationGroups.Purge
                         | (callsMethods ? CompilationGroups.Upkeep : 0));
-                Compilation.PrepareEntries(typeof(CEntries), LockFree());
+                Compilation.PrepareEntries(typeof(CEntries), LockFree(), typeof(SmallBlocks));
                 // Compiled, or bound, by being called.
                 ClrMarshal.SetLastSystemError(ClrMarshal.GetLastSystemError());
                 Compilation.TryRequire(CompilationGroups.ForLarge);
@@ -60,6 +60,7 @@ static unsafe partial class EmmaHeap
             [
                 nameof(AllocateAlignedBlock), nameof(AllocateAnyBlock), nameof(AllocateBlock), nameof(LargeProduct), nameof(Product),
                 nameof(TryTakeAligned), nameof(UsableSizeFor),
+                CompilationGroups.InlinedMark + nameof(SmallBlocks.TryTake), CompilationGroups.InlinedMark + nameof(SmallBlocks.TryGive),
             ];
 
             [ClrUnmanagedCallersOnly(CallConvs = new[] { typeof(ClrCallConvCdecl) })]

@@ -114,6 +114,7 @@ public static unsafe partial class EmmaHeap
                     block = (byte*)_alignedAlloc(256, size);
                     wrong += (nuint)block % 256 == 0 ? 0 : 1;
                     _free(_realloc(block, 0));
+                    _free(_realloc(null, size));
                 }
 
                 byte letter = 0;

@@ -211,21 +211,25 @@ public static unsafe partial class EmmaHeap
 
             [AssumesLinux("functions of the system that are not managed code.")]
             [Theory]
-            [InlineData("1")]
-            [InlineData("0")]
-            public void Nothing_is_compiled_when_C_calls(string tiered)
+            [InlineData("1", "1")]
+            [InlineData("1", "0")]
+            [InlineData("0", "0")]
+            public void Nothing_is_compiled_when_C_calls(string tiered, string profiled)
             {
-                ChildProcess.MustSucceed(nameof(Scenarios.CallFromCWithoutCompiling), ("DOTNET_TieredCompilation", tiered));
+                ChildProcess.MustSucceed(
+                    nameof(Scenarios.CallFromCWithoutCompiling), ("DOTNET_TieredCompilation", tiered), ("DOTNET_TieredPGO", profiled));
             }
 
             /// <summary>As with musl, on arm64, and where the process has many heaps.</summary>
             [AssumesLinux("functions of the system that are not managed code.")]
             [Theory]
-            [InlineData("1")]
-            [InlineData("0")]
-            public void Nothing_is_compiled_when_C_calls_a_heap_without_machine_code(string tiered)
+            [InlineData("1", "1")]
+            [InlineData("1", "0")]
+            [InlineData("0", "0")]
+            public void Nothing_is_compiled_when_C_calls_a_heap_without_machine_code(string tiered, string profiled)
             {
-                ChildProcess.MustSucceed(nameof(Scenarios.CallFromCWithoutMachineCode), ("DOTNET_TieredCompilation", tiered));
+                ChildProcess.MustSucceed(
+                    nameof(Scenarios.CallFromCWithoutMachineCode), ("DOTNET_TieredCompilation", tiered), ("DOTNET_TieredPGO", profiled));
             }
 
             [NotOnWindows("there is no fork.")]
