@@ -17,7 +17,6 @@ public static unsafe partial class EmmaHeap
             [Fact]
             public void A_new_threads_first_allocation_asks_for_a_few_owners_whatever_number_of_threads_lives()
             {
-                Assumption.X64("questions are counted by the number of the call.");
                 using var ready = new CountdownEvent(Living);
                 using var done = new ManualResetEventSlim();
                 using FaultyKernel kernel = new FaultyKernel();

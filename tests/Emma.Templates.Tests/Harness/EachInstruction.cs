@@ -26,6 +26,7 @@ public static unsafe class EachInstruction
     public static void Run(delegate*<InterruptedThread*, void> visit, Action operation)
     {
         Assumption.NotWindows("a signal of Linux's follows each instruction.");
+        Assumption.X64("the flag by which a signal follows each instruction is its own.");
         // pushfq; or dword [rsp], 0x100; popfq; ret, and the reverse
         ReadOnlySpan<byte> start = [0x9C, 0x81, 0x0C, 0x24, 0x00, 0x01, 0x00, 0x00, 0x9D, 0xC3];
         start.CopyTo(new Span<byte>(Interruption.CodePage + StartOffset, start.Length));

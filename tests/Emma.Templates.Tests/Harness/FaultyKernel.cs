@@ -107,7 +107,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(KernelAccess.Trampolines, KernelEntry.Access);
                 Expect.False(s_active);
                 Expect.Equal(KernelEntry.MappedBytes, (nuint)GetStatistics().MappedBytes);
-                foreach (Type type in new[] { typeof(FaultyKernel), typeof(MappingLedger), typeof(Fault) })
+                foreach (Type type in new[] { typeof(FaultyKernel), typeof(MappingLedger), typeof(Fault), typeof(CallNumbers) })
                 {
                     const BindingFlags all =
                         BindingFlags.NonPublic | BindingFlags.Public
@@ -116,6 +116,7 @@ public static unsafe partial class EmmaHeap
                         RuntimeHelpers.PrepareMethod(method.MethodHandle);
                 }
 
+                RuntimeHelpers.RunClassConstructor(typeof(CallNumbers).TypeHandle);
                 _former = CurrentEntry.GetValue(null)!;
                 if (s_state == null)
                     s_state = (State*)RuntimeHelpers.AllocateTypeAssociatedMemory(typeof(FaultyKernel), sizeof(State));
@@ -185,7 +186,7 @@ public static unsafe partial class EmmaHeap
             [UnmanagedCallersOnly]
             private static nint Call(nint number, nint a, nint b, nint c, nint d, nint e, nint f)
             {
-                CallKind kind = KindOf(number, b);
+                CallKind kind = KindOf(CallNumbers.NamedOf(number), b);
                 long nth = Interlocked.Increment(ref s_state->Counts[(int)kind]);
                 int failure = FailureOf(kind, nth);
                 if (failure != 0)
@@ -243,8 +244,8 @@ public static unsafe partial class EmmaHeap
             private static nint Mmap(nuint address, nuint length, nint protection, nint flags, int failure)
             {
                 nint result = failure == Failure.Elsewhere
-                    ? Forward(X64.Mmap, 0, (nint)length, protection, Syscalls.MapUnreserved, -1)
-                    : Forward(X64.Mmap, (nint)address, (nint)length, protection, flags, -1);
+                    ? Forward(CallNumbers.OwnOf(X64.Mmap), 0, (nint)length, protection, Syscalls.MapUnreserved, -1)
+                    : Forward(CallNumbers.OwnOf(X64.Mmap), (nint)address, (nint)length, protection, flags, -1);
                 if (result > 0)
                 {
                     MappingUse use = protection == Syscalls.ProtNone || failure == Failure.Elsewhere ? MappingUse.Addresses
@@ -259,7 +260,7 @@ public static unsafe partial class EmmaHeap
             private static nint Munmap(nuint address, nuint length)
             {
                 RequireOwn(CallKind.Munmap, address, length);
-                nint result = Forward(X64.Munmap, (nint)address, (nint)length);
+                nint result = Forward(CallNumbers.OwnOf(X64.Munmap), (nint)address, (nint)length);
                 if (result == 0)
                     s_state->Ledger.Remove(address, length);
                 return result;
@@ -278,7 +279,7 @@ public static unsafe partial class EmmaHeap
                     return -Failure.NoMemory;
                 }
 
-                nint result = Forward(X64.Mremap, (nint)address, (nint)oldLength, (nint)newLength, flags, (nint)target);
+                nint result = Forward(CallNumbers.OwnOf(X64.Mremap), (nint)address, (nint)oldLength, (nint)newLength, flags, (nint)target);
                 if (result > 0)
                 {
                     s_state->Ledger.Remove(address, oldLength);
@@ -292,7 +293,7 @@ public static unsafe partial class EmmaHeap
             private static nint Madvise(nuint address, nuint length, nint advice)
             {
                 RequireOwn(CallKind.Madvise, address, length);
-                return Forward(X64.Madvise, (nint)address, (nint)length, advice);
+                return Forward(CallNumbers.OwnOf(X64.Madvise), (nint)address, (nint)length, advice);
             }
 
             private static void RequireOwn(CallKind kind, nuint address, nuint length)

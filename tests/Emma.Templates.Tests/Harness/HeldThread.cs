@@ -27,6 +27,7 @@ public sealed unsafe class HeldThread
     public HeldThread(Action<nint> trap, Action body)
     {
         Assumption.NotWindows("a signal of Linux's holds the thread.");
+        Assumption.X64("what holds the thread is machine code.");
         // The heap's own trampoline, in a place that the filter knows: what is called from there is let pass.
         EmmaHeap.HeapInternals.CopyTrampoline(new Span<byte>(Interruption.CodePage + CallOffset, 64));
         // Called once to be compiled, and not to stand.

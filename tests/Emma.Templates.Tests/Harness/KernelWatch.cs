@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using Emma.Templates.Tests;
@@ -9,7 +10,7 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        // A system call of the heap's: its number and the first four of its arguments.
+        // A system call of the heap's: its number on x86-64 and the first four of its arguments.
         private readonly record struct SystemCall(nint Number, nint A, nint B, nint C, nint D)
         {
             internal bool IsFutexWait => Number == X64.Futex && (B & 1) == 0;
@@ -48,6 +49,7 @@ public static unsafe partial class EmmaHeap
             internal KernelWatch(Watcher watcher)
             {
                 HeapState.EnsureRunning();
+                RuntimeHelpers.RunClassConstructor(typeof(CallNumbers).TypeHandle);
                 Expect.Null(s_watcher);
                 _former = s_current.GetValue(null)!;
                 s_failure = null;
@@ -69,7 +71,7 @@ public static unsafe partial class EmmaHeap
             {
                 try
                 {
-                    if (Volatile.Read(ref s_watcher)?.Invoke(new SystemCall(number, a, b, c, d)) is nint result)
+                    if (Volatile.Read(ref s_watcher)?.Invoke(new SystemCall(CallNumbers.NamedOf(number), a, b, c, d)) is nint result)
                         return result;
                 }
                 catch (Exception exception)

@@ -11,8 +11,8 @@ public static unsafe class OldKernel
     /// <summary>Has every scenario of a child process run on such a kernel.</summary>
     public const string Variable = "EMMA_OLD_KERNEL";
 
-    private const int Mprotect = 10;
-    private const int Madvise = 28;
+    private static readonly int s_mprotect = IsX64 ? 10 : 226;
+    private static readonly int s_madvise = IsX64 ? 28 : 233;
     private const int MadvGuardInstall = 102;
     private const int MadvGuardRemove = 103;
     private const int NoMemory = -12;
@@ -22,6 +22,8 @@ public static unsafe class OldKernel
     private static uint s_oneIn;
     private static uint s_random = 1;
     private static long s_refused;
+
+    private static bool IsX64 => RuntimeInformation.ProcessArchitecture == Architecture.X64;
 
     /// <summary>In so many changes of protection one is refused, whichever it is; 0: none is.</summary>
     public static uint RefusedOneIn
@@ -42,9 +44,9 @@ public static unsafe class OldKernel
     [UnmanagedCallersOnly]
     private static nint Call(nint number, nint a, nint b, nint c, nint d, nint e, nint f)
     {
-        if (number == Madvise && c is (MadvGuardInstall or MadvGuardRemove))
+        if (number == s_madvise && c is (MadvGuardInstall or MadvGuardRemove))
             return Invalid;
-        if (number == Mprotect && IsRefused())
+        if (number == s_mprotect && IsRefused())
         {
             Interlocked.Increment(ref s_refused);
             return NoMemory;

@@ -144,6 +144,7 @@ public static unsafe partial class Seccomp
 
     private static void Install(Instruction[] instructions)
     {
+        Assumption.X64("the filter names the calls by its numbers.");
         fixed (Instruction* first = instructions)
         {
             Filter filter = new Filter { Length = (ushort)instructions.Length, Instructions = first };

@@ -29,6 +29,7 @@ public static unsafe class SingleStep
     public static void Install()
     {
         Assumption.NotWindows("a signal of Linux's follows each instruction.");
+        Assumption.X64("the flag by which a signal follows each instruction is its own.");
         const int readWriteExecute = 1 | 2 | 4;
         const int privateAnonymous = 0x02 | 0x20;
         s_page = (byte*)Libc.Map(null, 4096, readWriteExecute, privateAnonymous, -1, 0);

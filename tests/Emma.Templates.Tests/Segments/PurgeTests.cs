@@ -71,7 +71,6 @@ public static unsafe partial class EmmaHeap
             [AssumesLinux("its calls are watched.")]
             public void Pages_that_are_no_more_than_may_stay_are_not_discarded()
             {
-                Assumption.X64("its calls are named.");
                 void* pin = Alloc(1000);
                 void*[] runs = new void*[SegmentManager.LeastKept / Pages];
                 long discards = CountDiscards(() =>
@@ -92,7 +91,6 @@ public static unsafe partial class EmmaHeap
             [AssumesLinux("its calls are watched.")]
             public void Pages_that_come_and_go_stay_and_those_that_nobody_wants_go()
             {
-                Assumption.X64("its calls are named.");
                 void* pin = Alloc(Size);
                 void* cold = Alloc(2 * Size);
                 Segments->LeastKeptPages = 0;
@@ -115,7 +113,6 @@ public static unsafe partial class EmmaHeap
             [AssumesLinux("its calls are watched.")]
             public void Pages_that_are_missed_soon_after_they_were_discarded_stay_the_next_time()
             {
-                Assumption.X64("its calls are named.");
                 const int rounds = 20;
                 void* pin = Alloc(Size);
                 Segments->LeastKeptPages = 0;
@@ -141,7 +138,6 @@ public static unsafe partial class EmmaHeap
             [AssumesLinux("its calls are watched.")]
             public void While_the_kernel_refuses_to_discard_nothing_changes_and_afterwards_everything_goes()
             {
-                Assumption.X64("its calls are named.");
                 Segments->LeastKeptPages = 0;
                 int asked = 0;
                 ShadowModel model = new ShadowModel(s_seed, 24 << 20);
