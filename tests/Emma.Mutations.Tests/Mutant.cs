@@ -2,12 +2,13 @@ using System.Collections.Immutable;
 using System.Reflection;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
 using Microsoft.CodeAnalysis.Emit;
 using Microsoft.CodeAnalysis.Text;
 
 namespace Emma.Mutations.Tests;
 
-// The tests of the templates, compiled as their project compiles them, with other code in the templates.
+// The tests of the templates that are to find a mutation, compiled as their project compiles them, with other code in the templates.
 internal static class Mutant
 {
     // The generators that the tests need, by their assemblies.
@@ -17,7 +18,12 @@ internal static class Mutant
         ["System.Text.RegularExpressions.Generator"] = "System.Text.RegularExpressions.Generator.RegexGenerator",
     };
 
+    // The methods of the tests that are to find a mutation.
+    private static readonly HashSet<string> s_named = [.. Mutations.All.Select(mutation => mutation.Test.Split('.')[1])];
+
     private static readonly Lazy<CSharpCompilation> s_original = new Lazy<CSharpCompilation>(Parse);
+
+    private static readonly Lazy<byte[]> s_unchanged = new Lazy<byte[]>(() => Emit(s_original.Value));
 
     // The text of each template that is compiled.
     internal static Dictionary<string, string> Templates() =>
@@ -42,22 +48,35 @@ internal static class Mutant
             compilation = compilation.ReplaceSyntaxTree(tree, tree.WithChangedText(SourceText.From(text, tree.Encoding)));
         }
 
-        using FileStream stream = File.Create(target);
+        File.WriteAllBytes(target, Emit(compilation));
+    }
+
+    // The tests as they are.
+    internal static void CompileUnchanged(string target) => File.WriteAllBytes(target, s_unchanged.Value);
+
+    private static byte[] Emit(CSharpCompilation compilation)
+    {
+        using MemoryStream stream = new MemoryStream();
         EmitResult result = compilation.Emit(stream);
         Assert.True(
             result.Success,
             string.Join('\n', result.Diagnostics.Where(diagnostic => diagnostic.Severity == DiagnosticSeverity.Error)));
+        return stream.ToArray();
     }
 
     private static CSharpCompilation Parse()
     {
         CSharpCommandLineArguments arguments = s_arguments.Value;
+        // A mutant need not be neat: nothing but errors counts, and what may be null is not asked.
+        CSharpParseOptions parsing = arguments.ParseOptions
+            .WithFeatures([.. arguments.ParseOptions.Features, new("run-nullable-analysis", "never")]);
         SyntaxTree[] trees = [.. arguments.SourceFiles.AsParallel().AsOrdered().Select(file =>
         {
             using FileStream stream = File.OpenRead(file.Path);
-            return CSharpSyntaxTree.ParseText(SourceText.From(stream), arguments.ParseOptions, Path.GetFullPath(file.Path));
+            string path = Path.GetFullPath(file.Path);
+            SyntaxTree tree = CSharpSyntaxTree.ParseText(SourceText.From(stream), parsing, path);
+            return Repository.IsTemplate(path) ? tree : new OtherTests().RemovedFrom(tree);
         })];
-        // A mutant need not be neat: nothing but errors counts.
         CSharpCompilationOptions options = arguments.CompilationOptions
             .WithGeneralDiagnosticOption(ReportDiagnostic.Suppress)
             .WithSpecificDiagnosticOptions(ImmutableDictionary<string, ReportDiagnostic>.Empty);
@@ -71,8 +90,21 @@ internal static class Mutant
             .Where(file => s_generators.ContainsKey(Path.GetFileNameWithoutExtension(file)))
             .Select(file => Assembly.LoadFrom(file).GetType(s_generators[Path.GetFileNameWithoutExtension(file)])!)
             .Select(type => ((IIncrementalGenerator)Activator.CreateInstance(type)!).AsSourceGenerator());
-        CSharpGeneratorDriver.Create(generators, parseOptions: arguments.ParseOptions)
+        CSharpGeneratorDriver.Create(generators, parseOptions: parsing)
             .RunGeneratorsAndUpdateCompilation(compilation, out Compilation generated, out _);
         return (CSharpCompilation)generated;
+    }
+
+    // Removes each test that no mutation names: most of what the compiler would do is for those.
+    private sealed class OtherTests : CSharpSyntaxRewriter
+    {
+        internal SyntaxTree RemovedFrom(SyntaxTree tree) => tree.WithRootAndOptions(Visit(tree.GetRoot()), tree.Options);
+
+        public override SyntaxNode? VisitMethodDeclaration(MethodDeclarationSyntax node) =>
+            IsTest(node) && !s_named.Contains(node.Identifier.ValueText) ? null : node;
+
+        private static bool IsTest(MethodDeclarationSyntax method) =>
+            method.AttributeLists.SelectMany(list => list.Attributes).Select(attribute => attribute.Name.ToString())
+                .Any(name => name.EndsWith("Fact", StringComparison.Ordinal) || name.EndsWith("Theory", StringComparison.Ordinal));
     }
 }

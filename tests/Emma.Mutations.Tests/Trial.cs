@@ -8,6 +8,7 @@ internal static class Trial
     {
         using TestRun run = new TestRun();
         string[] tests = [.. mutations.Select(mutation => mutation.Test).Distinct()];
+        Mutant.CompileUnchanged(run.Assembly);
         TestRun.Outcome original = run.Run(tests);
         Assert.True(original.Passed && original.Tests >= tests.Length, $"without a mutation:\n{original.Output}");
 
