@@ -107,7 +107,7 @@ public sealed unsafe class LimitShareTests(ITestOutputHelper output) : IDisposab
     {
         foreach (LimitedForm form in s_forms[..2])
         {
-            double share = form.FillMixed(mib * MiB, largest, rounds: 1, Refusals, byOrder: true);
+            double share = form.FillMixed(mib * MiB, largest, rounds: 1, byOrder: true).Share;
             Assert.True(share >= MixedShare, $"{form.Name}: {share:P1}");
         }
     }
@@ -124,9 +124,7 @@ public sealed unsafe class LimitShareTests(ITestOutputHelper output) : IDisposab
                 {
                     foreach (bool byOrder in new[] { false, true })
                     {
-                        double first = form.FillMixed(limit, largest, rounds: 1, refusals: 1, byOrder);
-                        double share = form.FillMixed(limit, largest, rounds: 1, Refusals, byOrder);
-                        double later = form.FillMixed(limit, largest, rounds: 3, Refusals, byOrder);
+                        (double first, double share, double later) = form.FillMixed(limit, largest, rounds: 3, byOrder);
                         output.WriteLine(
                             $"{form.Name,-9} {limit / MiB,3} MiB up to {largest,8} {(byOrder ? "by order" : "        ")}: " +
                             $"{first:P1} at the first refusal, {share:P1} in all, {later:P1} after replacing");
@@ -165,13 +163,15 @@ public sealed unsafe class LimitShareTests(ITestOutputHelper output) : IDisposab
             return count;
         }
 
-        // The share of a limit that blocks of mixed sizes get before so many in a row are refused; between the rounds, half of them are
-        // freed.
-        public double FillMixed(long limit, long largest, int rounds, int refusals, bool byOrder)
+        // The share of a limit that blocks of mixed sizes have when the first is refused, when so many in a row are, and after more rounds,
+        // before each of which half of them are freed.
+        public (double First, double Share, double Later) FillMixed(long limit, long largest, int rounds, bool byOrder)
         {
             Reset(limit);
             Random random = new(1);
             List<(nuint Block, long Size)> live = [];
+            double first = 0;
+            double share = 0;
             for (int round = 0; round < rounds; round++)
             {
                 for (int i = live.Count - 1; i >= 0; i--)
@@ -183,18 +183,25 @@ public sealed unsafe class LimitShareTests(ITestOutputHelper output) : IDisposab
                     live.RemoveAt(live.Count - 1);
                 }
 
-                for (int refused = 0; refused < refusals;)
+                for (int refused = 0; refused < Refusals;)
                 {
                     long size = byOrder ? (long)Math.Exp(random.NextDouble() * Math.Log(largest)) : random.NextInt64(1, largest);
                     void* block = tryAlloc((nuint)size);
                     refused = block == null ? refused + 1 : 0;
                     if (block != null)
                         live.Add(((nuint)block, size));
+                    else if (first == 0)
+                        first = ShareOf(live);
                 }
+
+                if (round == 0)
+                    share = ShareOf(live);
             }
 
             Assert.InRange(mapped(), 1, limit);
-            return (double)live.Sum(block => GoodSize(block.Size)) / limit;
+            return (first, share, ShareOf(live));
+
+            double ShareOf(List<(nuint Block, long Size)> blocks) => (double)blocks.Sum(block => GoodSize(block.Size)) / limit;
         }
     }
 }
