@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using Basic.Reference.Assemblies;
 using Emma.Generator.Tests.Harness;
@@ -11,6 +12,9 @@ namespace Emma.Generator.Tests.Disassembly;
 /// </summary>
 internal static class JitRun
 {
+    // The program for each heap, which is run with many arguments.
+    private static readonly ConcurrentDictionary<string, Lazy<byte[]>> s_programs = new();
+
     /// <summary>The listings of the program's own methods, by name.</summary>
     public static Dictionary<string, JitListing> Of(string options, params string[] arguments) =>
         JitListing.Read(List("Program:Fast* Program:Run", options, arguments));
@@ -18,20 +22,11 @@ internal static class JitRun
     /// <summary>The compiler's listing of some methods, written as <c>DOTNET_JitDisasm</c> wants them.</summary>
     public static string List(string methods, string options, params string[] arguments)
     {
-        TestProject project = new($"""[assembly: Emma.EmmaAllocator("MyHeap"{options})]""", FastPathProgram.Source)
-        {
-            AssemblyName = "FastPaths",
-            References = [.. Net100.References.All],
-        };
-        CSharpCompilationOptions release = project.Options
-            .WithOutputKind(OutputKind.ConsoleApplication)
-            .WithOptimizationLevel(OptimizationLevel.Release);
-
         DirectoryInfo folder = Directory.CreateTempSubdirectory("emma-jit-");
         try
         {
             string program = Path.Combine(folder.FullName, "FastPaths.dll");
-            File.WriteAllBytes(program, (project with { Options = release }).Generate().Emit());
+            File.WriteAllBytes(program, s_programs.GetOrAdd(options, static heap => new(() => Compile(heap))).Value);
             File.WriteAllText(
                 Path.ChangeExtension(program, ".runtimeconfig.json"),
                 $$"""{ "runtimeOptions": { "framework": { "name": "Microsoft.NETCore.App", "version": "{{Environment.Version}}" } } }""");
@@ -41,6 +36,19 @@ internal static class JitRun
         {
             folder.Delete(recursive: true);
         }
+    }
+
+    private static byte[] Compile(string options)
+    {
+        TestProject project = new($"""[assembly: Emma.EmmaAllocator("MyHeap"{options})]""", FastPathProgram.Source)
+        {
+            AssemblyName = "FastPaths",
+            References = [.. Net100.References.All],
+        };
+        CSharpCompilationOptions release = project.Options
+            .WithOutputKind(OutputKind.ConsoleApplication)
+            .WithOptimizationLevel(OptimizationLevel.Release);
+        return (project with { Options = release }).Generate().Emit();
     }
 
     private static string Run(string program, string methods, string[] arguments)
