@@ -7,6 +7,10 @@ internal abstract class ManyThreads(string name, int threads, int quickThreads, 
 {
     private const int Rounds = 5;
 
+    // How many pieces a second of use is made of.
+    private const int Pieces = 100;
+    private const int QuickPieces = 3;
+
     private int _threads;
 
     private protected int Threads => _threads;
@@ -31,11 +35,10 @@ internal abstract class ManyThreads(string name, int threads, int quickThreads, 
     }
 
     // One thread, this one, uses the allocator for a second.
-    private protected void UseForASecond<TAllocator>()
+    private protected void UseForASecond<TAllocator>(bool quick)
         where TAllocator : struct, IAllocator
     {
-        const int Pieces = 100;
-        for (int piece = 0; piece < Pieces; piece++)
+        for (int piece = 0; piece < (quick ? QuickPieces : Pieces); piece++)
         {
             Use<TAllocator>(piece, blocks);
             Rest(1.0 / Pieces);
@@ -72,7 +75,7 @@ internal sealed class ThreadsComeAndGo() : ManyThreads("1000 threads", 1000, 20,
         Note("all freed, threads alive", 0);
         crew.Dismiss();
         Note("threads gone", 0);
-        UseForASecond<TAllocator>();
+        UseForASecond<TAllocator>(quick);
         Note("another thread used it for 1 s", 0);
         Rest(quick ? 0.1 : 4);
         Note("4 s without a call", 0);
@@ -88,7 +91,7 @@ internal sealed class IdleThreads() : ManyThreads("32 idle threads", 32, 4, bloc
         Note("all freed, threads idle", 0);
         Rest(quick ? 0.1 : 5);
         Note("5 s without a call", 0);
-        UseForASecond<TAllocator>();
+        UseForASecond<TAllocator>(quick);
         Note("another thread used it for 1 s", 0);
         crew.Dismiss();
     }

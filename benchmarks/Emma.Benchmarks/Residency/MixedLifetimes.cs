@@ -21,6 +21,8 @@ internal sealed class MixedLifetimes(int megabytes) : Lifeline($"{megabytes} MiB
     // While a tenth is live, all of it is replaced once a second, a piece at a time.
     private const int PiecesPerSecond = 100;
 
+    private const int QuickPieces = 3;
+
     private const int TableCapacity = 1 << 18;
 
     private static readonly (string Name, SizeRange Sizes)[] s_acts =
@@ -61,7 +63,7 @@ internal sealed class MixedLifetimes(int megabytes) : Lifeline($"{megabytes} MiB
             Note($"to {name}, churned", LiveBytes);
             Together(table => table.ShrinkTo<TAllocator>(most / Shrinking));
             Note($"to {name}, a tenth left", LiveBytes);
-            KeepBusy<TAllocator>(most / Shrinking, sizes, quick ? 1 : TrafficSeconds);
+            KeepBusy<TAllocator>(most / Shrinking, sizes, quick ? QuickPieces : TrafficSeconds * PiecesPerSecond);
             Note($"to {name}, {TrafficSeconds} s of traffic", LiveBytes);
         }
 
@@ -77,12 +79,12 @@ internal sealed class MixedLifetimes(int megabytes) : Lifeline($"{megabytes} MiB
         _crew!.Dismiss();
     }
 
-    private void KeepBusy<TAllocator>(long live, SizeRange sizes, int seconds)
+    private void KeepBusy<TAllocator>(long live, SizeRange sizes, int pieces)
         where TAllocator : struct, IAllocator
     {
         Together(table =>
         {
-            for (int piece = 0; piece < seconds * PiecesPerSecond; piece++)
+            for (int piece = 0; piece < pieces; piece++)
             {
                 table.Replace<TAllocator>(live / PiecesPerSecond, live, sizes, _mailbox);
                 Rest(1.0 / PiecesPerSecond);

@@ -8,7 +8,7 @@ internal abstract class Workload(string name)
 {
     internal string Name { get; } = name;
 
-    // The numbers of threads that it is measured with.
+    // The numbers of threads that it is measured with; in a quick run the last of them alone.
     internal virtual IReadOnlyList<int> ThreadCounts => [1, 2];
 
     // Does all of the work.

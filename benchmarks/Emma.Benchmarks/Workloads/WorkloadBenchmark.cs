@@ -38,7 +38,8 @@ internal static class WorkloadBenchmark
         (Workload Workload, int Threads)[] rows =
         [
             .. WorkloadList.All.Where(workload => settings.Wants(workload.Name))
-                .SelectMany(workload => workload.ThreadCounts.Select(threads => (workload, threads))),
+                .SelectMany(workload => workload.ThreadCounts.TakeLast(settings.Quick ? 1 : workload.ThreadCounts.Count)
+                    .Select(threads => (workload, threads))),
         ];
         progress.Begin("Workloads", rows.Length * rounds);
         foreach ((Workload workload, int threads) in rows)
