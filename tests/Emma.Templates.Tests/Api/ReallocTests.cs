@@ -152,7 +152,7 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
-            public void A_run_that_had_to_move_grows_in_place_from_then_on() => Crew.RunOne(() =>
+            public void A_run_that_had_to_move_grows_in_place_from_then_on()
             {
                 // Two runs that lie side by side, twice: what is freed is kept, so that there is never room behind the first.
                 for (int round = 0; round < 2; round++)
@@ -168,7 +168,7 @@ public static unsafe partial class EmmaHeap
                     Free(moved);
                     Free(behind);
                 }
-            });
+            }
 
             [Fact]
             public void Realloc_of_a_run_shrinks_in_place_and_frees_the_pages_behind()
