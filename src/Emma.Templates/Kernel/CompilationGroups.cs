@@ -226,6 +226,7 @@ static unsafe partial class EmmaHeap
                 + "Window DiscardIfEmpty -TryUnmap\n"
                 + "+ThreadCache -TryGiveMarked -TryMark -TryPushMarked -TryUnmark\n"
                 + "~CurrentThread -ReleaseKey\n"
+                + "~KernelThreads -UnpinNames\n"
                 + "~VirtualMemory -TryDiscard";
 
             private const string PurgeMethods =

@@ -59,6 +59,14 @@ static unsafe partial class EmmaHeap
                     WindowsKernel.Unpin(ref pin);
             }
 
+            // Lets go of the ids of all threads that have names, where a form has nothing else that holds them.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static void UnpinNames()
+            {
+                if (ClrOperatingSystem.IsWindows())
+                    WindowsKernel.UnpinNames();
+            }
+
             // Sleeps while a word holds an expected value, a time at most.
             // Returns: whether the time has passed, or the kernel cannot tell; else the word has another value, or somebody woke this
             // thread.

@@ -3,6 +3,7 @@ namespace Emma.Templates;
 using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
+using ClrOperatingSystem = global::System.OperatingSystem;
 using ClrThread = global::System.Threading.Thread;
 using ClrThreadStatic = global::System.ThreadStaticAttribute;
 using ClrUnsafe = global::System.Runtime.CompilerServices.Unsafe;
@@ -165,10 +166,10 @@ static unsafe partial class EmmaHeap
         // where that is not safe (ThreadKey), where the form keeps what its threads need.
         internal static partial class CurrentThread
         {
-            private const int IdBits = 32;
+            internal const int IdBits = 32;
 
             // The number in the names of all threads that cannot keep one.
-            private const int UnkeptNumber = int.MaxValue;
+            internal const int UnkeptNumber = int.MaxValue;
 
             [ClrThreadStatic]
             private static long t_name;
@@ -235,6 +236,9 @@ static unsafe partial class EmmaHeap
                     t_name = name;
                 else if (!TryKeep(name))
                     name = NameOf(UnkeptNumber, id);
+                // A cache holds its owner's id.
+                if (!HasThreadCaches && ClrOperatingSystem.IsWindows())
+                    WindowsKernel.PinName(name);
                 return name;
             }
 

@@ -12,7 +12,7 @@ static unsafe partial class EmmaHeap
         // A mapping is a row of reservations of a unit each, side by side: a reservation can be released as a whole only, and a mapping is
         // cut and lengthened by units. What is released faults, and others may have it. Within a unit memory is committed and decommitted.
         // All of this is compiled when the functions are found, before any lock.
-        internal static class WindowsKernel
+        internal static partial class WindowsKernel
         {
             private const nuint Unit = VirtualMemory.Unit;
 

@@ -96,7 +96,11 @@ static unsafe partial class EmmaHeap
             {
             }
 
-            internal readonly void Unload() => CurrentThread.ReleaseKey();
+            internal readonly void Unload()
+            {
+                KernelThreads.UnpinNames();
+                CurrentThread.ReleaseKey();
+            }
         }
     }
 }
