@@ -147,6 +147,7 @@ public static unsafe partial class EmmaHeap
             /// </summary>
             public static void UnmapASegmentAtEachInstructionOfAFree()
             {
+                EachInstruction.Require();
                 using var begun = new SemaphoreSlim(0);
                 using var done = new SemaphoreSlim(0);
                 bool stop = false;

@@ -21,6 +21,7 @@ public static unsafe partial class EmmaHeap
             public void A_heap_lies_where_the_kernel_has_addresses(int bits) =>
                 ChildProcess.MustSucceed(nameof(Scenarios.UseTheHeapWithFewAddresses), (Scenarios.BitsVariable, $"{bits}"));
 
+            [NotOnWindows("whoever has the addresses has them from libc.")]
             [Fact]
             public void A_window_is_sought_where_nothing_is_taken_among_few_addresses() =>
                 ChildProcess.MustSucceed(nameof(Scenarios.UseTheHeapBetweenOthersAddresses), (Scenarios.BitsVariable, "39"));
