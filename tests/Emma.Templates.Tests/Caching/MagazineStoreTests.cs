@@ -11,7 +11,7 @@ public static unsafe partial class EmmaHeap
         {
             private const int PerArea = (int)(Window.SlotSize / Magazine.Bytes);
             private const int PerGrowth = (int)(MagazineStore.GrowBytes / Magazine.Bytes);
-            private const int Most = 64 * PerArea;
+            private const int Most = 32 * PerArea;
 
             public MagazineStoreTests() => Free(Alloc(1));
 
@@ -84,7 +84,7 @@ public static unsafe partial class EmmaHeap
                 store.Give(last);
                 Expect.Equal((nuint)last, (nuint)store.Take(2));
                 Expect.True(store.Take(2) == null);
-                Expect.Equal(64 * Window.SlotSize, store.MappedBytes);
+                Expect.Equal(32 * Window.SlotSize, store.MappedBytes);
             }
 
             [NotOnWindows("magazines stay committed.")]

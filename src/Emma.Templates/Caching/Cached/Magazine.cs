@@ -18,7 +18,7 @@ static unsafe partial class EmmaHeap
         internal struct Magazine
         {
             internal const int Bytes = 1 << BytesLog2;
-            internal const int BytesLog2 = 11;
+            internal const int BytesLog2 = 10;
 
             // Stands behind the last slot. No block has this address.
             internal const ulong Full = 1;
@@ -98,7 +98,7 @@ static unsafe partial class EmmaHeap
         // one.
         internal struct MagazineStack
         {
-            // A user address has 47 bits, and a magazine's lowest eleven are 0.
+            // A user address has 47 bits, and a magazine's lowest ten are 0.
             private const int AddressBits = 47 - Magazine.BytesLog2;
 
             private const ulong AddressMask = (1UL << AddressBits) - 1;

@@ -14,13 +14,13 @@ static unsafe partial class EmmaHeap
         // Invariant: of the carved magazines, those that no cache and no depot holds are on the stack of unused ones.
         internal struct MagazineStore
         {
-            // How much more is mapped when none is left: enough for two magazines of each of 16 classes.
+            // How much more is mapped when none is left: enough for two magazines of each of 32 classes.
             internal const nuint GrowBytes = 64 * 1024;
 
             private const int MagazinesPerArea = (int)(Window.SlotSize / Magazine.Bytes);
 
             // The most magazines there are: 131072, which is two for each class and each of 860 threads.
-            private const int MaxAreas = 64;
+            private const int MaxAreas = 32;
 
             private Lock _lock;
             private MagazineStack _unused;
