@@ -65,8 +65,7 @@ public static unsafe partial class EmmaHeap
             private static void RequirePins() =>
                 Expect.SkipUnless(KernelThreads.PinsIds, "This kernel does not give a thread's id anew soon.");
 
-            private static int Places() =>
-                (int)typeof(WindowsKernel).GetField("s_places", BindingFlags.NonPublic | BindingFlags.Static)!.GetValue(null)!;
+            private static int Places() => Heap->Windows.NamePlaces;
 
             // Join returns a little before the kernel has the thread end.
             private static void RunToDeath(Action action)

@@ -165,8 +165,8 @@ static unsafe partial class EmmaHeap
             private const string LargeMethods =
                 "AddressSpace -ReleaseBehind TryClaimBehind TryUnmapTail -TryUnmapWithin\n"
                 + "HeapInternals -AllocateAligned AllocateAlignedBlock AllocateAnyBlock AllocateBig AllocateForCopy"
-                + " AllocateGrowingRun AllocateLarge AllocateRun ClearDirty Grow -IsAligned -IsPageStart MakeBlock Reallocate ReallocateBlock"
-                + " ReallocateLarge Reclaim ReleaseBig ReleaseCopied RequireBlock ResizeSlowly SizeOf TryResizeInPlace"
+                + " AllocateGrowingRun AllocateLarge AllocateRun ClearDirty Grow -IsAligned -IsPageStart MakeBlock Reallocate"
+                + " ReallocateBlock ReallocateLarge Reclaim ReleaseBig ReleaseCopied RequireBlock ResizeSlowly SizeOf TryResizeInPlace"
                 + " UsableSizeOfBlock\n"
                 + "HeapState -get_IsUnloaded\n"
                 + "LargeBlocks AdviseHugePages Allocate Cache Disown FitsPages FreeOwned GiveUpTarget Grow IsWastedOnPages"

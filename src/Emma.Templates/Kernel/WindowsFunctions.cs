@@ -26,6 +26,12 @@ static unsafe partial class EmmaHeap
             // This process's id.
             internal nint Process;
 
+            // Without caches: the first page of names, how many places of them were handed out, and the next that is looked at
+            // (PinnedNames). There are no forked children, which would share these.
+            internal nint Names;
+            internal int NamePlaces;
+            internal int NameHand;
+
             // Finds the functions. Any number of threads may find the same.
             // Throws PlatformNotSupportedException: This Windows lacks one.
             internal static void Find(WindowsFunctions* functions)

@@ -21,11 +21,6 @@ static unsafe partial class EmmaHeap
             // bounded time, and one place in eight or so is a dead thread's where threads come and go.
             private const int Looks = 8;
 
-            // There are no forked children here, which would share these.
-            private static nint s_names;
-            private static int s_places;
-            private static int s_hand;
-
             private struct PinnedName
             {
                 // Never 0 again once it has been set. A place whose thread died before that is lost.
@@ -42,7 +37,7 @@ static unsafe partial class EmmaHeap
                 if (Open(CurrentThread.IdIn(name), out nint pin) < 0 || TryReplaceName(name, pin))
                     return;
 
-                PinnedName* place = PlaceOf(ClrInterlocked.Increment(ref s_places) - 1);
+                PinnedName* place = PlaceOf(ClrInterlocked.Increment(ref Heap->Windows.NamePlaces) - 1);
                 if (place == null)
                 {
                     Call(Heap->Windows.Close, pin);
@@ -57,7 +52,7 @@ static unsafe partial class EmmaHeap
             internal static void UnpinNames()
             {
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
-                nint page = ClrInterlocked.Exchange(ref s_names, 0);
+                nint page = ClrInterlocked.Exchange(ref Heap->Windows.Names, 0);
                 while (page != 0)
                 {
                     PinnedName* names = (PinnedName*)page;
@@ -73,8 +68,8 @@ static unsafe partial class EmmaHeap
             private static bool TryReplaceName(long name, nint pin)
             {
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
-                int places = ClrVolatile.Read(ref s_places);
-                uint hand = unchecked((uint)(ClrInterlocked.Add(ref s_hand, Looks) - Looks));
+                int places = ClrVolatile.Read(ref Heap->Windows.NamePlaces);
+                uint hand = unchecked((uint)(ClrInterlocked.Add(ref Heap->Windows.NameHand, Looks) - Looks));
                 for (uint i = 0; i < Looks && i < (uint)places; i++)
                 {
                     PinnedName* place = PlaceOf((int)(unchecked(hand + i) % (uint)places));
@@ -112,7 +107,7 @@ static unsafe partial class EmmaHeap
             private static PinnedName* PlaceOf(int index)
             {
                 byte* notReplaced = stackalloc byte[LongLoop.Bytes];
-                ref nint link = ref s_names;
+                ref nint link = ref Heap->Windows.Names;
                 while (true)
                 {
                     nint page = ClrVolatile.Read(ref link);
