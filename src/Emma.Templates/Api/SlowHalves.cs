@@ -66,9 +66,8 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
         internal static void* TryTakeAligned(nuint byteCount, nuint alignment)
         {
-            // As SizeClasses.OfAligned; runs begin at multiples of a page, which is a quarter of the longest that caches keep. What the
-            // shift loses is an alignment that no class has.
-            return (byteCount | (alignment << 2)) <= SizeClasses.MaxCachedSize && nuint.IsPow2(alignment)
+            // As SizeClasses.OfAligned; runs begin at multiples of a page.
+            return byteCount <= SizeClasses.MaxCachedSize && alignment <= SizeClasses.PageSize && nuint.IsPow2(alignment)
                 ? SmallBlocks.TryTake(AlignUp(byteCount == 0 ? 1 : byteCount, alignment))
                 : null;
         }

@@ -167,10 +167,7 @@ public static unsafe partial class EmmaHeap
             public void Where_slabs_are_sparse_blocks_that_give_way_one_by_one_are_gathered_too()
             {
                 Random random = new Random(s_seed);
-                List<nuint> live = [];
-                for (int i = 0; i < 12_000; i++)
-                    live.Add(AnyOfMany(random));
-                Shrink(live, random, left: live.Count / 10);
+                List<nuint> live = FillSparsely(random);
                 long before = SlabBytes();
                 CacheInternals.EndTurn();
                 for (int round = 0; round < 100; round++)
@@ -188,23 +185,19 @@ public static unsafe partial class EmmaHeap
             public void Slabs_that_stay_sparse_are_gathered_more_and_more_seldom_until_they_are_not()
             {
                 Random random = new Random(s_seed);
-                List<nuint> live = [];
-                for (int i = 0; i < 12_000; i++)
-                    live.Add(AnyOfMany(random));
-                Shrink(live, random, left: live.Count / 10);
+                List<nuint> live = FillSparsely(random);
                 // What is left keeps the slabs, and gives way to nothing.
                 Trim();
-                nuint[] pauses = new nuint[8];
+                int[] pauses = new int[8];
                 for (int turn = 0; turn < pauses.Length; turn++)
                 {
                     CacheInternals.EndTurn();
                     UseRuns(20);
-                    pauses[turn] = (nuint)CacheInternals.GatheringPause;
+                    pauses[turn] = CacheInternals.GatheringPause;
                 }
 
                 Expect.Equal([8, 16, 32, 64, 128, 256, 500, 500], pauses);
-                for (int i = 0; i < 12_000; i++)
-                    live.Add(AnyOfMany(random));
+                AddMany(live, random);
                 CacheInternals.EndTurn();
                 UseRuns(20);
                 Expect.Equal(0, CacheInternals.GatheringPause);
@@ -251,6 +244,21 @@ public static unsafe partial class EmmaHeap
 
             // A block of one of 16 classes that a magazine holds few blocks of.
             private static nuint AnyOfMany(Random random) => (nuint)Alloc((nuint)random.Next(4 * Kilobyte, 16 * Kilobyte));
+
+            private static void AddMany(List<nuint> live, Random random)
+            {
+                for (int i = 0; i < 12_000; i++)
+                    live.Add(AnyOfMany(random));
+            }
+
+            // Slabs of which a tenth is live.
+            private static List<nuint> FillSparsely(Random random)
+            {
+                List<nuint> live = [];
+                AddMany(live, random);
+                Shrink(live, random, left: live.Count / 10);
+                return live;
+            }
 
             private static void ReplaceSome(List<nuint> live, Random random, int count)
             {

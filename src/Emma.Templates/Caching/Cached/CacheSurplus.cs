@@ -136,8 +136,8 @@ static unsafe partial class EmmaHeap
             // Two threads may begin one at once: then it is one.
             private void BeginGathering(long now)
             {
-                ClrVolatile.Write(ref _nextGathering, now + _gatheringPause);
-                ClrVolatile.Write(ref _gatherings, _gatherings + 1);
+                ClrVolatile.Write(ref _nextGathering, now + ClrVolatile.Read(ref _gatheringPause));
+                ClrVolatile.Write(ref _gatherings, ClrVolatile.Read(ref _gatherings) + 1);
             }
 
             // A piece at a time.
@@ -176,8 +176,8 @@ static unsafe partial class EmmaHeap
                     live += Bin.Of(sizeClass)->LiveBytes;
                 }
 
-                long before = _slabBytes;
-                _slabBytes = slabs;
+                long before = ClrVolatile.Read(ref _slabBytes);
+                ClrVolatile.Write(ref _slabBytes, slabs);
                 if (slabs < SparseSlabs * live + Segments->LeastUseBytes)
                 {
                     ClrVolatile.Write(ref _gatheringPause, 0);
@@ -185,7 +185,7 @@ static unsafe partial class EmmaHeap
                     return;
                 }
 
-                int pause = _gatheringPause;
+                int pause = ClrVolatile.Read(ref _gatheringPause);
                 pause = pause == 0 || slabs < before - (before >> LittleShift) ? ShortestGatheringMilliseconds
                     : ClrMath.Min(2 * pause, TurnMilliseconds);
                 ClrVolatile.Write(ref _gatheringPause, pause);

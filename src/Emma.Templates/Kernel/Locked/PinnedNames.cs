@@ -13,9 +13,10 @@ static unsafe partial class EmmaHeap
         internal static partial class WindowsKernel
         {
             private const int PageOfNames = 4096;
+            private const int BytesOfName = 2 * sizeof(long);
 
-            // Behind the address of the next page.
-            private const int NamesInPage = PageOfNames / 16 - 1;
+            // Behind the address of the next page, which takes a name's place.
+            private const int NamesInPage = PageOfNames / BytesOfName - 1;
 
             // How many names a thread looks at, from where the thread before it ended, before it takes a place that nobody has had: a
             // bounded time, and one place in eight or so is a dead thread's where threads come and go.
@@ -44,7 +45,7 @@ static unsafe partial class EmmaHeap
                     return;
                 }
 
-                place->Pin = pin;
+                ClrVolatile.Write(ref place->Pin, pin);
                 ClrVolatile.Write(ref place->Name, name);
             }
 
