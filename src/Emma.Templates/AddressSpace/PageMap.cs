@@ -1,5 +1,6 @@
 namespace Emma.Templates;
 
+using ClrInterlocked = global::System.Threading.Interlocked;
 using ClrMethodImpl = global::System.Runtime.CompilerServices.MethodImplAttribute;
 using ClrMethodImplOptions = global::System.Runtime.CompilerServices.MethodImplOptions;
 using ClrUnsafe = global::System.Runtime.CompilerServices.Unsafe;
@@ -48,6 +49,29 @@ static unsafe partial class EmmaHeap
             // Makes the pages from an address on a run.
             internal static void SetRun(nuint address, int pages) =>
                 Set(address, (nuint)pages << Window.PageShift, RunOf(pages), RunTail);
+
+            // Says again that a run or a large block begins in a page; the others have their classes still.
+            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+            internal static void SetHead(nuint address, int pageClass) =>
+                ClrVolatile.Write(ref *Space->Find(address)->ClassOf(address), (byte)pageClass);
+
+            // Takes the class off the first page of a run: of two threads that free it, one does. False: none begins there any more.
+            // The four bytes of which it is one are exchanged; of them others write theirs meanwhile.
+            internal static bool TryClearRun(nuint address)
+            {
+                byte* notReplaced = stackalloc byte[LongLoop.Bytes];
+                byte* bytes = Space->Find(address)->ClassOf(address);
+                ref int word = ref *(int*)((nuint)bytes & ~(nuint)(sizeof(int) - 1));
+                int shift = (int)((nuint)bytes & (sizeof(int) - 1)) * 8;
+                while (true)
+                {
+                    int seen = ClrVolatile.Read(ref word);
+                    if (!IsRun((seen >> shift) & byte.MaxValue))
+                        return false;
+                    if (ClrInterlocked.CompareExchange(ref word, seen & ~(byte.MaxValue << shift), seen) == seen)
+                        return true;
+                }
+            }
 
             // The class byte of the page that an address lies in.
             [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]

@@ -152,10 +152,11 @@ static unsafe partial class EmmaHeap
 
         internal static nuint AllocateRun(nuint size, nuint alignment, bool zeroed)
         {
-            int pageClass = PageMap.RunOf(Segment.PagesFor(size));
-            if (pageClass != PageMap.Run && alignment <= Segment.PageSize)
+            int pages = Segment.PagesFor(size);
+            int pageClass = PageMap.RunOf(pages);
+            if (alignment <= Segment.PageSize)
             {
-                nuint kept = Small->TakeKept(pageClass);
+                nuint kept = pageClass == PageMap.Run ? Segments->TakeFreedLast(pages) : Small->TakeKept(pageClass);
                 if (kept != 0)
                 {
                     if (zeroed)
@@ -169,6 +170,7 @@ static unsafe partial class EmmaHeap
                 return block;
 
             Small->ReclaimBeforeMapping();
+            Segments->GiveBackFreedLast(givingIsHeld: false);
             return AllocateRun(size, alignment, zeroed, mayMap: true);
         }
 

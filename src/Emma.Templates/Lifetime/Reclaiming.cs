@@ -29,7 +29,7 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static nuint GiveBack(bool keepReserve)
         {
-            nuint given = Large->EmptyCache();
+            nuint given = Segments->GiveBackFreedLast(givingIsHeld: true) + Large->EmptyCache();
             for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
             {
                 Segment* segment = Bin.Of(sizeClass)->ReleaseIdleSlab();

@@ -28,13 +28,17 @@ static unsafe partial class EmmaHeap
             private static int MostCached => Policy.IsLimited ? MaxCachedUnderLimit : MaxCached;
 
             // Bytes of the cache.
-            internal readonly nuint CachedBytes => (nuint)ClrVolatile.Read(in _cachedBytes);
+            internal readonly nuint CachedBytes
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => (nuint)ClrVolatile.Read(in _cachedBytes) + BytesFreedLast;
+            }
 
             // Unmaps what the cache holds. The caller holds the lock of giving back.
             // Returns: bytes given back.
             internal nuint EmptyCache()
             {
-                nuint given = 0;
+                nuint given = UnmapFreedLast();
                 while (TryUnmapOldest(out nuint bytes))
                     given += bytes;
                 return given;

@@ -39,6 +39,9 @@ static unsafe partial class EmmaHeap
             // and its other parts need some.
             private const nuint MaxSmallMappings = 8192;
 
+            // The mapping freed last, which counts below as a live block still (FreedMapping).
+            private nuint _freedLast;
+
             private Lock _lock;
             private int _cachedCount;
             private long _cachedBytes;
@@ -47,13 +50,21 @@ static unsafe partial class EmmaHeap
             private long _everAllocated;
             private CachedMappings _cached;
 
-            internal readonly long Count => ClrVolatile.Read(in _count);
+            internal readonly long Count
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => ClrMath.Max(ClrVolatile.Read(in _count) - (ClrVolatile.Read(in _freedLast) == 0 ? 0 : 1), 0);
+            }
 
             // Blocks ever allocated.
             internal readonly long EverAllocated => ClrVolatile.Read(in _everAllocated);
 
             // Bytes of the live blocks.
-            internal readonly nuint Bytes => (nuint)ClrVolatile.Read(in _bytes);
+            internal readonly nuint Bytes
+            {
+                [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
+                get => (nuint)ClrMath.Max(ClrVolatile.Read(in _bytes) - (long)BytesFreedLast, 0);
+            }
 
             // Whether blocks of a size above that of small ones, at multiples of an alignment, have mappings of their own.
             internal static bool Takes(nuint size, nuint alignment) =>
@@ -84,7 +95,15 @@ static unsafe partial class EmmaHeap
                     return 0;
 
                 nuint length = LengthFor(size);
-                nuint address = TakeCached(ref length, alignment, givingIsHeld, out nuint usedBytes);
+                nuint address = TakeFreedLast(length, alignment, givingIsHeld);
+                if (address != 0)
+                {
+                    if (zeroed)
+                        ClrNativeMemory.Clear((void*)address, size);
+                    return address;
+                }
+
+                address = TakeCached(ref length, alignment, givingIsHeld, out nuint usedBytes);
                 if (address != 0)
                 {
                     if (zeroed)
@@ -125,6 +144,9 @@ static unsafe partial class EmmaHeap
             [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             internal void FreeOwned(nuint address, nuint length)
             {
+                if (TryKeepFreed(address, length))
+                    return;
+
                 Unregister(address, length);
                 if (IsHardened || length > MaxCachedBytes || Space->IsOverLimit)
                     Space->Unmap(address, length);
@@ -166,6 +188,7 @@ static unsafe partial class EmmaHeap
             {
                 _cachedCount = 0;
                 _cachedBytes = 0;
+                _freedLast = 0;
                 _count = 0;
                 _bytes = 0;
             }

@@ -16,8 +16,8 @@ static unsafe partial class EmmaHeap
         // Invariants: a segment is on the list of its longest run, on none if it has no free page, or if the kernel refused to open its
         // pages, until more are freed; of the segments in which nothing lives, a few, the reserves, stay mapped. Others may, where two
         // threads empty segments at once or a bin is busy, until they are used and emptied again or Trim comes by. All under the manager's
-        // lock.
-        [ClrStructLayout(ClrLayoutKind.Sequential, Size = 3 * Root.CacheLine)]
+        // lock, but for the runs freed last (FreedRuns).
+        [ClrStructLayout(ClrLayoutKind.Sequential, Size = 4 * Root.CacheLine)]
         internal partial struct SegmentManager
         {
             private const int Lists = 6;
@@ -46,6 +46,9 @@ static unsafe partial class EmmaHeap
 
             private long _runPages;
             private long _runs;
+
+            // The runs freed last.
+            private FreedRunTable _freedLast;
 
             // Where the purge goes on, and what it goes by (SegmentPurge).
             private SlotWalk _hand;
@@ -187,25 +190,27 @@ static unsafe partial class EmmaHeap
             // Returns: false: no run begins there any more.
             internal bool TryFreeRun(nuint address, bool givingIsHeld, ref nuint unmapped)
             {
-                Segment* segment = Segment.Of(address);
-                bool isLast = false;
-                Enter();
-                // Of two threads that free the same run, the second comes here after the first.
-                bool live = PageMap.IsRun(PageMap.ClassOf(address));
-                if (live)
-                {
-                    int page = Segment.PageOf(address);
-                    int count = Segment.SpanAt(segment, page)->PageCount;
-                    GivePages(segment, page, count);
-                    _runPages -= count;
-                    _runs--;
-                    isLast = segment->HoldsNothing && !IsReserve(segment);
-                }
+                if (!PageMap.TryClearRun(address))
+                    return false;
 
+                TakeBack(address, givingIsHeld, ref unmapped);
+                return true;
+            }
+
+            // The same for a run that has no class any more.
+            private void TakeBack(nuint address, bool givingIsHeld, ref nuint unmapped)
+            {
+                Segment* segment = Segment.Of(address);
+                int page = Segment.PageOf(address);
+                Enter();
+                int count = Segment.SpanAt(segment, page)->PageCount;
+                GivePages(segment, page, count);
+                _runPages -= count;
+                _runs--;
+                bool isLast = segment->HoldsNothing && !IsReserve(segment);
                 _lock.Release();
                 if (isLast)
                     unmapped += ReleaseIfEmpty(segment, givingIsHeld);
-                return live;
             }
 
             // Takes back a slab's pages.
@@ -236,6 +241,7 @@ static unsafe partial class EmmaHeap
             internal void Reset()
             {
                 ForgetSegments();
+                ForgetFreedLast();
                 _runPages = 0;
                 _runs = 0;
             }
@@ -259,6 +265,7 @@ static unsafe partial class EmmaHeap
                 }
 
                 Assert(taken == _takenPages && dirtyFree == _dirtyFreePages);
+                CountFreedLast(ref count);
                 _lock.Release();
             }
 

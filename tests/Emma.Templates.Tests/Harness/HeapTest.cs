@@ -26,6 +26,13 @@ public static unsafe partial class EmmaHeap
                 GC.SuppressFinalize(this);
             }
 
+            // Frees a page run, which does not stay among those freed last.
+            protected static void FreeToSegment(void* run)
+            {
+                Free(run);
+                Segments->GiveBackFreedLast(givingIsHeld: false);
+            }
+
             // What the heap holds: its statistics but for the number of failed allocations.
             protected static string Figures()
             {

@@ -101,7 +101,7 @@ public static unsafe partial class EmmaHeap
                 // Those that the pair had may have aged before the others.
                 long discards = CountDiscards(() =>
                 {
-                    Free(cold);
+                    FreeToSegment(cold);
                     UsePairs();
                 });
                 Expect.InRange(discards, 1, 2);
@@ -231,7 +231,7 @@ public static unsafe partial class EmmaHeap
             private static void UsePairs()
             {
                 for (int i = 0; i < 300; i++)
-                    Free(Alloc(Size));
+                    FreeToSegment(Alloc(Size));
             }
 
             private static long CountDiscards(Action use)

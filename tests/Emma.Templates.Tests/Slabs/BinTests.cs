@@ -134,7 +134,7 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal(runs.Length, GetStatistics().Segments);
                 for (int i = 1; i < runs.Length; i++)
                 {
-                    Free(runs[i]);
+                    FreeToSegment(runs[i]);
                     Expect.True(Segments->IsReserve(Segment.Of((nuint)runs[i])));
                 }
 
@@ -143,8 +143,8 @@ public static unsafe partial class EmmaHeap
                 Expect.Equal((nuint)Segment.Of((nuint)runs[0]), (nuint)Segment.Of((nuint)rest));
                 void* small = Uncached.Alloc(64);
                 Expect.NotEqual((nuint)Segment.Of((nuint)runs[0]), (nuint)Segment.Of((nuint)small));
-                Free(runs[0]);
-                Free(rest);
+                FreeToSegment(runs[0]);
+                FreeToSegment(rest);
                 Expect.True(Segments->IsReserve(Segment.Of((nuint)rest)));
                 Expect.False(Segments->IsReserve(Segment.Of((nuint)small)));
                 Expect.Equal(runs.Length, GetStatistics().Segments);

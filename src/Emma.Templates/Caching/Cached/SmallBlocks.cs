@@ -268,11 +268,8 @@ static unsafe partial class EmmaHeap
                 if (ChecksBoundaries && !MarkReaders.TryClear(address))
                     return false;
 
-                nuint unmapped = 0;
                 ThreadCache* cache = pageClass != PageMap.Run && Policy.KeepsRuns ? Caches.Current() : null;
-                if (cache == null)
-                    return Segments->TryFreeRun(address, givingIsHeld: false, ref unmapped);
-                return ThreadCache.GiveSlowly(cache, pageClass, address);
+                return cache == null ? Segments->FreeRun(address) : ThreadCache.GiveSlowly(cache, pageClass, address);
             }
 
             // Whether a run whose page has its class is a live block, as far as the options have it checked.

@@ -61,11 +61,7 @@ static unsafe partial class EmmaHeap
             internal readonly nuint TakeKept(int pageClass) => 0;
 
             // Frees a page run. False: none begins there.
-            internal readonly bool FreeRun(nuint address, int pageClass)
-            {
-                nuint unmapped = 0;
-                return Segments->TryFreeRun(address, givingIsHeld: false, ref unmapped);
-            }
+            internal readonly bool FreeRun(nuint address, int pageClass) => Segments->FreeRun(address);
 
             // Whether a run whose page has its class is a live block.
             internal static bool IsLiveRun(nuint address) => true;
@@ -83,12 +79,8 @@ static unsafe partial class EmmaHeap
 
             internal readonly nuint TrimMagazines() => 0;
 
-            // Adds what the layer keeps to a count.
-            internal readonly void AddTo(ref HeapCount count)
-            {
-                count.Cached = 0;
-                count.ThreadCaches = 0;
-            }
+            // Adds what the layer keeps to a count: nothing.
+            internal readonly void AddTo(ref HeapCount count) => Assert(count.ThreadCaches == 0);
 
             internal readonly ulong Fingerprint() => 0;
 
