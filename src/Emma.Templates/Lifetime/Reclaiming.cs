@@ -29,7 +29,9 @@ static unsafe partial class EmmaHeap
         [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
         internal static nuint GiveBack(bool keepReserve)
         {
-            nuint given = Segments->GiveBackFreedLast(givingIsHeld: true) + Large->EmptyCache();
+            nuint given = Large->EmptyCache();
+            if (Compilation.Has(CompilationGroups.Large))
+                given += Segments->GiveBackFreedLast(givingIsHeld: true) + Large->UnmapFreedLast();
             for (int sizeClass = 1; sizeClass <= SizeClasses.Count; sizeClass++)
             {
                 Segment* segment = Bin.Of(sizeClass)->ReleaseIdleSlab();

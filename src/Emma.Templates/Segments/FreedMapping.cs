@@ -70,8 +70,8 @@ static unsafe partial class EmmaHeap
 
             // Unmaps the mapping freed last. The caller holds the lock of giving back.
             // Returns: bytes given back.
-            [ClrMethodImpl(ClrMethodImplOptions.AggressiveInlining)]
-            private nuint UnmapFreedLast()
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
+            internal nuint UnmapFreedLast()
             {
                 nuint seen = ClrInterlocked.Exchange(ref _freedLast, 0);
                 if (seen == 0)

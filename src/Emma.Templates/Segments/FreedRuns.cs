@@ -59,6 +59,7 @@ static unsafe partial class EmmaHeap
             // Gives the segments the runs freed last.
             // givingIsHeld: Whether the caller holds the lock of giving back; else it holds none.
             // Returns: bytes unmapped.
+            [ClrMethodImpl(ClrMethodImplOptions.NoInlining)]
             internal nuint GiveBackFreedLast(bool givingIsHeld)
             {
                 nuint unmapped = 0;

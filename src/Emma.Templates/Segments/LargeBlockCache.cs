@@ -38,7 +38,7 @@ static unsafe partial class EmmaHeap
             // Returns: bytes given back.
             internal nuint EmptyCache()
             {
-                nuint given = UnmapFreedLast();
+                nuint given = 0;
                 while (TryUnmapOldest(out nuint bytes))
                     given += bytes;
                 return given;

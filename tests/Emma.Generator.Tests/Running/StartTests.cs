@@ -26,13 +26,15 @@ public class StartTests(ITestOutputHelper output)
 
     /// <summary>
     /// The figures of this code, the bytes rounded up to the next fifty: the stubs of a call vary by a few. Whoever needs more says why,
-    /// whoever needs less lowers them.
+    /// whoever needs less lowers them. Where other heaps of the process have the words that threads have for thirty, a POSIX key takes the
+    /// place, as it may here while other tests run: that is the second pair.
     /// </summary>
     [Theory]
-    [InlineData(", BoundaryChecks = false", 80, 6_900)]
-    [InlineData(", ThreadCache = false, BoundaryChecks = false", 123, 9_000)]
-    [InlineData(", Hardened = true", 130, 10_550)]
-    public void A_start_compiles_no_more_methods_and_no_more_IL_than_recorded(string form, int methods, int bytes)
+    [InlineData(", BoundaryChecks = false", 80, 6_900, 81, 6_700)]
+    [InlineData(", ThreadCache = false, BoundaryChecks = false", 123, 9_000, 123, 9_000)]
+    [InlineData(", Hardened = true", 130, 10_550, 130, 10_300)]
+    public void A_start_compiles_no_more_methods_and_no_more_IL_than_recorded(
+        string form, int methods, int bytes, int methodsWithKey, int bytesWithKey)
     {
         TestProject project = new($"[assembly: Emma.EmmaAllocator(\"MyHeap\"{form})]", Source);
         project = project with { Options = project.Options.WithOptimizationLevel(OptimizationLevel.Release) };
@@ -41,7 +43,30 @@ public class StartTests(ITestOutputHelper output)
         Start(plugin);
         int[] compiled = Start(plugin);
         output.WriteLine($"{form}: {compiled[0]} methods, {compiled[1]} bytes of IL");
-        Assert.True(compiled[0] <= methods && compiled[1] <= bytes, $"{compiled[0]} methods and {compiled[1]} bytes of IL are compiled.");
+        bool isAsRecorded = (compiled[0] <= methods && compiled[1] <= bytes)
+            || (compiled[0] <= methodsWithKey && compiled[1] <= bytesWithKey);
+        Assert.True(isAsRecorded, $"{compiled[0]} methods and {compiled[1]} bytes of IL are compiled.");
+    }
+
+    [Fact]
+    public void A_heap_behind_thirty_others_compiles_one_method_more()
+    {
+        TestProject project = new("[assembly: Emma.EmmaAllocator(\"MyHeap\", BoundaryChecks = false)]", Source);
+        project = project with { Options = project.Options.WithOptimizationLevel(OptimizationLevel.Release) };
+        byte[] plugin = project.Generate().Emit();
+        List<PluginAssembly> plugins = [];
+        try
+        {
+            for (int i = 0; i < 34; i++)
+                plugins.Add(new PluginAssembly(plugin));
+            int[][] compiled = [.. plugins.Select(assembly => (int[])assembly.Call("Plugin", "Run")!)];
+            int[] last = compiled[^1];
+            Assert.True(last[0] <= 81 && last[1] <= 6_700, $"{last[0]} methods and {last[1]} bytes of IL are compiled.");
+        }
+        finally
+        {
+            plugins.ForEach(assembly => assembly.Dispose());
+        }
     }
 
     /// <summary>

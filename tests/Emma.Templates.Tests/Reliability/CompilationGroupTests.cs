@@ -43,8 +43,8 @@ public static unsafe partial class EmmaHeap
                 "HeapInternals.AllocateBig", "HeapInternals.ReleaseBig", "HeapInternals.Reallocate", "HeapInternals.ReallocateBlock",
                 "HeapInternals.ResizeSlowly", "HeapInternals.UsableSizeOfBlock", "MappedBlocks.Allocate", "MappedBlocks.TryFree",
                 "MappedBlocks.TryGetSize",
-                // No run is kept before one was allocated.
-                "SegmentManager.TryFreeRun",
+                // No run is kept before one was allocated, and nothing was freed last.
+                "SegmentManager.TryFreeRun", "SegmentManager.GiveBackFreedLast", "LargeBlocks.UnmapFreedLast",
             ];
 
             private static readonly string[] s_upkeepRoots =
