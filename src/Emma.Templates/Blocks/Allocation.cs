@@ -188,6 +188,8 @@ static unsafe partial class EmmaHeap
             int pages = Segment.PagesFor(size);
             int alignmentPages = (int)ClrMath.Max(alignment >> Segment.PageShift, 1);
             PageRun run = default;
+            // They may lie where there would be room.
+            Segments->GiveBackFreedLast(givingIsHeld: false);
             for (int doublings = MostDoublings; doublings > 0 && run.IsNone; doublings--)
             {
                 int room = ClrMath.Min(pages << doublings, Segment.PagesFor(LargeBlocks.Threshold));

@@ -65,7 +65,8 @@ static unsafe partial class EmmaHeap
                 nuint unmapped = 0;
                 for (int i = 0; i < FreedLast; i++)
                 {
-                    nuint run = RunIn(ClrInterlocked.Exchange(ref FreedLastOf(i), 0));
+                    ref nuint slot = ref FreedLastOf(i);
+                    nuint run = ClrVolatile.Read(ref slot) == 0 ? 0 : RunIn(ClrInterlocked.Exchange(ref slot, 0));
                     if (run != 0)
                         TakeBack(run, givingIsHeld, ref unmapped);
                 }

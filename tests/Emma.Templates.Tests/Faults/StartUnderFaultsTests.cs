@@ -10,6 +10,7 @@ public static unsafe partial class EmmaHeap
         /// Heaps in processes to which the kernel refuses something from the first moment, as containers do. Each test is a process of its
         /// own.
         /// </summary>
+        [AssumesLinux("its kernel's refusals.")]
         public sealed class StartUnderFaultsTests
         {
             [Fact]

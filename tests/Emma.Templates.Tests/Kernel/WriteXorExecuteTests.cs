@@ -10,6 +10,7 @@ public static unsafe partial class EmmaHeap
         public sealed class WriteXorExecuteTests : HeapTest
         {
             [Fact]
+            [AssumesLinux("a page of machine code.")]
             public void The_code_page_is_a_page_that_can_be_executed_and_not_written()
             {
                 Expect.Equal(KernelAccess.Trampolines, Kernel);
@@ -35,6 +36,7 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
+            [AssumesLinux("a page of machine code.")]
             public void The_file_behind_the_code_page_is_closed()
             {
                 Expect.Equal(KernelAccess.Trampolines, Kernel);
@@ -59,6 +61,7 @@ public static unsafe partial class EmmaHeap
             }
 
             [Fact]
+            [AssumesLinux("a page of machine code.")]
             public void Asking_for_the_kernel_maps_no_block_memory()
             {
                 Destroy();
