@@ -6,14 +6,18 @@ public static unsafe partial class EmmaHeap
 {
     public static partial class HeapInternals
     {
-        /// <summary>What is freed last and lies in front of segments and mappings: one page run of each of a few lengths, and one mapping.</summary>
+        /// <summary>
+        /// What is freed last and lies in front of segments and mappings: one page run of each of a few lengths, and one mapping.
+        /// </summary>
         public sealed class FreedLastTests : HeapTest
         {
             private const nuint MiB = 1 << 20;
 
+            private static readonly nuint[] s_runs = [5 << 16, 6 << 16, 13 << 16, MiB, 2 * MiB];
+
             /// <summary>Lengths that no thread keeps: page runs, and large blocks.</summary>
             public static TheoryData<nuint> Sizes =>
-                new((Policy.MayKeepRuns ? (nuint[])[5 << 16, 6 << 16, 13 << 16, MiB, 2 * MiB] : []).Concat([2 * MiB + 1, 5 * MiB, 16 * MiB]));
+                new([.. Policy.MayKeepRuns ? s_runs : [], 2 * MiB + 1, 5 * MiB, 16 * MiB]);
 
             [Theory]
             [MemberData(nameof(Sizes))]
