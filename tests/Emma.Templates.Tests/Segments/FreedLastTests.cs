@@ -14,10 +14,11 @@ public static unsafe partial class EmmaHeap
             private const nuint MiB = 1 << 20;
 
             private static readonly nuint[] s_runs = [5 << 16, 6 << 16, 13 << 16, MiB, 2 * MiB];
+            private static readonly nuint[] s_mappings = [2 * MiB + 1, 5 * MiB, 16 * MiB];
 
             /// <summary>Lengths that no thread keeps: page runs, and large blocks.</summary>
             public static TheoryData<nuint> Sizes =>
-                new([.. Policy.MayKeepRuns ? s_runs : [], 2 * MiB + 1, 5 * MiB, 16 * MiB]);
+                new(s_mappings.Concat(Policy.MayKeepRuns ? s_runs : []));
 
             [Theory]
             [MemberData(nameof(Sizes))]
